@@ -1,0 +1,51 @@
+# The two commands a reader needs: `make lab` and `make test`. Both set up what is missing.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
+	$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+
+# On Linux the usual torch brings gigabytes of CUDA; PyTorch's own index has the CPU build, and
+# pip ranks 2.13.0+cpu above 2.13.0. Without that index pip takes what it finds.
+# For a CUDA build: make setup TORCH_ARGS=
+ifeq ($(shell uname -s),Linux)
+TORCH_ARGS ?= --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
+endif
+
+.PHONY: setup lab test notebooks book lint types check clean
+
+setup: $(VENV)/.ready
+	@$(BIN)/voxlab models
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "voxlab needs Python 3.11 or newer; set PYTHON=/path/to/it"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --no-deps -c constraints.txt $(TORCH_ARGS) torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[lab,test]'
+	$(BIN)/python -m voxlab.repair_torchaudio
+	@touch $@
+
+lab: setup
+	$(BIN)/jupyter lab notebooks/00_first_call.ipynb
+
+test: setup
+	$(BIN)/python -m pytest
+
+notebooks: setup
+	$(BIN)/python notebooks/run.py
+
+book: notebooks
+	$(BIN)/jupyter nbconvert --to html --output-dir build/book build/notebooks/*.ipynb
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+types: setup
+	$(BIN)/mypy
+
+# What CI runs; the tests come last, so that their closing line does.
+check: lint types notebooks test
+
+clean:
+	rm -rf $(VENV) build out

@@ -1,0 +1,126 @@
+"""The line between a caller and an agent: two voices, one clock, and the record of the call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import numpy as np
+
+from voxlab.audio import Audio, Samples
+from voxlab.timeline import Call, Event, Timeline
+
+RATE_HZ = 16_000  # a wideband line: what the recogniser and the VAD hear
+
+
+class Track:
+    """One voice on the line, as it sounds second by second; pieces that overlap are mixed."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._samples = np.zeros(rate_hz * 60, np.float32)
+        self.end = 0  # samples laid down so far
+
+    def lay(self, start_s: float, audio: Audio) -> None:
+        """Let a piece of sound begin at start_s."""
+        samples = audio.resample(self.rate_hz).samples
+        start = round(start_s * self.rate_hz)
+        end = start + samples.size
+        if end > self._samples.size:
+            grown = np.zeros(max(end, 2 * self._samples.size), np.float32)
+            grown[: self.end] = self._samples[: self.end]
+            self._samples = grown
+        self._samples[start:end] += samples
+        self.end = max(self.end, end)
+
+    def cut(self, from_s: float) -> None:
+        """Silence everything from from_s on, with a fade of 5 ms so that it does not click."""
+        start = min(round(from_s * self.rate_hz), self.end)
+        fade = self._samples[start : min(start + self.rate_hz // 200, self.end)]
+        fade *= np.linspace(1, 0, fade.size, dtype=np.float32)
+        self._samples[start + fade.size : self.end] = 0
+        self.end = start + fade.size
+
+    def between(self, start: int, end: int) -> Samples:
+        """Return the samples [start, end) of the line; silence where nothing was laid."""
+        piece = np.zeros(end - start, np.float32)
+        known = self._samples[start : min(end, self._samples.size)]
+        piece[: known.size] = known
+        return piece
+
+
+class Line:
+    """Carries both voices and notes all that happens, in seconds from the start of the call.
+
+    background: sound at the caller's end, looped for the whole call.
+    lag_s: how far `frames` stays behind the clock (a microphone's blocks arrive late).
+    """
+
+    def __init__(self, *, background: Audio | None = None, lag_s: float = 0.0) -> None:
+        self.timeline = Timeline()
+        self.user = Track(RATE_HZ)
+        self.agent = Track(RATE_HZ)
+        self.closed = asyncio.Event()
+        self.lag_s = lag_s
+        self._background = background.resample(RATE_HZ).samples if background else None
+        self._listeners: list[Callable[[Event], None]] = []
+        self._start_s = asyncio.get_running_loop().time()
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the call started."""
+        return asyncio.get_running_loop().time() - self._start_s
+
+    def loop_time(self, at_s: float) -> float:
+        """Return the event loop's time for a time of the call."""
+        return self._start_s + at_s
+
+    def record(self, source: str, kind: str, **data: Any) -> Event:
+        """Note that something happens now, and tell everybody who listens."""
+        event = self.timeline.add(Event(self.now_s, source, kind, data))
+        for listener in tuple(self._listeners):
+            listener(event)
+        return event
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call listener with every event from now on; return a function that ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def wait_until(self, at_s: float) -> None:
+        """Wait for a time of the call; return at once if it is past."""
+        await asyncio.sleep(max(0.0, self.loop_time(at_s) - asyncio.get_running_loop().time()))
+
+    async def frames(self, size: int) -> AsyncIterator[Samples]:
+        """Yield what the user's side sounds like, frame by frame as time goes by.
+
+        Each frame: float32 (size,) at 16 kHz, given when its last sample has sounded. Ends when
+        the line is closed.
+        """
+        end = size
+        while not self.closed.is_set():
+            await self.wait_until(end / RATE_HZ + self.lag_s)
+            yield self.heard(end - size, end)
+            end += size
+
+    def heard(self, start: int, end: int) -> Samples:
+        """Return the user's side of the line between two samples, the background mixed in."""
+        samples = self.user.between(start, end)
+        if self._background is not None:
+            samples += np.take(self._background, np.arange(start, end), mode="wrap")
+        return samples
+
+    def hang_up(self, reason: str) -> None:
+        """End the call, once."""
+        if not self.closed.is_set():
+            self.agent.cut(self.now_s)
+            self.user.cut(self.now_s)
+            self.record("transport", "call_ended", reason=reason)
+            self.closed.set()
+
+    def call(self) -> Call:
+        """Return the call as it was up to now."""
+        if not self.user.end and not self.agent.end:
+            return Call(self.timeline)
+        end = max(round(self.timeline.duration_s * RATE_HZ), self.user.end, self.agent.end)
+        user, agent = self.heard(0, end), self.agent.between(0, end)
+        return Call(self.timeline, Audio(user, RATE_HZ), Audio(agent, RATE_HZ))

@@ -1,0 +1,252 @@
+"""Sound as a value: read it, write it, cut it, resample it, mix it, and hear it in a notebook."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from voxlab.errors import AudioError
+
+Samples = NDArray[np.float32]
+
+AUDIBLE_DB = -45.0  # a 10 ms hop below this level counts as silence
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Audio:
+    """A mono recording; the last expression of a notebook cell plays it.
+
+    samples: float32 (samples,), full scale is [-1, 1]; rate_hz: samples per second.
+    Raises AudioError if the samples are not one-dimensional or not finite.
+
+    >>> tone = Audio(np.zeros(8000), rate_hz=16000)
+    >>> tone.duration_s
+    0.5
+    """
+
+    samples: Samples
+    rate_hz: int
+
+    def __post_init__(self) -> None:
+        samples = np.ascontiguousarray(self.samples, dtype=np.float32)
+        if samples.ndim != 1:
+            raise AudioError(
+                f"audio has shape {samples.shape}, needs one channel (samples,): "
+                "mix the channels first, or use audio.read"
+            )
+        if self.rate_hz <= 0:
+            raise AudioError(f"a sampling rate of {self.rate_hz} Hz is not one: use 8000 to 48000")
+        finite = np.isfinite(samples)
+        if not finite.all():
+            first_s = int(np.argmin(finite)) / self.rate_hz
+            raise AudioError(
+                f"{int((~finite).sum())} of {samples.size} samples are NaN or infinite, the first "
+                f"at {first_s:.3f} s: cut them out, or try numpy.nan_to_num"
+            )
+        object.__setattr__(self, "samples", samples)
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples.size / self.rate_hz
+
+    def between(self, start_s: float, end_s: float) -> "Audio":
+        """Return the part from start_s to end_s, clipped to the recording."""
+        start = max(0, round(start_s * self.rate_hz))
+        return Audio(self.samples[start : max(start, round(end_s * self.rate_hz))], self.rate_hz)
+
+    def resample(self, rate_hz: int) -> "Audio":
+        """Return the same sound at another rate (windowed sinc, torchaudio)."""
+        if rate_hz == self.rate_hz or not self.samples.size:
+            return Audio(self.samples, rate_hz)
+        import torch
+        from torchaudio.functional import resample  # heavy: loaded where needed
+
+        waveform = torch.from_numpy(self.samples.copy())
+        return Audio(resample(waveform, self.rate_hz, rate_hz).numpy(), rate_hz)
+
+    def _repr_html_(self) -> str:
+        from IPython.display import Audio as Player
+
+        player: Any = Player(self.samples, rate=self.rate_hz, normalize=False)
+        return str(player._repr_html_())
+
+
+def read(path: str | Path, *, limit_s: float = 1800.0) -> Audio:
+    """Read a recording (WAV, FLAC, OGG, MP3, any bit depth); channels are averaged to mono.
+
+    limit_s: a longer file is refused, for a wrong path is likelier than an hour of speech.
+    Raises AudioError if the file is missing, empty, truncated, unreadable, not finite or too long.
+    """
+    channels = read_channels(path, limit_s=limit_s)
+    return Audio(np.mean([c.samples for c in channels], axis=0), channels[0].rate_hz)
+
+
+def read_channels(path: str | Path, *, limit_s: float = 1800.0) -> tuple[Audio, ...]:
+    """Read a recording and return its channels apart; otherwise like `read`."""
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"no recording at {path}: check the name, or see data/README.md")
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{path} ({path.stat().st_size} bytes) is not a recording we can read: "
+            f"{error.error_string} Convert it to WAV, 16 bit"
+        ) from error
+    if info.frames == 0:
+        raise AudioError(f"{path} holds no samples: record it again")
+    if info.duration > limit_s:
+        raise AudioError(
+            f"{path} lasts {info.duration:.0f} s, the limit is {limit_s:.0f} s: "
+            "cut it, or pass a higher limit_s"
+        )
+    _refuse_truncated(path, info)
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    return tuple(Audio(channel, rate_hz) for channel in samples.T)
+
+
+def _refuse_truncated(path: Path, info: Any) -> None:
+    """A RIFF header says how many bytes follow; libsndfile reads what is there without a word."""
+    if info.format != "WAV":
+        return
+    with path.open("rb") as file:
+        head = file.read(8)
+    promised, found = int.from_bytes(head[4:8], "little") + 8, path.stat().st_size
+    streamed = promised - 8 >= 0xFFFFFFFF - 8  # a pipe's "length unknown"
+    if head[:4] == b"RIFF" and promised > found and not streamed:
+        raise AudioError(
+            f"{path} is truncated: its header promises {promised} bytes, {found} are there. "
+            "Copy it again"
+        )
+
+
+def write(path: str | Path, *channels: Audio) -> None:
+    """Write one recording, or two as a stereo file (left, right), as 16-bit WAV.
+
+    The shorter channel is padded with silence; samples beyond full scale are clipped.
+    """
+    rates = {channel.rate_hz for channel in channels}
+    if len(rates) != 1:
+        raise AudioError(f"channels have the rates {sorted(rates)} Hz, need one: resample first")
+    columns = np.zeros((max(c.samples.size for c in channels), len(channels)), np.float32)
+    for column, channel in zip(columns.T, channels, strict=True):
+        column[: channel.samples.size] = np.clip(channel.samples, -1, 1)
+    soundfile.write(path, columns, rates.pop(), subtype="PCM_16")
+
+
+def silence(duration_s: float, rate_hz: int) -> Audio:
+    """Return duration_s of nothing."""
+    return Audio(np.zeros(round(duration_s * rate_hz), np.float32), rate_hz)
+
+
+def concatenate(pieces: Sequence[Audio]) -> Audio:
+    """Join recordings of one rate end to end."""
+    rates = {piece.rate_hz for piece in pieces}
+    if len(rates) != 1:
+        raise AudioError(f"pieces have the rates {sorted(rates)} Hz, need exactly one rate")
+    return Audio(np.concatenate([piece.samples for piece in pieces]), rates.pop())
+
+
+def frames(audio: Audio, size: int) -> Samples:
+    """Cut a recording into frames, the last one padded with silence.
+
+    Returns float32 (frames, size).
+
+    >>> frames(Audio(np.ones(5), 8000), 2).shape
+    (3, 2)
+    """
+    count = math.ceil(audio.samples.size / size)
+    padded = np.zeros(count * size, np.float32)
+    padded[: audio.samples.size] = audio.samples
+    return padded.reshape(count, size)
+
+
+def level_db(audio: Audio) -> float:
+    """Return the root mean square in dB of full scale; silence gives -inf."""
+    power = float(np.mean(np.square(audio.samples, dtype=np.float64))) if audio.samples.size else 0
+    return 10 * math.log10(power) if power > 0 else -math.inf
+
+
+def audible_span(audio: Audio, threshold_db: float = AUDIBLE_DB) -> tuple[float, float]:
+    """Return when the first and last sound above threshold_db begin and end, in seconds.
+
+    A recording with no sound in it gives (0.0, 0.0). Resolution: 10 ms.
+    """
+    hop = max(1, audio.rate_hz // 100)
+    power = np.mean(np.square(frames(audio, hop), dtype=np.float64), axis=1)
+    loud = np.flatnonzero(power > 10 ** (threshold_db / 10))
+    if not loud.size:
+        return 0.0, 0.0
+    end = min((int(loud[-1]) + 1) * hop, audio.samples.size)
+    return int(loud[0]) * hop / audio.rate_hz, end / audio.rate_hz
+
+
+def trim(audio: Audio) -> Audio:
+    """Return the recording without the silence before and after the sound."""
+    return audio.between(*audible_span(audio))
+
+
+def mix(speech: Audio, noise: Audio, snr_db: float) -> Audio:
+    """Return speech + noise, the noise scaled so that speech is snr_db louder (over the whole).
+
+    The noise is repeated or cut to the speech's length. Raises AudioError if either is silent.
+    """
+    if speech.rate_hz != noise.rate_hz:
+        raise AudioError(f"speech is at {speech.rate_hz} Hz, noise at {noise.rate_hz}: resample")
+    background = Audio(np.resize(noise.samples, speech.samples.size), noise.rate_hz)
+    levels = level_db(speech), level_db(background)
+    if not all(map(math.isfinite, levels)):
+        raise AudioError(f"no ratio with silence: speech {levels[0]} dB, noise {levels[1]} dB")
+    gain = 10 ** ((levels[0] - levels[1] - snr_db) / 20)
+    return Audio(speech.samples + np.float32(gain) * background.samples, speech.rate_hz)
+
+
+NOISE_SLOPES = {"white": 0.0, "pink": -0.5, "car": -1.0}  # amplitude ~ frequency ** slope
+
+
+def noise(kind: str, duration_s: float, rate_hz: int, rng: np.random.Generator) -> Audio:
+    """Return synthetic noise at about -20 dB: "white", "pink", "car" (brown) or "clicks".
+
+    Clicks are keyboard strokes: bursts of 4 ms at random times, 6 a second.
+    """
+    count = round(duration_s * rate_hz)
+    if kind == "clicks":
+        samples = _clicks(count, rate_hz, rng)
+    elif kind in NOISE_SLOPES:
+        spectrum = np.fft.rfft(rng.standard_normal(count))
+        frequency_hz = np.fft.rfftfreq(count, 1 / rate_hz)
+        shape = np.maximum(frequency_hz, 30.0) ** NOISE_SLOPES[kind]
+        samples = np.fft.irfft(spectrum * shape, count)
+    else:
+        raise AudioError(f"no noise {kind!r}: use one of {[*NOISE_SLOPES, 'clicks']}")
+    power = np.sqrt(np.mean(np.square(samples))) if count else 1.0
+    return Audio((samples * (0.1 / max(power, 1e-12))).astype(np.float32), rate_hz)
+
+
+def _clicks(count: int, rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    samples = np.zeros(count)
+    burst = max(1, rate_hz // 250)
+    decay = np.exp(-np.arange(burst) / (burst / 4))
+    for start in rng.integers(0, max(1, count - burst), rng.poisson(6 * count / rate_hz) or 1):
+        piece = samples[start : start + burst]
+        piece += (rng.standard_normal(burst) * decay)[: piece.size]
+    return samples
+
+
+def babble(voices: Sequence[Audio], duration_s: float, rng: np.random.Generator) -> Audio:
+    """Return a cafe: many voices over each other, each looped from a random place, at -20 dB."""
+    if not voices:
+        raise AudioError("babble needs at least one voice: pass recordings of speech")
+    rate_hz = voices[0].rate_hz
+    total = np.zeros(round(duration_s * rate_hz))
+    for voice in voices:
+        spoken = voice.resample(rate_hz).samples
+        total += np.resize(np.roll(spoken, int(rng.integers(spoken.size))), total.size)
+    power = np.sqrt(np.mean(np.square(total)))
+    return Audio((total * (0.1 / max(float(power), 1e-12))).astype(np.float32), rate_hz)

@@ -1,0 +1,169 @@
+"""One agent, two clocks: an event loop whose time is a number, so that a call takes milliseconds.
+
+Code reads `loop.time()` and waits with `asyncio.sleep`. Under `asyncio.run` that is real time;
+under `run_virtual` the loop jumps to the next timer as soon as nothing is left to do, and the
+same call runs again bit for bit. Work that costs real time goes through `compute`, which charges
+virtual time for it.
+"""
+
+import asyncio
+import selectors
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from voxlab.errors import Deadlock
+
+T = TypeVar("T")
+
+SOCKET_GRACE_S = 0.001  # real time that open sockets get before the clock jumps
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """A selector that never waits for a timer: it moves the loop's clock onto it instead."""
+
+    loop: "VirtualLoop"
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        sockets = len(self.get_map()) > 1  # the first entry is the loop's own wake-up pipe
+        if self.loop.jobs:  # a thread owes us an answer: wait in real time, the clock stands
+            return super().select(None if timeout is None or timeout > 0 else 0)
+        if timeout is not None and timeout <= 0:
+            return super().select(0) if sockets else []
+        if sockets and (ready := super().select(SOCKET_GRACE_S)):
+            return ready
+        if timeout is None:
+            if sockets:
+                return super().select(None)
+            raise Deadlock(self.loop.waiting_tasks())
+        self.loop.jump()
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio event loop in virtual time: `time()` is a counter that jumps from timer to timer.
+
+    Exact for sleep, wait_for, timeout, Queue, Event, TaskGroup and cancellation. Work in an
+    executor takes no virtual time (see `compute`). Sockets work, but their timing is not virtual.
+    Raises Deadlock at once when every task waits and no timer is set.
+    """
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        self.jobs = 0  # work handed to threads and not yet back
+        selector = _JumpingSelector()
+        selector.loop = self
+        super().__init__(selector)
+        self._clock_resolution = 1e-9
+
+    def time(self) -> float:
+        """Return the virtual time in seconds since the loop was made."""
+        return self._now_s
+
+    def jump(self) -> None:
+        """Move the clock onto the next timer."""
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        self._now_s = max(self._now_s, scheduled[0].when())
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        """Run func in a thread; virtual time stands still until it is done."""
+        self.jobs += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(lambda _: self._job_done())
+        return future
+
+    def _job_done(self) -> None:
+        self.jobs -= 1
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """Wait for the executor's threads in real time."""
+        self.jobs += 1
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self.jobs -= 1
+
+    def waiting_tasks(self) -> str:
+        """Say who waits, for the Deadlock message."""
+        names = sorted(task.get_coro().__qualname__ for task in asyncio.all_tasks(self))  # type: ignore[union-attr]
+        return (
+            f"virtual time stands at {self._now_s:.3f} s: no timer is set, and {len(names)} tasks "
+            f"wait for each other ({', '.join(names)}): look for an event that nobody sets"
+        )
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in virtual time and return its result.
+
+    Works inside Jupyter's running loop too, in a thread of its own.
+
+    >>> async def nap():
+    ...     await asyncio.sleep(3600)
+    ...     return asyncio.get_running_loop().time()
+    >>> run_virtual(nap())
+    3600.0
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(main)
+    return _in_thread(main)
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+def _in_thread(main: Coroutine[Any, Any, T]) -> T:
+    """Run main beside the caller's loop; interrupting the wait cancels main."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+    cancels: list[Callable[[], object]] = []
+
+    async def cancellable() -> T:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(main)
+            loop = asyncio.get_running_loop()
+            cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        return task.result()
+
+    def target() -> None:
+        try:
+            results.append(_run(cancellable()))
+        except BaseException as error:  # handed to the caller's thread below
+            failures.append(error)
+
+    thread = threading.Thread(target=target, name="voxlab-virtual-time")
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        for cancel in cancels:
+            cancel()
+        thread.join()
+        raise
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+def is_virtual() -> bool:
+    """Tell whether the running loop keeps virtual time."""
+    return isinstance(asyncio.get_running_loop(), VirtualLoop)
+
+
+async def compute(
+    function: Callable[..., T], *args: Any, cost_s: float | Callable[[T], float] = 0.0
+) -> T:
+    """Return function(*args), and let it take time on either clock.
+
+    In real time it runs in a thread, so that the loop stays responsive (cancelling does not stop
+    the thread; its result is dropped). In virtual time it runs at once and cost_s seconds pass:
+    a number, or a function of the result.
+    """
+    if not is_virtual():
+        return await asyncio.to_thread(function, *args)
+    result = function(*args)
+    await asyncio.sleep(cost_s(result) if callable(cost_s) else cost_s)
+    return result

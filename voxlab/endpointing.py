@@ -1,0 +1,239 @@
+"""When does speech start and stop? A small state machine over a VAD's probabilities.
+
+`step` hears one probability a frame and tells `SpeechStarted` and `SpeechStopped`, with
+hysteresis; `speech_segments` is the same machine over a recording, so that a stream and a file
+never disagree. `NoiseFloor` follows how loud the room is. No clock, no input or output:
+time is the number of frames heard.
+
+How long to wait after `SpeechStopped` before answering is the turn manager's decision, not ours.
+Source: section 39.1's paragraph on barge-in (0.5; 250-500 ms of silence) and its warning on rooms.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from voxlab.errors import VoxlabError
+
+FRAME_S = 0.032  # Silero's frame: 512 samples at 16 kHz
+
+
+@dataclass(frozen=True, slots=True)
+class VADOptions:
+    """When a probability counts as speech, and when as silence.
+
+    Speech starts when the probability stays at or above threshold for min_speech_s; it stops
+    when it stays below exit_threshold for min_silence_s. Between the two thresholds nothing
+    changes (hysteresis), so that a wavering probability does not flicker. Durations are rounded
+    up to whole frames, to one at least. padding_s widens the segments of a recording, so that
+    soft beginnings and ends are kept.
+    Raises VoxlabError if the thresholds are out of order or a duration is negative.
+    """
+
+    threshold: float = 0.5
+    exit_threshold: float = 0.35
+    min_speech_s: float = 0.064
+    min_silence_s: float = 0.2
+    padding_s: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.exit_threshold <= self.threshold <= 1:
+            raise VoxlabError(
+                f"exit_threshold {self.exit_threshold} and threshold {self.threshold} are out of "
+                "order, need 0 < exit_threshold <= threshold <= 1: try 0.35 and 0.5"
+            )
+        for name in ("min_speech_s", "min_silence_s", "padding_s"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise VoxlabError(f"{name} is {value}, needs seconds, 0 or more: try 0.2")
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Speech began at at_s in the audio; min_speech_s of it made that known at known_at_s."""
+
+    at_s: float
+    known_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """Speech ended at at_s in the audio; min_silence_s after it made that known at known_at_s."""
+
+    at_s: float
+    known_at_s: float
+
+
+SpeechEvent = SpeechStarted | SpeechStopped
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechState:
+    """What `step` remembers.
+
+    heard: frames so far; speaking: whether speech is on; against: how many of the latest frames,
+    in a row, say that it is not so.
+    """
+
+    heard: int = 0
+    speaking: bool = False
+    against: int = 0
+
+
+def step(
+    state: SpeechState, probability: float, options: VADOptions, frame_s: float = FRAME_S
+) -> tuple[SpeechState, SpeechEvent | None]:
+    """Hear one frame: return the next state, and the event if speech started or stopped.
+
+    probability: in [0, 1]. Raises VoxlabError if it is not.
+
+    >>> options = VADOptions(min_speech_s=0.064)
+    >>> state, event = step(SpeechState(), 0.9, options)
+    >>> event is None
+    True
+    >>> step(state, 0.8, options)[1]
+    SpeechStarted(at_s=0.0, known_at_s=0.064)
+    """
+    chance = float(probability)  # a numpy float32 would round the thresholds at exact ties
+    if not 0 <= chance <= 1:
+        raise VoxlabError(f"a speech probability of {chance}: needs 0 to 1, check the detector")
+    heard = state.heard + 1
+    if state.speaking:
+        disagrees, needed_s = chance < options.exit_threshold, options.min_silence_s
+    else:
+        disagrees, needed_s = chance >= options.threshold, options.min_speech_s
+    against = state.against + 1 if disagrees else 0
+    if against < _whole_frames(needed_s, frame_s):
+        return SpeechState(heard, state.speaking, against), None
+    event = SpeechStopped if state.speaking else SpeechStarted
+    return (
+        SpeechState(heard, not state.speaking),
+        event(at_s=(heard - against) * frame_s, known_at_s=heard * frame_s),
+    )
+
+
+def finish(state: SpeechState, frame_s: float = FRAME_S) -> SpeechStopped | None:
+    """End the audio: return the stop of speech that was still on, if it was."""
+    if not state.speaking:
+        return None
+    return SpeechStopped((state.heard - state.against) * frame_s, state.heard * frame_s)
+
+
+def _whole_frames(duration_s: float, frame_s: float) -> int:
+    """Return how many frames last duration_s or more, at least one."""
+    return max(1, math.ceil(duration_s / frame_s - 1e-9))  # 0.096 / 0.032 is 3.0000000000000004
+
+
+class SpeechDetector:
+    """`step` with its state kept, for one listener.
+
+    Raises VoxlabError if frame_s is not positive.
+    """
+
+    def __init__(self, options: VADOptions | None = None, frame_s: float = FRAME_S) -> None:
+        _refuse_frame_length(frame_s)
+        self.options = options or VADOptions()
+        self.frame_s = frame_s
+        self.state = SpeechState()
+
+    def step(self, probability: float) -> SpeechEvent | None:
+        """Hear one frame; return the event if speech started or stopped."""
+        self.state, event = step(self.state, probability, self.options, self.frame_s)
+        return event
+
+    def finish(self) -> SpeechStopped | None:
+        """End the audio and start anew; return the stop of speech that was still on."""
+        event = finish(self.state, self.frame_s)
+        self.state = SpeechState()
+        return event
+
+
+def _refuse_frame_length(frame_s: float) -> None:
+    if not 0 < frame_s < math.inf:
+        raise VoxlabError(f"frame_s is {frame_s}, needs seconds above 0: Silero's is {FRAME_S}")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech in a recording."""
+
+    start_s: float
+    end_s: float
+
+
+def speech_events(
+    probabilities: ArrayLike, options: VADOptions | None = None, frame_s: float = FRAME_S
+) -> list[SpeechEvent]:
+    """Return every start and stop of speech in a recording; they alternate, a start first.
+
+    probabilities: float (frames,) in [0, 1]. Speech that is still on at the end stops there.
+    Raises VoxlabError if a probability or frame_s is out of range, or the shape differs.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    if values.ndim != 1:
+        raise VoxlabError(f"probabilities have shape {values.shape}, need (frames,): one listener")
+    detector = SpeechDetector(options, frame_s)
+    events = [detector.step(value) for value in values.tolist()]
+    return [event for event in (*events, detector.finish()) if event]
+
+
+def speech_segments(
+    probabilities: ArrayLike, options: VADOptions | None = None, frame_s: float = FRAME_S
+) -> list[Segment]:
+    """Return where a recording holds speech, widened by padding_s, in order and disjoint.
+
+    probabilities: float (frames,) in [0, 1]. Two segments whose paddings would overlap meet in
+    the middle. Raises VoxlabError as `speech_events` does.
+
+    >>> speech_segments([0, 0, 1, 1, 1, 0, 0, 0], VADOptions(padding_s=0.0), frame_s=0.1)
+    [Segment(start_s=0.2, end_s=0.5)]
+    """
+    options = options or VADOptions()
+    times_s = [event.at_s for event in speech_events(probabilities, options, frame_s)]
+    if not times_s:
+        return []
+    middles_s = [
+        (end + start) / 2 for end, start in zip(times_s[1::2], times_s[2::2], strict=False)
+    ]
+    edges_s = [0.0, *middles_s, np.size(probabilities) * frame_s]
+    return [
+        Segment(max(start - options.padding_s, earliest), min(end + options.padding_s, latest))
+        for start, end, earliest, latest in zip(
+            times_s[::2], times_s[1::2], edges_s[:-1], edges_s[1:], strict=True
+        )
+    ]
+
+
+class NoiseFloor:
+    """How loud the room is when nobody speaks, followed through a session.
+
+    The floor is the level that a tenth of the last window_s stayed at or below: speech has
+    pauses, so it lifts the floor only if it fills nine tenths of the window. A louder room is
+    followed after 0.9 window_s, a quieter one after 0.1 window_s.
+    Raises VoxlabError if the window is shorter than a frame.
+    Source: after Martin 2001, "Noise power spectral density estimation based on optimal
+    smoothing and minimum statistics", section II, with a percentile for the minimum.
+    """
+
+    SHARE = 0.1
+    QUIETEST_DB = -90.0  # the rounding noise of 16-bit audio; digital silence counts as this
+
+    def __init__(self, window_s: float = 4.0, frame_s: float = FRAME_S) -> None:
+        _refuse_frame_length(frame_s)
+        if not frame_s <= window_s < math.inf:
+            raise VoxlabError(f"window_s is {window_s}, needs a frame ({frame_s} s) at least")
+        self._levels_db: deque[float] = deque(maxlen=_whole_frames(window_s, frame_s))
+
+    def step(self, level_db: float) -> float:
+        """Hear one frame's level (dB of full scale, see audio.level_db); return the floor in dB.
+
+        -inf is digital silence. Raises VoxlabError if the level is NaN or +inf.
+        """
+        if not level_db < math.inf:
+            raise VoxlabError(f"a level of {level_db} dB: needs a number or -inf for silence")
+        self._levels_db.append(max(level_db, self.QUIETEST_DB))
+        rank = int(self.SHARE * (len(self._levels_db) - 1))
+        return sorted(self._levels_db)[rank]

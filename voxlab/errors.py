@@ -1,0 +1,45 @@
+"""What can go wrong, as a tree. Catch `VoxlabError` to catch all of it.
+
+VoxlabError
+├── AudioError        a recording cannot be used
+├── ScriptError       a call script cannot be used
+├── DataError         a file of data/ is missing or damaged
+├── ModelError        a model is missing, damaged or cannot be fetched
+├── ProviderError     speech recognition, language model or synthesis failed
+│   └── ProviderTimeout   ... gave nothing in time
+└── Deadlock          virtual time stands still: everybody waits for somebody
+
+Each message says what came, what was needed and what to try.
+"""
+
+
+class VoxlabError(Exception):
+    """Anything voxlab refuses to do, with the reason and a way out."""
+
+
+class AudioError(VoxlabError):
+    """A recording is missing, empty, truncated, not finite or far too long."""
+
+
+class ScriptError(VoxlabError):
+    """A call script names an unknown event, file or line, or waits for itself."""
+
+
+class DataError(VoxlabError):
+    """A file of data/ is missing or is not what its README says."""
+
+
+class ModelError(VoxlabError):
+    """A model is missing, has the wrong checksum or cannot be fetched."""
+
+
+class ProviderError(VoxlabError):
+    """A speech recogniser, language model or synthesiser failed during a call."""
+
+
+class ProviderTimeout(ProviderError):
+    """A provider gave nothing in the time it had."""
+
+
+class Deadlock(VoxlabError):
+    """Virtual time cannot move on: no timer is set and nobody can wake the waiting tasks."""

@@ -1,0 +1,183 @@
+"""Results as pictures. A plot computes nothing: it draws what it is given and returns its axes."""
+
+import textwrap
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from voxlab.audio import Audio
+from voxlab.metrics import turn_times
+from voxlab.timeline import Call, Event, Timeline
+from voxlab.turns import State
+
+# Colours by role, from Okabe and Ito's palette for all kinds of colour vision.
+USER, AGENT, SILENCE, ERROR, STAGE = "#0072B2", "#D55E00", "#BBBBBB", "#CC79A7", "#009E73"
+STATE_LOOK = {
+    State.LISTENING: (USER, ""),
+    State.THINKING: ("#F0E442", ".."),
+    State.SPEAKING: (AGENT, ""),
+    State.INTERRUPTED: (ERROR, "xx"),
+}
+LANES = ("user", "agent", "turn", "STT", "LLM", "tools", "TTS")
+STAGES = {  # lane: (source, kind that begins, kinds that end)
+    "STT": ("stt", "started", ("final", "failed")),
+    "LLM": ("llm", "request", ("done", "failed")),
+    "tools": ("tool", "started", ("finished", "failed")),
+    "TTS": ("tts", "request", ("done", "failed")),
+}
+Span = tuple[float, float, str]
+
+
+def plot_call(
+    call: Call, start_s: float = 0.0, end_s: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw a call on one time axis: both voices and their words, turns, stages, events.
+
+    start_s, end_s: the part to draw (the whole call). Times to the first audio of each reply are
+    written over the silence they fill.
+    """
+    end_s = call.timeline.duration_s if end_s is None else end_s
+    if ax is None:
+        width = float(np.clip(0.45 * (end_s - start_s), 9, 30))
+        _, ax = plt.subplots(figsize=(width, 5.6), layout="constrained")
+    rows = {lane: 2.0 * (len(LANES) - index) for index, lane in enumerate(LANES)}
+    rows["user"] += 2.2
+    rows["agent"] += 1.1
+    ax.set_xlim(start_s, end_s)
+    ax.set_ylim(rows["TTS"] - 1.0, rows["user"] + 2.1)
+    _draw_voice(ax, call.user, rows["user"], USER, _user_words(call.timeline))
+    _draw_voice(ax, call.agent, rows["agent"], AGENT, _agent_words(call.timeline))
+    _draw_turns(ax, call.timeline, rows["turn"])
+    for lane in STAGES:
+        spans = list(_stage_spans(call.timeline, lane))
+        _draw_bars(ax, spans, rows[lane], STAGE)
+    _draw_response_times(ax, call.timeline, (rows["user"] + rows["agent"]) / 2 + 0.35)
+    _draw_events(ax, call.timeline, rows)
+    ax.set_yticks([rows[lane] for lane in LANES], LANES)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("time in the call (s)")
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.grid(axis="x", color=SILENCE, linewidth=0.4)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def _draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list[Span]) -> None:
+    """Draw a waveform as its envelope, with the words over it."""
+    if voice is not None:
+        hop = max(1, voice.rate_hz // 50)
+        usable = voice.samples[: voice.samples.size // hop * hop].reshape(-1, hop)
+        peaks = np.abs(usable).max(axis=1, initial=0.0)
+        times_s = (np.arange(peaks.size) + 0.5) * hop / voice.rate_hz
+        height = 0.85 * peaks / max(float(peaks.max(initial=0.0)), 0.05)
+        ax.fill_between(times_s, y - height, y + height, color=color, linewidth=0)
+    else:
+        _draw_bars(ax, [(start, end, "") for start, end, _ in words], y, color)
+    for start_s, end_s, text in words:
+        _write(ax, start_s, end_s, y + 0.95, text, lines=3)
+
+
+def _draw_turns(ax: Axes, timeline: Timeline, y: float) -> None:
+    changes = timeline.select("turn", "state")
+    if not changes:
+        return
+    times_s = [0.0, *(event.at_s for event in changes), timeline.duration_s]
+    states = [State(changes[0].data["was"]), *(State(event.data["now"]) for event in changes)]
+    for state, start_s, end_s in zip(states, times_s[:-1], times_s[1:], strict=True):
+        color, hatch = STATE_LOOK[state]
+        _draw_bars(ax, [(start_s, end_s, state.value)], y, color, hatch)
+
+
+def _draw_bars(ax: Axes, spans: list[Span], y: float, color: str, hatch: str = "") -> None:
+    bars = [(start, max(end - start, 0.02)) for start, end, _ in spans]
+    ax.broken_barh(bars, (y - 0.55, 1.1), facecolor=color, alpha=0.55, hatch=hatch, edgecolor="w")
+    for start_s, end_s, text in spans:
+        _write(ax, start_s, end_s, y - 0.2, text, lines=1)
+
+
+def _write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int) -> None:
+    """Write a text over its span, in as many lines as fit; leave it out where it does not."""
+    left, right = ax.get_xlim()
+    figure_width = ax.get_figure(root=True).get_size_inches()[0]  # type: ignore[union-attr]
+    chars = int((min(end_s, right) - max(start_s, left)) / (right - left) * figure_width * 15)
+    if chars < 4 or not text:
+        return
+    wrapped = textwrap.wrap(text, max(chars, 4))
+    if len(wrapped) > lines:
+        wrapped = textwrap.wrap(text, max(chars, 4), max_lines=lines, placeholder=" …")
+    if max(len(line) for line in wrapped) <= chars:
+        ax.text(max(start_s, left), y, "\n".join(wrapped), fontsize=7, va="bottom", clip_on=True)
+
+
+def _draw_response_times(ax: Axes, timeline: Timeline, y: float) -> None:
+    for turn in turn_times(timeline):
+        if turn.reply_s is None or turn.ttfb_s is None:
+            continue
+        look = {"arrowstyle": "<->", "color": ERROR if turn.cut_off else "black", "linewidth": 0.9}
+        ax.annotate("", (turn.reply_s, y), (turn.end_s, y), arrowprops=look)
+        label = f"{1000 * turn.ttfb_s:.0f} ms"
+        ax.text((turn.end_s + turn.reply_s) / 2, y - 0.15, label, fontsize=7, ha="center", va="top")
+
+
+def _draw_events(ax: Axes, timeline: Timeline, rows: dict[str, float]) -> None:
+    """Mark the moments that decide: speech found and lost, turns committed, barge-in, failures."""
+    marks = (
+        ("vad", "speech_started", "user", "^", USER, "VAD: speech starts"),
+        ("vad", "speech_stopped", "user", "v", USER, "VAD: speech stops"),
+        ("turn", "commit", "turn", "|", "black", "turn committed"),
+        ("agent", "interrupted", "agent", "X", ERROR, "reply dropped"),
+        ("agent", "resumed", "agent", ">", AGENT, "reply resumed"),
+    )
+    handles: list[Line2D] = []
+    for source, kind, lane, marker, color, label in marks:
+        times_s = [event.at_s for event in timeline.select(source, kind)]
+        if times_s:
+            low = np.full(len(times_s), rows[lane] - (1.15 if lane != "turn" else 0.0))
+            handles += ax.plot(times_s, low, marker, color=color, markersize=6, label=label)
+    failed = [event for event in timeline if event.kind == "failed"]
+    for event in failed:
+        ax.axvline(event.at_s, color=ERROR, linestyle=":")
+        ax.text(event.at_s, rows["TTS"] - 0.9, f" {event.source} failed", fontsize=7, color=ERROR)
+    if handles:
+        ax.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=5, fontsize=8, frameon=False
+        )
+
+
+def _user_words(timeline: Timeline) -> list[Span]:
+    starts = timeline.select("caller", "speech_started")
+    ends = timeline.select("caller", "speech_stopped")
+    return [(s.at_s, e.at_s, str(s.data["text"])) for s, e in zip(starts, ends, strict=False)]
+
+
+def _agent_words(timeline: Timeline) -> list[Span]:
+    """Return each sentence with its words as far as they were heard."""
+    spans = []
+    stops_s = [event.at_s for event in timeline.select("agent", "speech_stopped")]
+    for sentence in timeline.select("agent", "sentence"):
+        words = sentence.data["words"]
+        stop_s = min((s for s in stops_s if s >= sentence.at_s), default=timeline.duration_s)
+        heard = [w for w, start_s, _ in words if sentence.at_s + start_s < stop_s]
+        cut = " —" if len(heard) < len(words) else ""
+        end_s = min(stop_s, sentence.at_s + (words[-1][2] if words else 0.0))
+        spans.append((sentence.at_s, end_s, " ".join(heard) + cut))
+    return spans
+
+
+def _stage_spans(timeline: Timeline, lane: str) -> Iterator[Span]:
+    source, begin, ends = STAGES[lane]
+    open_: list[Event] = []
+    for event in timeline.select(source):
+        if event.kind == begin:
+            open_.append(event)
+        elif event.kind in ends and open_:
+            same = [e for e in open_ if e.data.get("id") == event.data.get("id")] or open_
+            start = same[0]
+            open_.remove(start)
+            yield start.at_s, event.at_s, str(start.data.get("name", ""))
+    for start in open_:  # cancelled by a barge-in, or by the end of the call
+        cut = [e.at_s for e in timeline.select("agent", "interrupted") if e.at_s >= start.at_s]
+        yield start.at_s, min([*cut, timeline.duration_s]), str(start.data.get("name", ""))

@@ -1,0 +1,1 @@
+"""Providers of speech recognition, language models and speech synthesis."""

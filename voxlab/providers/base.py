@@ -1,0 +1,143 @@
+"""What a provider is: four small protocols that stream, and the values that pass through them.
+
+An agent knows only these. `offline` runs real engines on this machine, `scripted` plays given
+answers with given delays, and each vendor has a file that translates its wire format.
+Every failure of a provider is a ProviderError.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from voxlab.audio import Audio, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the recogniser heard so far; the last one of a segment is final."""
+
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A spoken word and when it sounds, in seconds from the start of its speech."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of synthesised speech.
+
+    audio is None where only the timing matters (scripted providers).
+    words may be empty if the engine reports no word times.
+    """
+
+    text: str
+    duration_s: float
+    audio: Audio | None = None
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next few characters of a reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool; `arguments` is parsed JSON."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the conversation, in the roles of the chat protocol.
+
+    An assistant message may carry tool calls; a tool message answers one by its id.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model is told about a tool; `parameters` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class VAD(Protocol):
+    """Tells speech from silence, one frame at a time."""
+
+    rate_hz: int
+    frame_size: int
+
+    def stream(self) -> "VADStream":
+        """Return a fresh stream with a memory of its own."""
+        ...
+
+
+class VADStream(Protocol):
+    """One listener's voice activity detector."""
+
+    def probability(self, frame: Samples) -> float:
+        """Return how likely the frame is speech, in [0, 1]. frame: float32 (frame_size,)."""
+        ...
+
+
+class STT(Protocol):
+    """Speech to text."""
+
+    def transcribe(self, audio: AsyncIterator[Audio]) -> AsyncIterator[Transcript]:
+        """Hear one segment of speech, frame by frame, and tell what is said.
+
+        Partial transcripts may come while the audio comes; after the audio ends exactly one
+        final transcript comes, with empty text if there were no words.
+        """
+        ...
+
+
+class LLM(Protocol):
+    """Text to text, with tools."""
+
+    def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+    ) -> AsyncIterator[TextDelta | ToolCall]:
+        """Answer the conversation: text as it is made, and whole tool calls."""
+        ...
+
+
+class TTS(Protocol):
+    """Text to speech."""
+
+    def synthesize(self, text: str) -> AsyncIterator[Speech]:
+        """Speak one sentence: pieces in order, each playable at once when it comes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """All that a pipeline agent needs from outside.
+
+    vad: None for a call without sound, whose script says itself when somebody speaks.
+    """
+
+    stt: STT
+    llm: LLM
+    tts: TTS
+    vad: VAD | None = None

@@ -1,0 +1,151 @@
+"""Whatever happens in a call is an event on a timeline; a call is a timeline and its recording.
+
+Every figure, metric and grade is computed from these two, whoever held the call.
+
+| source | kind and data |
+|---|---|
+| transport | `call_started`, `call_ended` {reason} |
+| caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up` {reason}, `gave_up` |
+| vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
+| turn | `state` {was, now, why}, `commit` {turn, text} |
+| stt | `partial` {text}, `final` {text}, `started`, `failed` {error} |
+| llm | `request`, `first_token`, `done`, `failed` {error} |
+| tts | `request` {text}, `first_audio`, `done`, `failed` {error} |
+| tool | `started` {name, arguments, id}, `finished` {id, result}, `failed` {id, error} |
+| agent | `speech_started` {text}, `speech_stopped`, `paused` {heard}, `resumed`, `interrupted` {heard, unheard}, `said` {text}, `sentence` {text} |
+"""
+
+import bisect
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from voxlab import audio
+from voxlab.audio import Audio
+from voxlab.errors import DataError
+
+SOURCES = ("user", "vad", "turn", "stt", "llm", "tts", "tool", "agent", "caller", "transport")
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: at_s seconds from the start of the call."""
+
+    at_s: float
+    source: str
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise ValueError(f"no source {self.source!r}: use one of {', '.join(SOURCES)}")
+
+
+class Timeline:
+    """The events of a call in order of time; events of the same time keep their order."""
+
+    def __init__(self, events: Iterator[Event] | list[Event] = ()) -> None:  # type: ignore[assignment]
+        self._events: list[Event] = sorted(events, key=lambda event: event.at_s)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def add(self, event: Event) -> Event:
+        """Put an event where its time belongs."""
+        bisect.insort_right(self._events, event, key=lambda each: each.at_s)
+        return event
+
+    def select(self, source: str | None = None, kind: str | None = None) -> list[Event]:
+        """Return the events of a source, of a kind, or of both, in order of time.
+
+        >>> timeline = Timeline([Event(1.0, "vad", "speech_started"), Event(0.0, "stt", "final")])
+        >>> [event.at_s for event in timeline.select("vad")]
+        [1.0]
+        """
+        return [
+            event
+            for event in self._events
+            if source in (None, event.source) and kind in (None, event.kind)
+        ]
+
+    @property
+    def duration_s(self) -> float:
+        """The time of the last event."""
+        return self._events[-1].at_s if self._events else 0.0
+
+    def to_json(self) -> str:
+        """Return the timeline in the format of timeline.json, one event a line."""
+        lines = [
+            json.dumps(
+                {"at_s": e.at_s, "source": e.source, "kind": e.kind, "data": dict(e.data)},
+                ensure_ascii=False,
+            )
+            for e in self._events
+        ]
+        body = ",\n".join(lines)
+        return f'{{"version": {FORMAT_VERSION}, "events": [\n{body}\n]}}\n'
+
+    @classmethod
+    def from_json(cls, text: str) -> "Timeline":
+        """Read what `to_json` wrote. Raises DataError if the text is something else."""
+        try:
+            document = json.loads(text)
+            if document["version"] != FORMAT_VERSION:
+                raise DataError(
+                    f"a timeline of version {document['version']}, this voxlab reads "
+                    f"{FORMAT_VERSION}: record the call again"
+                )
+            return cls([Event(**event) for event in document["events"]])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"not a timeline ({error}): expected what Timeline.to_json writes"
+            ) from error
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Call:
+    """A call that was held: what happened, and how it sounded.
+
+    user, agent: the two voices at one rate, of one length; None for a call without sound.
+    """
+
+    timeline: Timeline
+    user: Audio | None = None
+    agent: Audio | None = None
+
+    def save(self, folder: str | Path) -> None:
+        """Write timeline.json and, if there is sound, call.wav (left the user, right the agent)."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "timeline.json").write_text(self.timeline.to_json(), encoding="utf-8")
+        if self.user is not None and self.agent is not None:
+            audio.write(folder / "call.wav", self.user, self.agent)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Call":
+        """Read what `save` wrote."""
+        folder = Path(folder)
+        if not (folder / "timeline.json").is_file():
+            raise DataError(
+                f"no timeline.json in {folder}: run `voxlab call SCRIPT --out {folder}`"
+            )
+        timeline = Timeline.from_json((folder / "timeline.json").read_text(encoding="utf-8"))
+        if not (folder / "call.wav").is_file():
+            return cls(timeline)
+        user, agent = audio.read_channels(folder / "call.wav")
+        return cls(timeline, user, agent)
+
+    def _repr_html_(self) -> str:
+        if self.user is None or self.agent is None:
+            return f"<p>a call of {self.timeline.duration_s:.1f} s, without sound</p>"
+        from IPython.display import Audio as Player
+
+        stereo = [self.user.samples, self.agent.samples]
+        player: Any = Player(stereo, rate=self.user.rate_hz, normalize=False)
+        return str(player._repr_html_())

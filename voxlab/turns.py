@@ -1,0 +1,391 @@
+"""Who may speak: the turn manager, a pure state machine without clock, await or sound.
+
+The shell feeds it events and carries out its actions:
+
+    turn, actions = step(turn, event, options)
+
+Source: chapter 39.1.5 (states, 500 ms of silence), with the faults of fragment 39.1.4 repaired:
+speech that interrupts is heard from its first frame, silence ends a turn, a reply that ends by
+itself returns to listening, and a user who speaks while the agent thinks is heard.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Whose turn it is."""
+
+    LISTENING = "listening"  # the floor is the user's
+    THINKING = "thinking"  # the user's turn is committed, no reply is audible yet
+    SPEAKING = "speaking"  # the reply is audible
+    INTERRUPTED = "interrupted"  # the user speaks over the agent, which is silent until it is
+    #                              known what was said
+
+
+class Timer(StrEnum):
+    """What the machine may wait for; one timer of a kind runs at a time."""
+
+    END_OF_TURN = "end_of_turn"
+    USER_IDLE = "user_idle"
+
+
+# --- events: what happens to the machine ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The line is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserStarted:
+    """The VAD hears speech begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserStopped:
+    """The VAD hears a pause; the user has already been silent for silent_s seconds."""
+
+    silent_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """The final transcript of one segment of speech; empty if there were no words in it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HearingFailed:
+    """The recogniser failed on a segment: something was said, nobody knows what."""
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceElapsed:
+    """The END_OF_TURN timer ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted:
+    """The reply becomes audible, also again after a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFinished:
+    """The reply is complete and its last sample has been played."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdle:
+    """The USER_IDLE timer ran out."""
+
+
+Event = (
+    CallStarted
+    | UserStarted
+    | UserStopped
+    | Transcribed
+    | HearingFailed
+    | SilenceElapsed
+    | AgentStarted
+    | AgentFinished
+    | UserIdle
+)
+EVENTS: tuple[type[Event], ...] = (
+    CallStarted,
+    UserStarted,
+    UserStopped,
+    Transcribed,
+    HearingFailed,
+    SilenceElapsed,
+    AgentStarted,
+    AgentFinished,
+    UserIdle,
+)
+
+# --- actions: what the shell must do -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """Start to recognise speech, from the pre-roll on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSegment:
+    """The segment is complete: ask the recogniser for its final transcript."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Start (or restart) a timer that sends its event after delay_s seconds."""
+
+    timer: Timer
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    """Forget a timer, if it runs."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The turn is committed: answer this text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak a fixed sentence: a greeting, a question back, an apology."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence the agent at once; keep what it had still to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on speaking at the word where the pause cut in."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """Drop the reply and all it has still to say; keep in the history what was heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call."""
+
+    reason: str
+
+
+Action = (
+    OpenSegment
+    | CloseSegment
+    | StartTimer
+    | StopTimer
+    | Reply
+    | Say
+    | Pause
+    | Resume
+    | CancelReply
+    | HangUp
+)
+Actions = tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOptions:
+    """How turns are taken.
+
+    silence_s: silence after which the user's turn ends (chapter: 0.5, typically 0.5 to 0.8).
+    user_idle_s: silence of both after which the agent asks back; max_prompts times, then hangs up.
+    """
+
+    silence_s: float = 0.5
+    user_idle_s: float = 8.0
+    max_prompts: int = 2
+    greeting: str = ""
+    prompt: str = "Are you still there?"
+    not_heard: str = "Sorry, I could not hear you. Could you say that again?"
+
+    def __post_init__(self) -> None:
+        if self.silence_s < 0 or self.user_idle_s <= 0:
+            raise ValueError(
+                f"silence_s={self.silence_s}, user_idle_s={self.user_idle_s}: "
+                "durations must be positive; 0.5 and 8.0 are usual"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """All that the machine remembers."""
+
+    state: State = State.LISTENING
+    user_speaking: bool = False
+    pending: int = 0  # segments whose transcript is still to come
+    silence_over: bool = False  # the END_OF_TURN timer ran out since the last speech
+    hearing_failed: bool = False
+    texts: tuple[str, ...] = ()  # said in this turn and not yet committed
+    unanswered: tuple[str, ...] = ()  # committed, but no reply to it was audible yet
+    audible: bool = False  # the current reply has been heard
+    prompts: int = 0  # questions back since the user last spoke
+
+
+Step = tuple[Turn, Actions]
+Rule = Callable[[Turn, Event, TurnOptions], Step]
+
+
+def step(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """Return the next turn and what to do now. Every (state, event) pair is defined.
+
+    >>> turn, actions = step(Turn(), UserStarted(), TurnOptions())
+    >>> actions[0]
+    OpenSegment()
+    """
+    return TABLE[turn.state, type(event)](turn, event, options)
+
+
+# --- rules ---------------------------------------------------------------------------------
+
+
+def _ignore(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """Nothing follows: the event is late or cannot happen in this state."""
+    return turn, ()
+
+
+def _greet(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    if options.greeting:
+        return replace(turn, state=State.THINKING, audible=False), (Say(options.greeting),)
+    return turn, (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
+
+
+def _hear(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """The user begins to speak, or goes on after a pause, and has the floor."""
+    return replace(turn, user_speaking=True, silence_over=False, prompts=0), (
+        OpenSegment(),
+        StopTimer(Timer.END_OF_TURN),
+        StopTimer(Timer.USER_IDLE),
+    )
+
+
+def _barge_in(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """The user speaks over the agent: be silent now, decide when the words are known."""
+    heard, actions = _hear(turn, event, options)
+    return replace(heard, state=State.INTERRUPTED), (Pause(), *actions)
+
+
+def _wait_for_silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    if not turn.user_speaking:
+        return turn, ()
+    silent_s = event.silent_s if isinstance(event, UserStopped) else 0.0
+    return replace(turn, user_speaking=False, pending=turn.pending + 1), (
+        CloseSegment(),
+        StartTimer(Timer.END_OF_TURN, max(0.0, options.silence_s - silent_s)),
+    )
+
+
+def _collect(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """A transcript comes in while the floor is the user's."""
+    if not turn.pending:
+        return turn, ()
+    text = event.text if isinstance(event, Transcribed) else ""
+    failed = turn.hearing_failed or isinstance(event, HearingFailed)
+    texts = (*turn.texts, text) if text else turn.texts
+    heard = replace(turn, pending=turn.pending - 1, texts=texts, hearing_failed=failed)
+    return _commit_if_complete(heard, options)
+
+
+def _silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    if turn.user_speaking:
+        return turn, ()
+    return _commit_if_complete(replace(turn, silence_over=True), options)
+
+
+def _commit_if_complete(turn: Turn, options: TurnOptions) -> Step:
+    """Commit once the silence is long enough and every transcript is in."""
+    if turn.user_speaking or turn.pending or not turn.silence_over:
+        return turn, ()
+    fresh = Turn(state=State.THINKING, prompts=turn.prompts)
+    if turn.texts:
+        return replace(fresh, unanswered=turn.texts), (Reply(" ".join(turn.texts)),)
+    if turn.hearing_failed:
+        return fresh, (Say(options.not_heard),)
+    return Turn(prompts=turn.prompts), (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
+
+
+def _judge(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """What the interrupting user said is known: words take the floor, mere noise gives it back."""
+    if not turn.pending:
+        return turn, ()
+    if isinstance(event, HearingFailed) or (isinstance(event, Transcribed) and event.text):
+        listening = replace(turn, state=State.LISTENING, texts=turn.unanswered, unanswered=())
+        heard, actions = _collect(listening, event, options)
+        return heard, (CancelReply(), *actions)
+    turn = replace(turn, pending=turn.pending - 1)
+    if turn.pending or turn.user_speaking:
+        return turn, ()
+    state = State.SPEAKING if turn.audible else State.THINKING
+    return replace(turn, state=state, silence_over=False), (
+        StopTimer(Timer.END_OF_TURN),
+        Resume(),
+    )
+
+
+def _note_silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    return replace(turn, silence_over=not turn.user_speaking), ()
+
+
+def _speak(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    return replace(turn, state=State.SPEAKING, audible=True, unanswered=()), ()
+
+
+def _listen(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """The reply ended by itself: the floor is the user's again."""
+    return Turn(prompts=turn.prompts), (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
+
+
+def _listen_on(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """The reply ended at the very moment the user began: the user simply has the floor."""
+    listening = replace(turn, state=State.LISTENING, unanswered=())
+    return _commit_if_complete(listening, options)
+
+
+def _ask_back(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    if turn.user_speaking or turn.pending or turn.texts:
+        return turn, ()
+    if turn.prompts >= options.max_prompts:
+        return turn, (HangUp("the user is silent"),)
+    asking = replace(turn, state=State.THINKING, audible=False, prompts=turn.prompts + 1)
+    return asking, (Say(options.prompt),)
+
+
+TABLE: dict[tuple[State, type[Event]], Rule] = {
+    (State.LISTENING, CallStarted): _greet,
+    (State.LISTENING, UserStarted): _hear,
+    (State.LISTENING, UserStopped): _wait_for_silence,
+    (State.LISTENING, Transcribed): _collect,
+    (State.LISTENING, HearingFailed): _collect,
+    (State.LISTENING, SilenceElapsed): _silence,
+    (State.LISTENING, AgentStarted): _ignore,  # a cancelled reply
+    (State.LISTENING, AgentFinished): _ignore,  # a cancelled reply
+    (State.LISTENING, UserIdle): _ask_back,
+    (State.THINKING, CallStarted): _ignore,
+    (State.THINKING, UserStarted): _barge_in,
+    (State.THINKING, UserStopped): _ignore,  # no segment is open
+    (State.THINKING, Transcribed): _ignore,  # none is pending
+    (State.THINKING, HearingFailed): _ignore,  # none is pending
+    (State.THINKING, SilenceElapsed): _ignore,
+    (State.THINKING, AgentStarted): _speak,
+    (State.THINKING, AgentFinished): _listen,
+    (State.THINKING, UserIdle): _ignore,
+    (State.SPEAKING, CallStarted): _ignore,
+    (State.SPEAKING, UserStarted): _barge_in,
+    (State.SPEAKING, UserStopped): _ignore,  # no segment is open
+    (State.SPEAKING, Transcribed): _ignore,  # none is pending
+    (State.SPEAKING, HearingFailed): _ignore,  # none is pending
+    (State.SPEAKING, SilenceElapsed): _ignore,
+    (State.SPEAKING, AgentStarted): _speak,  # the next sentence after a gap
+    (State.SPEAKING, AgentFinished): _listen,
+    (State.SPEAKING, UserIdle): _ignore,
+    (State.INTERRUPTED, CallStarted): _ignore,
+    (State.INTERRUPTED, UserStarted): _hear,
+    (State.INTERRUPTED, UserStopped): _wait_for_silence,
+    (State.INTERRUPTED, Transcribed): _judge,
+    (State.INTERRUPTED, HearingFailed): _judge,
+    (State.INTERRUPTED, SilenceElapsed): _note_silence,
+    (State.INTERRUPTED, AgentStarted): _ignore,  # the agent is paused
+    (State.INTERRUPTED, AgentFinished): _listen_on,
+    (State.INTERRUPTED, UserIdle): _ignore,
+}
