@@ -233,15 +233,27 @@ def test_a_missing_model_says_how_to_get_it(tmp_path, monkeypatch):
         SileroVAD()
 
 
+@pytest.fixture
+def three_threads():
+    """Let torch use three threads, a number that nobody else sets."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
 def test_torch_s_threads_random_state_and_gradients_are_left_alone():
     import torch
 
     vad._network.cache_clear()
-    before = torch.get_num_threads(), torch.get_rng_state().clone()
+    random_state = torch.get_rng_state().clone()
     speech_probabilities(audio.silence(0.1, 16_000))
     SileroBatch(1).probabilities(np.zeros((1, FRAME_SIZE), np.float32))
-    assert torch.get_num_threads() == before[0]
-    assert torch.equal(torch.get_rng_state(), before[1])
+    assert torch.get_num_threads() == 3
+    assert torch.equal(torch.get_rng_state(), random_state)
     assert torch.is_grad_enabled()
 
 

@@ -71,10 +71,10 @@ class Audio:
         return Audio(resample(waveform, self.rate_hz, rate_hz).numpy(), rate_hz)
 
     def _repr_html_(self) -> str:
-        from IPython.display import Audio as Player
+        import IPython.display
 
-        player: Any = Player(self.samples, rate=self.rate_hz, normalize=False)
-        return str(player._repr_html_())
+        player: Any = IPython.display.Audio
+        return str(player(self.samples, rate=self.rate_hz, normalize=False)._repr_html_())
 
 
 def read(path: str | Path, *, limit_s: float = 1800.0) -> Audio:

@@ -65,7 +65,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         self._now_s = max(self._now_s, scheduled[0].when())
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> "asyncio.Future[Any]":
         """Run func in a thread; virtual time stands still until it is done."""
         self.jobs += 1
         future = super().run_in_executor(executor, func, *args)
@@ -103,19 +105,26 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     >>> run_virtual(nap())
     3600.0
     """
+    return _run(main, VirtualLoop)
+
+
+def run_real(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in real time and return its result; inside Jupyter too."""
+    return _run(main, asyncio.new_event_loop)
+
+
+def _run(main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run(main)
-    return _in_thread(main)
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(main)
+    return _in_thread(main, new_loop)
 
 
-def _run(main: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
-
-
-def _in_thread(main: Coroutine[Any, Any, T]) -> T:
+def _in_thread(
+    main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> T:
     """Run main beside the caller's loop; interrupting the wait cancels main."""
     results: list[T] = []
     failures: list[BaseException] = []
@@ -130,11 +139,11 @@ def _in_thread(main: Coroutine[Any, Any, T]) -> T:
 
     def target() -> None:
         try:
-            results.append(_run(cancellable()))
+            results.append(_run(cancellable(), new_loop))
         except BaseException as error:  # handed to the caller's thread below
             failures.append(error)
 
-    thread = threading.Thread(target=target, name="voxlab-virtual-time")
+    thread = threading.Thread(target=target, name="voxlab-loop")
     thread.start()
     try:
         thread.join()

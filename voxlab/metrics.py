@@ -115,7 +115,9 @@ def transcript(timeline: Timeline) -> list[tuple[float, str, str]]:
 
     The user's words are the caller's own if the script is known, else what the agent recognised.
     """
-    lines = [(e.at_s, "user", str(e.data["text"])) for e in timeline.select("caller", "speech_started")]
+    lines = [
+        (e.at_s, "user", str(e.data["text"])) for e in timeline.select("caller", "speech_started")
+    ]
     if not lines:
         lines = [(e.at_s, "user", str(e.data["text"])) for e in timeline.select("turn", "commit")]
     starts = [start.at_s for start, _ in _spans(timeline, "agent")]

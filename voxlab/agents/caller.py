@@ -129,7 +129,7 @@ class _Hearing:
         return at_s + moment.delay_s
 
     def _heard_words(self, phrase: str) -> float | None:
-        """Return when the phrase was (or will be) last said in full since the caller's last line."""
+        """Return when the phrase was, or will be, said in full since the caller's last line."""
         wanted = _plain(phrase.split())
         known = [(word, at_s) for word, at_s in self._said if at_s >= self.since_end_s]
         words = _plain([word for word, _ in known])

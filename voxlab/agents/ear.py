@@ -10,11 +10,11 @@ import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.audio import Audio, Samples
+from voxlab.endpointing import SpeechDetector, SpeechStarted, SpeechStopped, VADOptions
 from voxlab.errors import ProviderError
 from voxlab.providers.base import VAD
 from voxlab.timeline import Event
 from voxlab.turns import UserStarted, UserStopped
-from voxlab.endpointing import SpeechDetector, SpeechStarted, SpeechStopped, VADOptions
 
 Heard = UserStarted | UserStopped | Audio
 

@@ -18,11 +18,11 @@ from voxlab.agents.playout import Playout
 from voxlab.agents.reply import Reply, ReplyOptions
 from voxlab.agents.tools import Tool, Toolbox
 from voxlab.audio import Audio
+from voxlab.endpointing import VADOptions
 from voxlab.errors import ProviderError, ProviderTimeout
 from voxlab.providers.base import Message, Providers, Speech
 from voxlab.providers.guard import guarded
 from voxlab.turns import Timer, Turn, TurnOptions
-from voxlab.endpointing import VADOptions
 
 INSTRUCTIONS = (
     "You are the voice agent of Acme Corp, which runs a shop and a restaurant. You look up orders "

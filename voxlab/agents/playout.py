@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from voxlab.agents.line import Line
+from voxlab.audio import concatenate
 from voxlab.providers.base import Speech, Word
 
 
@@ -46,10 +47,23 @@ def split(speech: Speech, at_s: float) -> tuple[str, Speech | None]:
     return " ".join(word.text for word in heard), rest
 
 
-@dataclass(frozen=True, slots=True)
+def joined(speech: Speech, more: Speech) -> Speech:
+    """Return a speech with its continuation, a piece that comes later and has no text of its own."""
+    audio = speech.audio
+    if audio is not None and more.audio is not None:
+        audio = concatenate([audio, more.audio])
+    return replace(speech, duration_s=speech.duration_s + more.duration_s, audio=audio)
+
+
+@dataclass(slots=True)
 class _Piece:
     start_s: float
     speech: Speech
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    @property
+    def end_s(self) -> float:
+        return self.start_s + self.speech.duration_s
 
 
 class Playout:
@@ -69,7 +83,6 @@ class Playout:
         self._pieces: deque[_Piece] = deque()  # laid on the line and not yet over
         self._waiting: deque[Speech] = deque()  # kept while paused
         self._heard: list[str] = []
-        self._timers: list[asyncio.TimerHandle] = []
         self._paused = False
         self._audible = False
 
@@ -81,21 +94,26 @@ class Playout:
     def play(self, speech: Speech) -> None:
         """Play a piece after all that are already there; while paused, keep it."""
         if self._paused:
+            if self._waiting and not speech.text:
+                speech = joined(self._waiting.pop(), speech)
             self._waiting.append(speech)
             return
-        last = self._pieces[-1] if self._pieces else None
-        start_s = self._line.now_s
-        if last:
-            start_s = max(start_s, last.start_s + last.speech.duration_s)
-        piece = _Piece(start_s, speech)
-        self._pieces.append(piece)
+        now_s = self._line.now_s
+        start_s = max(now_s, self._pieces[-1].end_s) if self._pieces else now_s
         if speech.audio is not None:
             self._line.agent.lay(start_s, speech.audio)
-        if start_s <= self._line.now_s:
-            self._begin(piece)
+        if self._pieces and not speech.text:
+            piece = self._pieces[-1]
+            piece.speech = joined(piece.speech, speech)
+            piece.timers.pop().cancel()
         else:
-            self._at(start_s, self._begin, piece)
-        self._at(start_s + speech.duration_s, self._end, piece)
+            piece = _Piece(start_s, speech)
+            self._pieces.append(piece)
+            if start_s <= now_s:
+                self._begin(piece)
+            else:
+                self._at(start_s, self._begin, piece)
+        self._at(piece.end_s, self._end, piece)
 
     def pause(self) -> None:
         """Fall silent at once; keep what was not yet said, from the word that was cut."""
@@ -139,8 +157,7 @@ class Playout:
 
     def _at(self, at_s: float, callback: Callable[[_Piece], None], piece: _Piece) -> None:
         loop = asyncio.get_running_loop()
-        self._timers = [timer for timer in self._timers if timer.when() >= loop.time()]
-        self._timers.append(loop.call_at(self._line.loop_time(at_s), callback, piece))
+        piece.timers.append(loop.call_at(self._line.loop_time(at_s), callback, piece))
 
     def _begin(self, piece: _Piece) -> None:
         if not self._audible:
@@ -159,9 +176,9 @@ class Playout:
             self._on_drained()
 
     def _drop_pieces(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        for piece in self._pieces:
+            for timer in piece.timers:
+                timer.cancel()
         self._pieces.clear()
         self._line.agent.cut(self._line.now_s)
         self._fall_silent()

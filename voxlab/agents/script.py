@@ -236,7 +236,7 @@ def _check_keys(entry: Any, kind: str, where: str = "") -> None:
 
 
 def _in_order(lines: list[ScriptLine]) -> tuple[ScriptLine, ...]:
-    """Sort lines so that each comes after the one it waits for: a line it names, or the one before."""
+    """Sort lines so that each comes after the one it waits for: one it names, or the one before."""
     by_id = {line.id: line for line in lines}
     if len(by_id) < len(lines):
         twice = sorted({line.id for line in lines if sum(o.id == line.id for o in lines) > 1})

@@ -12,7 +12,7 @@ T = TypeVar("T")
 async def guarded(
     stream: AsyncIterator[T], timeout_s: float | None, who: str
 ) -> AsyncGenerator[T, None]:
-    """Yield from a provider's stream, and turn every way it can fail into a ProviderError.
+    """Yield from a provider's stream; every way it can fail becomes a ProviderError.
 
     timeout_s: how long each item may take; None for ever. who: the provider's name, for the message.
     The provider's stream is closed in any case.

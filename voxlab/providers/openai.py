@@ -20,14 +20,38 @@ from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from voxlab.audio import Audio, Samples, concatenate
 from voxlab.errors import ProviderError
-from voxlab.providers.base import Message, Speech, TextDelta, ToolCall, ToolSpec, Transcript
+from voxlab.providers.base import (
+    Message,
+    Providers,
+    Speech,
+    TextDelta,
+    ToolCall,
+    ToolSpec,
+    Transcript,
+)
 from voxlab.providers.openai_chat import ToolCallAssembler, chat_message, chat_tool, choices
 from voxlab.providers.openai_connection import Endpoint, connect
+from voxlab.vad import SileroVAD
 
-__all__ = ["OpenAILLM", "OpenAISTT", "OpenAITTS", "connect"]
+__all__ = ["OpenAILLM", "OpenAISTT", "OpenAITTS", "connect", "openai"]
 
 SPEECH_RATE_HZ = 24_000  # response_format "pcm": 16-bit little-endian, one channel, no header
 SHORTEST_SEGMENT_S = 0.1  # less is refused with the code audio_too_short
+
+
+def openai(base_url: str | None = None) -> Providers:
+    """Return OpenAI's recogniser, model and voice over one connection, with Silero beside them.
+
+    base_url: another server that speaks the same interface, or None for OPENAI_BASE_URL.
+    Raises ProviderError if there is no key.
+    """
+    client = connect(base_url)
+    return Providers(
+        stt=OpenAISTT(client=client),
+        llm=OpenAILLM(client=client),
+        tts=OpenAITTS(client=client),
+        vad=SileroVAD(),
+    )
 
 
 class OpenAILLM(Endpoint):

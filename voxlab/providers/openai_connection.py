@@ -54,7 +54,8 @@ def connect(
     base_url: the root of the API; without it OPENAI_BASE_URL, then OpenAI's own.
     timeout_s: the longest silence of the server, while a request waits for its response (retries
     and their pauses included) and then between two pieces of it. max_retries: few, for the caller
-    is waiting. The key is OPENAI_API_KEY; a server of your own usually needs none.
+    is waiting. The key is OPENAI_API_KEY, and goes to that address; a server of your own usually
+    needs none.
     Raises ProviderError if there is neither a key nor an address, or the address is not one.
     """
     key = os.environ.get("OPENAI_API_KEY", "").strip()
@@ -100,8 +101,9 @@ def _check_address(address: str) -> None:
 class Endpoint:
     """One model on one server: what the three providers have in common.
 
-    client: shared, and closed by its owner; without one the provider connects by itself and
-    closes that connection in `aclose`, or at the end of `async with provider:`.
+    client: shared, with its own patience (a bare AsyncOpenAI waits 600 s), and closed by its
+    owner; without one the provider connects by itself and closes that connection in `aclose`, or
+    at the end of `async with provider:`.
     settings: further fields of every request, in the vendor's words, such as
     {"temperature": 0.3} or {"language": "en"}; they win over ours.
     A connection belongs to the event loop of its first request.

@@ -16,11 +16,25 @@ from voxlab.providers.phrases import phrase
 from voxlab.providers.scripted import paced
 
 DIGITS = {
-    w: str(n) for n, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    w: str(n)
+    for n, w in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    )
 }
 DIGITS |= {"oh": "0"}
 NUMBERS = DIGITS | {"ten": "10", "eleven": "11", "twelve": "12"}
-DAYS = ["today", "tonight", "tomorrow", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+DAYS = [
+    "today",
+    "tonight",
+    "tomorrow",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+]
 CITIES = ("Paris", "London", "New York", "Berlin", "Madrid", "Rome", "Chicago", "Tokyo", "Boston")
 HELP = "I can help with orders, shipping, reservations and the weather. What would you like?"
 
@@ -157,7 +171,7 @@ def _small_talk(said: str, messages: Sequence[Message]) -> str | None:
 
 
 def _open_intent(messages: Sequence[Message]) -> Intent | None:
-    """Return what the conversation was last about: the intent of the latest user message with one."""
+    """Return what the conversation was last about."""
     for message in reversed(messages):
         if message.role == "user" and (intent := _intent_of(_normalise(message.text))):
             return intent
@@ -233,8 +247,10 @@ def _city(said: str) -> str:
 
 
 def _day(said: str) -> str:
-    days = re.findall(rf"\b({'|'.join(DAYS)})\b", said)
-    return days[-1].capitalize() if days and days[-1] not in DAYS[:3] else (days or [""])[-1]
+    """Return the last day named: who corrects himself means the last one."""
+    days: list[str] = re.findall(rf"\b({'|'.join(DAYS)})\b", said)
+    last = days[-1] if days else ""
+    return last.capitalize() if last in WEEKDAYS else last
 
 
 def _time(said: str) -> str:

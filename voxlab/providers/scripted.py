@@ -9,7 +9,16 @@ import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 from voxlab.audio import Audio
-from voxlab.providers.base import Message, Speech, TextDelta, ToolCall, ToolSpec, Transcript
+from voxlab.providers.base import (
+    LLM,
+    Message,
+    Providers,
+    Speech,
+    TextDelta,
+    ToolCall,
+    ToolSpec,
+    Transcript,
+)
 
 Delay = float | Sequence[float]
 Answer = str | ToolCall | Sequence[str | ToolCall]
@@ -101,3 +110,8 @@ class ScriptedTTS:
         await asyncio.sleep(first_audio_s)
         yield Speech(text, duration_s)
         await asyncio.sleep(max(0.0, duration_s / self.synthesis_rate - first_audio_s))
+
+
+def scripted(texts: Iterable[str], llm: LLM) -> Providers:
+    """Return providers for a call without sound: texts heard one by one, answered by llm."""
+    return Providers(stt=ScriptedSTT(texts), llm=llm, tts=ScriptedTTS())

