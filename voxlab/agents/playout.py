@@ -48,7 +48,7 @@ def split(speech: Speech, at_s: float) -> tuple[str, Speech | None]:
 
 
 def joined(speech: Speech, more: Speech) -> Speech:
-    """Return a speech with its continuation, a piece that comes later and has no text of its own."""
+    """Return a speech with its continuation: a piece that comes later, without text of its own."""
     audio = speech.audio
     if audio is not None and more.audio is not None:
         audio = concatenate([audio, more.audio])

@@ -14,7 +14,7 @@ async def guarded(
 ) -> AsyncGenerator[T, None]:
     """Yield from a provider's stream; every way it can fail becomes a ProviderError.
 
-    timeout_s: how long each item may take; None for ever. who: the provider's name, for the message.
+    timeout_s: how long each item may take; None: for ever. who: the provider, for the message.
     The provider's stream is closed in any case.
     """
     try:

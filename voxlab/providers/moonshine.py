@@ -26,7 +26,8 @@ MODEL = "moonshine-base-en"
 RATE_HZ = 16_000
 
 START, END = 1, 2  # tokens of the tokenizer that frame a sentence; 0 stands for an unknown one
-TOKENS_PER_S, SPARE_TOKENS = 6.5, 8  # people reach 6 (10 minutes of prompts); more is a loop
+TOKENS_PER_S, SPARE_TOKENS = 6.5, 8  # nobody in ten minutes of prompts spoke 6 a second ...
+LOOP = 3  # ... so, above that, as many tokens said twice in a row are the decoder's stutter
 SHORTEST_S = 0.1  # below this the encoder's three strided convolutions have nothing to stride over
 LONGEST_S = 28.0  # errors fall up to 29 s and rise beyond (1.0% of words there, 8.8% at 50 s)
 PAUSE_S = 0.2  # a longer recording is cut in the middle of its quietest pause of this length ...
@@ -138,7 +139,7 @@ class _Segment:
     def take_piece(self) -> Audio:
         whole = concatenate(self._frames)
         at_s = _pause_s(whole)
-        self._frames = [whole.between(at_s, math.inf)]
+        self._frames = [whole.between(at_s, whole.duration_s)]
         self.duration_s = self.unheard_s = self._frames[0].duration_s
         return whole.between(0.0, at_s)
 
@@ -152,7 +153,7 @@ def _pieces(audio: Audio) -> Iterator[Audio]:
     while audio.duration_s > LONGEST_S:
         at_s = _pause_s(audio)
         yield audio.between(0.0, at_s)
-        audio = audio.between(at_s, math.inf)
+        audio = audio.between(at_s, audio.duration_s)
     yield audio
 
 
@@ -176,8 +177,11 @@ class _Network:
 
     def text(self, audio: Audio) -> str:
         """Recognise up to LONGEST_S of audio at RATE_HZ."""
-        longest = int(audio.duration_s * TOKENS_PER_S) + SPARE_TOKENS
-        spoken = b"".join(self.tokens[token] for token in self._decode(audio, longest))
+        natural = int(audio.duration_s * TOKENS_PER_S)
+        tokens = self._decode(audio, natural + SPARE_TOKENS)
+        if len(tokens) > natural:
+            tokens = _without_loop(tokens)
+        spoken = b"".join(self.tokens[token] for token in tokens)
         return spoken.decode(errors="replace").replace("\N{LOWER ONE EIGHTH BLOCK}", " ").strip()
 
     def _decode(self, audio: Audio, longest: int) -> list[int]:
@@ -208,6 +212,21 @@ class _Network:
     def _past_names(self) -> list[str]:
         names = [entry.name for entry in self.decoder.get_inputs()]
         return [name for name in names if name.startswith("past_key_values")]
+
+
+def _without_loop(tokens: list[int]) -> list[int]:
+    """Cut the tokens where a run of LOOP or more comes a second time in a row.
+
+    A decoder that is given half a word may repeat its last phrase until it is stopped.
+
+    >>> _without_loop([7, 1, 2, 3, 1, 2, 3, 1, 2])
+    [7, 1, 2, 3]
+    """
+    for end in range(2 * LOOP, len(tokens) + 1):
+        for run in range(LOOP, end // 2 + 1):
+            if tokens[end - run : end] == tokens[end - 2 * run : end - run]:
+                return tokens[: end - run]
+    return tokens
 
 
 def _likeliest(logits: NDArray[np.float32]) -> int:

@@ -15,26 +15,11 @@ from voxlab.providers.base import Message, TextDelta, ToolCall, ToolSpec
 from voxlab.providers.phrases import phrase
 from voxlab.providers.scripted import paced
 
-DIGITS = {
-    w: str(n)
-    for n, w in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    )
-}
-DIGITS |= {"oh": "0"}
+DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DIGITS = {word: str(digit) for digit, word in enumerate(DIGIT_WORDS)} | {"oh": "0"}
 NUMBERS = DIGITS | {"ten": "10", "eleven": "11", "twelve": "12"}
-DAYS = [
-    "today",
-    "tonight",
-    "tomorrow",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-]
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAYS = ("today", "tonight", "tomorrow", *WEEKDAYS)
 CITIES = ("Paris", "London", "New York", "Berlin", "Madrid", "Rome", "Chicago", "Tokyo", "Boston")
 HELP = "I can help with orders, shipping, reservations and the weather. What would you like?"
 

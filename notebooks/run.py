@@ -1,0 +1,57 @@
+"""Run every notebook from top to bottom in a fresh kernel, as many at a time as there are cores.
+
+    python notebooks/run.py [NAME.ipynb ...]
+
+Executed copies go to build/notebooks. Exit status 1 if a cell fails; the cell is shown.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+HERE = Path(__file__).parent
+BUILD = HERE.parent / "build" / "notebooks"
+CELL_TIMEOUT_S = 300
+
+
+async def run(path: Path, slots: asyncio.Semaphore) -> bool:
+    """Execute one notebook and write the executed copy; return whether it ran through."""
+    async with slots:
+        start_s = time.perf_counter()
+        notebook = nbformat.read(path, as_version=4)
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_TIMEOUT_S,
+            kernel_name="python3",
+            record_timing=False,
+            store_widget_state=False,
+            resources={"metadata": {"path": str(HERE)}},
+        )
+        try:
+            await client.async_execute()
+            failure = ""
+        except CellExecutionError as error:
+            failure = str(error)
+        nbformat.write(notebook, BUILD / path.name)
+        print(f"{'ok  ' if not failure else 'FAIL'} {time.perf_counter() - start_s:6.1f} s  {path.name}")
+        print(failure, end="")
+        return not failure
+
+
+async def main(names: list[str]) -> int:
+    """Run the named notebooks, or all of them."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    paths = [Path(name) for name in names] or sorted(HERE.glob("*.ipynb"))
+    slots = asyncio.Semaphore(os.cpu_count() or 1)
+    results = await asyncio.gather(*(run(path, slots) for path in paths))
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))
