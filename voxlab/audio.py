@@ -22,7 +22,7 @@ class Audio:
     """A mono recording; the last expression of a notebook cell plays it.
 
     samples: float32 (samples,), full scale is [-1, 1]; rate_hz: samples per second.
-    Raises AudioError if the samples are not one-dimensional or not finite.
+    Raises AudioError if the samples are not one-dimensional, not float or not finite.
 
     >>> tone = Audio(np.zeros(8000), rate_hz=16000)
     >>> tone.duration_s
@@ -33,14 +33,19 @@ class Audio:
     rate_hz: int
 
     def __post_init__(self) -> None:
-        samples = np.ascontiguousarray(self.samples, dtype=np.float32)
-        if samples.ndim != 1:
+        given = np.asarray(self.samples)
+        if given.ndim != 1:
             raise AudioError(
-                f"audio has shape {samples.shape}, needs one channel (samples,): "
+                f"audio has shape {given.shape}, needs one channel (samples,): "
                 "mix the channels first, or use audio.read"
             )
-        if self.rate_hz <= 0:
-            raise AudioError(f"a sampling rate of {self.rate_hz} Hz is not one: use 8000 to 48000")
+        if given.dtype.kind != "f":
+            raise AudioError(
+                f"samples are {given.dtype}, need floats in [-1, 1]: divide int16 by 32768"
+            )
+        _refuse_rate(self.rate_hz)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is counted as infinite below
+            samples = np.ascontiguousarray(given, dtype=np.float32)
         finite = np.isfinite(samples)
         if not finite.all():
             first_s = int(np.argmin(finite)) / self.rate_hz
@@ -61,7 +66,11 @@ class Audio:
         return Audio(self.samples[start : max(start, round(end_s * self.rate_hz))], self.rate_hz)
 
     def resample(self, rate_hz: int) -> "Audio":
-        """Return the same sound at another rate (windowed sinc, torchaudio)."""
+        """Return the same sound at another rate (windowed sinc, torchaudio).
+
+        Raises AudioError if the rate is not a whole number above 0.
+        """
+        _refuse_rate(rate_hz)
         if rate_hz == self.rate_hz or not self.samples.size:
             return Audio(self.samples, rate_hz)
         import torch
@@ -71,10 +80,27 @@ class Audio:
         return Audio(resample(waveform, self.rate_hz, rate_hz).numpy(), rate_hz)
 
     def _repr_html_(self) -> str:
-        import IPython.display
+        return player_html(self)
 
-        player: Any = IPython.display.Audio
-        return str(player(self.samples, rate=self.rate_hz, normalize=False)._repr_html_())
+
+def _refuse_rate(rate_hz: int) -> None:
+    if not (rate_hz > 0 and rate_hz == int(rate_hz) and hasattr(rate_hz, "__index__")):
+        raise AudioError(f"a sampling rate of {rate_hz} Hz is not one: use 8000 to 48000, whole")
+
+
+def player_html(*channels: Audio) -> str:
+    """Return a notebook's player for one recording, or for two as stereo (left, right).
+
+    It plays what `write` would write: full scale is kept, samples beyond it are clipped.
+    """
+    import IPython.display
+
+    columns, rate_hz = _columns(channels)
+    if not columns.size:
+        return "<p>a recording of 0 s</p>"
+    data = columns.T if len(channels) > 1 else columns[:, 0]
+    player: Any = IPython.display.Audio
+    return str(player(data, rate=rate_hz, normalize=False)._repr_html_())
 
 
 def read(path: str | Path, *, limit_s: float = 1800.0) -> Audio:
@@ -82,6 +108,7 @@ def read(path: str | Path, *, limit_s: float = 1800.0) -> Audio:
 
     limit_s: a longer file is refused, for a wrong path is likelier than an hour of speech.
     Raises AudioError if the file is missing, empty, truncated, unreadable, not finite or too long.
+    An OGG or MP3 file does not tell its length, so that a truncated one is just shorter.
     """
     channels = read_channels(path, limit_s=limit_s)
     return Audio(np.mean([c.samples for c in channels], axis=0), channels[0].rate_hz)
@@ -94,10 +121,10 @@ def read_channels(path: str | Path, *, limit_s: float = 1800.0) -> tuple[Audio, 
         raise AudioError(f"no recording at {path}: check the name, or see data/README.md")
     try:
         info = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
         raise AudioError(
             f"{path} ({path.stat().st_size} bytes) is not a recording we can read: "
-            f"{error.error_string} Convert it to WAV, 16 bit"
+            f"{_reason(error)} Convert it to WAV, 16 bit"
         ) from error
     if info.frames == 0:
         raise AudioError(f"{path} holds no samples: record it again")
@@ -107,8 +134,18 @@ def read_channels(path: str | Path, *, limit_s: float = 1800.0) -> tuple[Audio, 
             "cut it, or pass a higher limit_s"
         )
     _refuse_truncated(path, info)
-    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    return tuple(Audio(channel, rate_hz) for channel in samples.T)
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        return tuple(Audio(channel, rate_hz) for channel in samples.T)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path} is damaged or truncated: {_reason(error)} Copy it again") from error
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return libsndfile's words as one sentence."""
+    return str(getattr(error, "error_string", error)).rstrip(".") + "."
 
 
 def _refuse_truncated(path: Path, info: Any) -> None:
@@ -118,7 +155,7 @@ def _refuse_truncated(path: Path, info: Any) -> None:
     with path.open("rb") as file:
         head = file.read(8)
     promised, found = int.from_bytes(head[4:8], "little") + 8, path.stat().st_size
-    streamed = promised - 8 >= 0xFFFFFFFF - 8  # a pipe's "length unknown"
+    streamed = promised >= 0x7FFF0000  # what sox, arecord or ffmpeg write for "length unknown"
     if head[:4] == b"RIFF" and promised > found and not streamed:
         raise AudioError(
             f"{path} is truncated: its header promises {promised} bytes, {found} are there. "
@@ -130,14 +167,24 @@ def write(path: str | Path, *channels: Audio) -> None:
     """Write one recording, or two as a stereo file (left, right), as 16-bit WAV.
 
     The shorter channel is padded with silence; samples beyond full scale are clipped.
+    Raises AudioError if the channels differ in rate, or the file cannot be written.
     """
+    columns, rate_hz = _columns(channels)
+    try:
+        soundfile.write(path, columns, rate_hz, subtype="PCM_16", format="WAV")
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"cannot write {path}: {_reason(error)} Is its folder there?") from error
+
+
+def _columns(channels: Sequence[Audio]) -> tuple[Samples, int]:
+    """Return the channels side by side, float32 (samples, channels) in [-1, 1], and their rate."""
     rates = {channel.rate_hz for channel in channels}
     if len(rates) != 1:
         raise AudioError(f"channels have the rates {sorted(rates)} Hz, need one: resample first")
     columns = np.zeros((max(c.samples.size for c in channels), len(channels)), np.float32)
     for column, channel in zip(columns.T, channels, strict=True):
         column[: channel.samples.size] = np.clip(channel.samples, -1, 1)
-    soundfile.write(path, columns, rates.pop(), subtype="PCM_16")
+    return columns, rates.pop()
 
 
 def silence(duration_s: float, rate_hz: int) -> Audio:
@@ -211,11 +258,14 @@ NOISE_SLOPES = {"white": 0.0, "pink": -0.5, "car": -1.0}  # amplitude ~ frequenc
 
 
 def noise(kind: str, duration_s: float, rate_hz: int, rng: np.random.Generator) -> Audio:
-    """Return synthetic noise at about -20 dB: "white", "pink", "car" (brown) or "clicks".
+    """Return synthetic noise at -20 dB: "white", "pink", "car" (brown) or "clicks".
 
-    Clicks are keyboard strokes: bursts of 4 ms at random times, 6 a second.
+    Clicks are keyboard strokes: bursts of 4 ms at random times, 6 a second. Between them it is
+    still, so that at -20 dB their peaks exceed full scale: `mix` them, or they are clipped.
     """
     count = round(duration_s * rate_hz)
+    if not count:
+        return silence(0.0, rate_hz)
     if kind == "clicks":
         samples = _clicks(count, rate_hz, rng)
     elif kind in NOISE_SLOPES:

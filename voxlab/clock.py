@@ -7,6 +7,8 @@ virtual time for it.
 """
 
 import asyncio
+import contextlib
+import math
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
@@ -17,6 +19,7 @@ from voxlab.errors import Deadlock
 T = TypeVar("T")
 
 SOCKET_GRACE_S = 0.001  # real time that open sockets get before the clock jumps
+RESOLUTION_S = 1e-9  # timers closer together than this are due together
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -32,12 +35,11 @@ class _JumpingSelector(selectors.DefaultSelector):
             return super().select(0) if sockets else []
         if sockets and (ready := super().select(SOCKET_GRACE_S)):
             return ready
-        if timeout is None:
-            if sockets:
-                return super().select(None)
-            raise Deadlock(self.loop.waiting_tasks())
-        self.loop.jump()
-        return []
+        if timeout is not None and self.loop.jump():
+            return []
+        if sockets:
+            return super().select(None)
+        raise Deadlock(self.loop.waiting_tasks())
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -54,23 +56,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
-        self._clock_resolution = 1e-9
+        self._clock_resolution = RESOLUTION_S
 
     def time(self) -> float:
         """Return the virtual time in seconds since the loop was made."""
         return self._now_s
 
-    def jump(self) -> None:
-        """Move the clock onto the next timer."""
+    def jump(self) -> bool:
+        """Move the clock onto the next timer; False if that is infinitely far away."""
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        self._now_s = max(self._now_s, scheduled[0].when())
+        when_s = scheduled[0].when()
+        if math.isinf(when_s):
+            return False
+        self._now_s = max(self._now_s, when_s)
+        # a timer is due before now + resolution: after some years 1e-9 would vanish in that sum
+        self._clock_resolution = max(RESOLUTION_S, math.ulp(self._now_s))
+        return True
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> "asyncio.Future[Any]":
         """Run func in a thread; virtual time stands still until it is done."""
-        self.jobs += 1
         future = super().run_in_executor(executor, func, *args)
+        self.jobs += 1  # only now: an executor that is shut down refuses the job
         future.add_done_callback(lambda _: self._job_done())
         return future
 
@@ -89,8 +97,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Say who waits, for the Deadlock message."""
         names = sorted(task.get_coro().__qualname__ for task in asyncio.all_tasks(self))  # type: ignore[union-attr]
         return (
-            f"virtual time stands at {self._now_s:.3f} s: no timer is set, and {len(names)} tasks "
-            f"wait for each other ({', '.join(names)}): look for an event that nobody sets"
+            f"virtual time stands at {self._now_s:.3f} s: no timer is set, and nobody can wake "
+            f"the tasks that wait ({', '.join(names)}): look for an event that nobody sets"
         )
 
 
@@ -129,27 +137,30 @@ def _in_thread(
     results: list[T] = []
     failures: list[BaseException] = []
     cancels: list[Callable[[], object]] = []
-
-    async def cancellable() -> T:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(main)
-            loop = asyncio.get_running_loop()
-            cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
-        return task.result()
+    begun = threading.Event()
 
     def target() -> None:
         try:
-            results.append(_run(cancellable(), new_loop))
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                loop = runner.get_loop()
+                task = loop.create_task(main)
+                cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
+                begun.set()
+                results.append(loop.run_until_complete(task))
         except BaseException as error:  # handed to the caller's thread below
             failures.append(error)
+        finally:
+            begun.set()
 
     thread = threading.Thread(target=target, name="voxlab-loop")
     thread.start()
     try:
         thread.join()
     except KeyboardInterrupt:
+        begun.wait()
         for cancel in cancels:
-            cancel()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: main was just done
+                cancel()
         thread.join()
         raise
     if failures:

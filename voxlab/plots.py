@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
 from voxlab.metrics import turn_times
@@ -21,7 +22,9 @@ STATE_LOOK = {
     State.SPEAKING: (AGENT, ""),
     State.INTERRUPTED: (ERROR, "xx"),
 }
-LANES = ("user", "agent", "turn", "STT", "LLM", "tools", "TTS")
+LANES = {"user": 14.0, "agent": 9.8, "turn": 7.2, "STT": 5.4, "LLM": 3.8, "tools": 2.2, "TTS": 0.6}
+WORDS_LINES = 3  # room for so many lines of words over each voice
+CHARS_PER_INCH = 16.0  # of the small print, on the safe side
 STAGES = {  # lane: (source, kind that begins, kinds that end)
     "STT": ("stt", "started", ("final", "failed")),
     "LLM": ("llm", "request", ("done", "failed")),
@@ -41,22 +44,18 @@ def plot_call(
     """
     end_s = call.timeline.duration_s if end_s is None else end_s
     if ax is None:
-        width = float(np.clip(0.45 * (end_s - start_s), 9, 30))
-        _, ax = plt.subplots(figsize=(width, 5.6), layout="constrained")
-    rows = {lane: 2.0 * (len(LANES) - index) for index, lane in enumerate(LANES)}
-    rows["user"] += 2.2
-    rows["agent"] += 1.1
+        width = float(np.clip(0.5 * (end_s - start_s), 9, 30))
+        _, ax = plt.subplots(figsize=(width, 6.2), layout="constrained")
     ax.set_xlim(start_s, end_s)
-    ax.set_ylim(rows["TTS"] - 1.0, rows["user"] + 2.1)
-    _draw_voice(ax, call.user, rows["user"], USER, _user_words(call.timeline))
-    _draw_voice(ax, call.agent, rows["agent"], AGENT, _agent_words(call.timeline))
-    _draw_turns(ax, call.timeline, rows["turn"])
+    ax.set_ylim(-0.2, LANES["user"] + 3.2)
+    _draw_voice(ax, call.user, LANES["user"], USER, _user_words(call.timeline))
+    _draw_voice(ax, call.agent, LANES["agent"], AGENT, _agent_words(call.timeline))
+    _draw_turns(ax, call.timeline)
     for lane in STAGES:
-        spans = list(_stage_spans(call.timeline, lane))
-        _draw_bars(ax, spans, rows[lane], STAGE)
-    _draw_response_times(ax, call.timeline, (rows["user"] + rows["agent"]) / 2 + 0.35)
-    _draw_events(ax, call.timeline, rows)
-    ax.set_yticks([rows[lane] for lane in LANES], LANES)
+        _draw_bars(ax, list(_stage_spans(call.timeline, lane)), LANES[lane], STAGE)
+    _draw_response_times(ax, call.timeline)
+    _draw_events(ax, call.timeline)
+    ax.set_yticks(list(LANES.values()), list(LANES))
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("time in the call (s)")
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -76,11 +75,12 @@ def _draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list
         ax.fill_between(times_s, y - height, y + height, color=color, linewidth=0)
     else:
         _draw_bars(ax, [(start, end, "") for start, end, _ in words], y, color)
-    for start_s, end_s, text in words:
-        _write(ax, start_s, end_s, y + 0.95, text, lines=3)
+    ends_s = [*(start for start, _, _ in words[1:]), ax.get_xlim()[1]]
+    for (start_s, _, text), end_s in zip(words, ends_s, strict=True):
+        _write(ax, start_s, end_s, y + 1.0, text, lines=WORDS_LINES)
 
 
-def _draw_turns(ax: Axes, timeline: Timeline, y: float) -> None:
+def _draw_turns(ax: Axes, timeline: Timeline) -> None:
     changes = timeline.select("turn", "state")
     if not changes:
         return
@@ -88,7 +88,7 @@ def _draw_turns(ax: Axes, timeline: Timeline, y: float) -> None:
     states = [State(changes[0].data["was"]), *(State(event.data["now"]) for event in changes)]
     for state, start_s, end_s in zip(states, times_s[:-1], times_s[1:], strict=True):
         color, hatch = STATE_LOOK[state]
-        _draw_bars(ax, [(start_s, end_s, state.value)], y, color, hatch)
+        _draw_bars(ax, [(start_s, end_s, state.value)], LANES["turn"], color, hatch)
 
 
 def _draw_bars(ax: Axes, spans: list[Span], y: float, color: str, hatch: str = "") -> None:
@@ -99,30 +99,32 @@ def _draw_bars(ax: Axes, spans: list[Span], y: float, color: str, hatch: str = "
 
 
 def _write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int) -> None:
-    """Write a text over its span, in as many lines as fit; leave it out where it does not."""
+    """Write a text from start_s on, wrapped to end before end_s; nothing where it does not fit."""
     left, right = ax.get_xlim()
-    figure_width = ax.get_figure(root=True).get_size_inches()[0]  # type: ignore[union-attr]
-    chars = int((min(end_s, right) - max(start_s, left)) / (right - left) * figure_width * 15)
-    if chars < 4 or not text:
+    start_s, end_s = max(start_s, left), min(end_s, right)
+    figure = ax.get_figure(root=True)
+    width_in = 0.93 * figure.get_size_inches()[0] if figure else 9.0
+    chars = int((end_s - start_s) / (right - left) * width_in * CHARS_PER_INCH) - 1
+    if chars < 3 or not text:
         return
-    wrapped = textwrap.wrap(text, max(chars, 4))
-    if len(wrapped) > lines:
-        wrapped = textwrap.wrap(text, max(chars, 4), max_lines=lines, placeholder=" …")
+    wrapped = textwrap.wrap(text, min(chars, 44), max_lines=lines, placeholder=" …")
     if max(len(line) for line in wrapped) <= chars:
-        ax.text(max(start_s, left), y, "\n".join(wrapped), fontsize=7, va="bottom", clip_on=True)
+        ax.text(start_s, y, "\n".join(wrapped), fontsize=7, va="bottom", clip_on=True)
 
 
-def _draw_response_times(ax: Axes, timeline: Timeline, y: float) -> None:
+def _draw_response_times(ax: Axes, timeline: Timeline) -> None:
+    """Draw the wait for each reply in the agent's lane, where nothing sounds."""
+    y, (left, right) = LANES["agent"], ax.get_xlim()
     for turn in turn_times(timeline):
-        if turn.reply_s is None or turn.ttfb_s is None:
+        if turn.reply_s is None or turn.ttfb_s is None or not left <= turn.end_s <= right:
             continue
         look = {"arrowstyle": "<->", "color": ERROR if turn.cut_off else "black", "linewidth": 0.9}
         ax.annotate("", (turn.reply_s, y), (turn.end_s, y), arrowprops=look)
         label = f"{1000 * turn.ttfb_s:.0f} ms"
-        ax.text((turn.end_s + turn.reply_s) / 2, y - 0.15, label, fontsize=7, ha="center", va="top")
+        ax.text((turn.end_s + turn.reply_s) / 2, y - 0.2, label, fontsize=7, ha="center", va="top")
 
 
-def _draw_events(ax: Axes, timeline: Timeline, rows: dict[str, float]) -> None:
+def _draw_events(ax: Axes, timeline: Timeline) -> None:
     """Mark the moments that decide: speech found and lost, turns committed, barge-in, failures."""
     marks = (
         ("vad", "speech_started", "user", "^", USER, "VAD: speech starts"),
@@ -131,25 +133,22 @@ def _draw_events(ax: Axes, timeline: Timeline, rows: dict[str, float]) -> None:
         ("agent", "interrupted", "agent", "X", ERROR, "reply dropped"),
         ("agent", "resumed", "agent", ">", AGENT, "reply resumed"),
     )
-    handles: list[Line2D] = []
+    handles: list[Artist] = []
     for source, kind, lane, marker, color, label in marks:
         times_s = [event.at_s for event in timeline.select(source, kind)]
         if times_s:
-            low = np.full(len(times_s), rows[lane] - (1.15 if lane != "turn" else 0.0))
+            low = np.full(len(times_s), LANES[lane] - (1.25 if lane != "turn" else 0.0))
             handles += ax.plot(times_s, low, marker, color=color, markersize=6, label=label)
-    failed = [event for event in timeline if event.kind == "failed"]
-    for event in failed:
+    seen = {str(event.data["now"]) for event in timeline.select("turn", "state")}
+    for state, (color, hatch) in STATE_LOOK.items():
+        if state in seen:
+            handles.append(Patch(facecolor=color, alpha=0.55, hatch=hatch, label=state.value))
+    for event in [event for event in timeline if event.kind == "failed"]:
         ax.axvline(event.at_s, color=ERROR, linestyle=":")
-        ax.text(event.at_s, rows["TTS"] - 0.9, f" {event.source} failed", fontsize=7, color=ERROR)
+        ax.text(event.at_s, -0.1, f" {event.source} failed", fontsize=7, color=ERROR)
     if handles:
-        ax.legend(
-            handles=handles,
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=5,
-            fontsize=8,
-            frameon=False,
-        )
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.0}
+        ax.legend(handles=handles, ncols=9, fontsize=8, frameon=False, columnspacing=1.2, **place)
 
 
 def _user_words(timeline: Timeline) -> list[Span]:

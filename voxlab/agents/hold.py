@@ -1,7 +1,6 @@
 """Hold a call: bring a caller and an agent together on one line until somebody hangs up."""
 
 import asyncio
-import traceback
 from collections.abc import Callable
 from typing import Protocol
 
@@ -82,9 +81,4 @@ async def _attend(line: Line, party: Party, name: str) -> None:
         await party.run(line)
         line.hang_up(f"the {name} left")
     except Exception as error:  # whatever it is, the record up to here must not be lost
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
-        what = f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error))
-        line.record("transport", "failed", who=name, error=what, trace=trace)
-        line.hang_up(f"the {name} failed: {what}")
+        line.fail(name, error)

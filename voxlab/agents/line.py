@@ -1,6 +1,7 @@
 """The line between a caller and an agent: two voices, one clock, and the record of the call."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -86,6 +87,28 @@ class Line:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def reached(self, at_s: float) -> bool:
+        """Tell whether a time of the call has come.
+
+        Compares on the loop's clock, where timers are set: now_s is a difference, and its rounding
+        could stay a hair below at_s for ever while virtual time stands still.
+        """
+        return asyncio.get_running_loop().time() >= self.loop_time(at_s)
+
+    def call_at(self, at_s: float, callback: Callable[..., None], *args: Any) -> asyncio.TimerHandle:
+        """Call back at a time of the call, on behalf of the agent; a failure ends the call.
+
+        Without this a callback's exception would end up in a log, and the call would stand still.
+        """
+
+        def guarded() -> None:
+            try:
+                callback(*args)
+            except Exception as error:  # whatever it is, the record up to here must not be lost
+                self.fail("agent", error)
+
+        return asyncio.get_running_loop().call_at(self.loop_time(at_s), guarded)
+
     async def wait_until(self, at_s: float) -> None:
         """Wait for a time of the call; return at once if it is past."""
         await asyncio.sleep(max(0.0, self.loop_time(at_s) - asyncio.get_running_loop().time()))
@@ -108,6 +131,15 @@ class Line:
         if self._background is not None:
             samples += np.take(self._background, np.arange(start, end), mode="wrap")
         return samples
+
+    def fail(self, who: str, error: Exception) -> None:
+        """Note that a party failed, and why, and end the call."""
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        what = f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        self.record("transport", "failed", who=who, error=what, trace=trace)
+        self.hang_up(f"the {who} failed: {what}")
 
     def hang_up(self, reason: str) -> None:
         """End the call, once."""

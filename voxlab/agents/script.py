@@ -185,7 +185,8 @@ def _utterance(entry: Mapping[str, Any], voice: str, folder: Path) -> Speech:
         recording = audio.read(folder / str(say))
         return Speech(text, recording.duration_s, recording)
     known = data.utterance(str(say), str(entry.get("voice", voice)))
-    return Speech(known.text, known.audio.duration_s, known.audio)
+    recording = known.audio
+    return Speech(known.text, recording.duration_s, recording)
 
 
 def _moment(text: object, where: str) -> Moment:

@@ -1,0 +1,67 @@
+"""Renew the generated parts of data/README.md: the table of files.
+
+    python data/make/readme.py
+
+Run it after any change of a file below callers/, prompts/, music/ or shop/.
+"""
+
+import hashlib
+from pathlib import Path
+
+import soundfile
+import yaml
+
+DATA = Path(__file__).resolve().parents[1]
+FOLDERS = ("callers", "prompts", "music", "shop")
+
+OURS = "MIT, as the project"
+ASTERISK = "Debian asterisk-core-sounds-{}-g722 1.6.1-1"
+ORIGINS = {  # folder: source, licence, credit
+    "callers": ("written for voxlab", OURS, "voxlab"),
+    "callers/heart": ("hibari-tts 0.2.1, voice heart", OURS, "voxlab, by Hibari (Apache-2.0)"),
+    "callers/espeak": ("espeak-ng 1.52, voice en-us", OURS, "voxlab, by eSpeak NG"),
+    "prompts": ("written and checked for voxlab, after Debian's lists", "as the clips", "voxlab"),
+    "prompts/en": (ASTERISK.format("en"), "CC-BY-SA-3.0", "Allison Smith, Digium"),
+    "prompts/es": (ASTERISK.format("es"), "CC-BY-SA-3.0", "Allison Smith, Digium"),
+    "prompts/fr": (ASTERISK.format("fr"), "CC-BY-SA-3.0", "June Wallack; see CREDITS"),
+    "prompts/it": (ASTERISK.format("it"), "CC-BY-3.0", "Carlo Flora; see CREDITS"),
+    "prompts/ru": (ASTERISK.format("ru"), "CC-BY-3.0", "Maxim Topal, ivrvoice.ru"),
+    "music": ("Debian asterisk-moh-opsound-g722 2.03-1.1", "CC-BY-SA-3.0", "Macroform"),
+    "shop": ("written for voxlab; people and numbers are invented", OURS, "voxlab"),
+}
+
+
+def replace_section(name: str, lines: list[str]) -> None:
+    """Put lines between the markers "<!-- name -->" and "<!-- /name -->" of data/README.md."""
+    readme = DATA / "README.md"
+    before, opening, rest = readme.read_text("utf-8").partition(f"<!-- {name} -->\n")
+    _, closing, after = rest.partition(f"<!-- /{name} -->\n")
+    if not opening or not closing:
+        raise SystemExit(f"{readme} has no lines <!-- {name} --> and <!-- /{name} -->: add them")
+    readme.write_text(before + opening + "\n".join(lines) + "\n" + closing + after, "utf-8")
+
+
+def row(file: Path) -> str:
+    """Return a file's line of the table."""
+    source, licence, credit = ORIGINS[file.parent.relative_to(DATA).as_posix()]
+    rate, duration = "", ""
+    if file.suffix in (".wav", ".flac"):
+        info = soundfile.info(file)
+        rate, duration = f"{info.samplerate / 1000:g} kHz", f"{info.duration:.2f} s"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    name = file.relative_to(DATA).as_posix()
+    return f"| {name} | {source} | {licence} | {credit} | {rate} | {duration} | `{digest}` |"
+
+
+def files() -> list[Path]:
+    """Return every file that the table lists, in order."""
+    found = (file for folder in FOLDERS for file in sorted((DATA / folder).rglob("*")))
+    return [file for file in found if file.is_file()]
+
+
+if __name__ == "__main__":
+    header = "| file | source | licence | credit | rate | duration | SHA-256 |"
+    replace_section("files", [header, "|---" * 7 + "|", *map(row, files())])
+    spoken = yaml.safe_load((DATA / "callers/utterances.yaml").read_text("utf-8"))
+    size = sum(file.stat().st_size for file in files())
+    print(f"README.md: {len(files())} files, {size / 1e6:.1f} MB, {len(spoken)} utterances")
