@@ -84,7 +84,7 @@ class Audio:
 
 
 def _refuse_rate(rate_hz: int) -> None:
-    if not (rate_hz > 0 and rate_hz == int(rate_hz) and hasattr(rate_hz, "__index__")):
+    if not isinstance(rate_hz, int | np.integer) or rate_hz <= 0:
         raise AudioError(f"a sampling rate of {rate_hz} Hz is not one: use 8000 to 48000, whole")
 
 
@@ -138,7 +138,7 @@ def read_channels(path: str | Path, *, limit_s: float = 1800.0) -> tuple[Audio, 
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
         return tuple(Audio(channel, rate_hz) for channel in samples.T)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path} is damaged or truncated: {_reason(error)} Copy it again") from error
+        raise AudioError(f"{path} is damaged or truncated: {_reason(error)} Copy it") from error
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
 
@@ -263,20 +263,25 @@ def noise(kind: str, duration_s: float, rate_hz: int, rng: np.random.Generator) 
     Clicks are keyboard strokes: bursts of 4 ms at random times, 6 a second. Between them it is
     still, so that at -20 dB their peaks exceed full scale: `mix` them, or they are clipped.
     """
+    if kind not in (*NOISE_SLOPES, "clicks"):
+        raise AudioError(f"no noise {kind!r}: use one of {[*NOISE_SLOPES, 'clicks']}")
     count = round(duration_s * rate_hz)
     if not count:
         return silence(0.0, rate_hz)
     if kind == "clicks":
         samples = _clicks(count, rate_hz, rng)
-    elif kind in NOISE_SLOPES:
+    else:
         spectrum = np.fft.rfft(rng.standard_normal(count))
         frequency_hz = np.fft.rfftfreq(count, 1 / rate_hz)
         shape = np.maximum(frequency_hz, 30.0) ** NOISE_SLOPES[kind]
         samples = np.fft.irfft(spectrum * shape, count)
-    else:
-        raise AudioError(f"no noise {kind!r}: use one of {[*NOISE_SLOPES, 'clicks']}")
-    power = np.sqrt(np.mean(np.square(samples))) if count else 1.0
-    return Audio((samples * (0.1 / max(power, 1e-12))).astype(np.float32), rate_hz)
+    return _at_noise_level(samples, rate_hz)
+
+
+def _at_noise_level(samples: NDArray[np.float64], rate_hz: int) -> Audio:
+    """Return the samples scaled to -20 dB."""
+    power = float(np.mean(np.square(samples))) if samples.size else 0.0
+    return Audio((samples * (0.1 / max(math.sqrt(power), 1e-12))).astype(np.float32), rate_hz)
 
 
 def _clicks(count: int, rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -291,12 +296,11 @@ def _clicks(count: int, rate_hz: int, rng: np.random.Generator) -> NDArray[np.fl
 
 def babble(voices: Sequence[Audio], duration_s: float, rng: np.random.Generator) -> Audio:
     """Return a cafe: many voices over each other, each looped from a random place, at -20 dB."""
-    if not voices:
-        raise AudioError("babble needs at least one voice: pass recordings of speech")
+    if not voices or not all(voice.samples.size for voice in voices):
+        raise AudioError("babble needs at least one voice, none empty: pass recordings of speech")
     rate_hz = voices[0].rate_hz
     total = np.zeros(round(duration_s * rate_hz))
     for voice in voices:
         spoken = voice.resample(rate_hz).samples
         total += np.resize(np.roll(spoken, int(rng.integers(spoken.size))), total.size)
-    power = np.sqrt(np.mean(np.square(total)))
-    return Audio((total * (0.1 / max(float(power), 1e-12))).astype(np.float32), rate_hz)
+    return _at_noise_level(total, rate_hz)

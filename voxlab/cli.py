@@ -4,12 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from voxlab import __version__
 from voxlab.errors import ProviderError, ScriptError, VoxlabError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from voxlab.agents.script import CallScript
     from voxlab.providers.base import Providers
     from voxlab.timeline import Call, Event
@@ -156,8 +158,7 @@ def _save(call: "Call", folder: Path) -> None:
 
     try:
         call.save(folder)
-        figure = plot_call(call).get_figure(root=True)
-        assert figure is not None
+        figure = cast("Figure", plot_call(call).get_figure(root=True))  # None only if removed
         figure.savefig(folder / "call.png", dpi=130)
     except OSError as error:
         raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error

@@ -148,8 +148,10 @@ def _matrices(graph: Any, producers: Mapping[str, Any]) -> dict[str, _Matrix]:
     found = {}
     for add in graph.node:
         times = producers.get(add.input[0]) if add.op_type == "Add" else None
-        cast = producers.get(times.input[0]) if times and times.op_type == "Mul" else None
-        if cast and cast.op_type == "Cast" and cast.input[0] in constants:
+        if times is None or times.op_type != "Mul":
+            continue
+        cast = producers.get(times.input[0])
+        if cast is not None and cast.op_type == "Cast" and cast.input[0] in constants:
             values = numpy_helper.to_array(constants[cast.input[0]])
             scale = numpy_helper.to_array(constants[times.input[1]]).item()
             shift = numpy_helper.to_array(constants[add.input[1]]).item()

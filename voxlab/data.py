@@ -113,7 +113,8 @@ def shop() -> sqlite3.Connection:
 
     Raises DataError if a table does not fit data/shop/schema.sql.
     """
-    database = sqlite3.connect(":memory:")
+    # one call uses it at a time, but Jupyter holds calls in a thread of their own
+    database = sqlite3.connect(":memory:", check_same_thread=False)
     try:
         database.executescript(path("shop/schema.sql").read_text("utf-8"))
         with database:

@@ -4,9 +4,10 @@ TTFB (time to first byte of audio) is what the caller feels: from the last audib
 user's turn to the first audible moment of the reply. Source: chapter 39.1.1.
 """
 
+import math
 from dataclasses import dataclass
 
-from voxlab.timeline import Event, Timeline
+from voxlab.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +33,23 @@ class TurnTimes:
 
 
 def turn_times(timeline: Timeline) -> list[TurnTimes]:
-    """Return one entry for each thing the user said, in order."""
-    spoken = _spans(timeline, "caller")
+    """Return one entry for each thing the user said, in order.
+
+    The user's speech is the caller's own if the script is known, else what the VAD heard.
+    """
+    spoken = _user_spans(timeline)
     agent = _spans(timeline, "agent")
     resumed = [event.at_s for event in timeline.select("agent", "resumed")]
     turns = []
-    for index, (start, end_s) in enumerate(spoken):
-        until_s = spoken[index + 1][0].at_s if index + 1 < len(spoken) else float("inf")
-        replies = [(s.at_s, e) for s, e in agent if start.at_s < s.at_s < until_s]
-        went_on = any(start.at_s < at_s <= until_s for at_s in resumed)
+    for (start_s, end_s, text), after in zip(spoken, [*spoken[1:], None], strict=True):
+        until_s = after[0] if after else math.inf
+        replies = [(s, e) for s, e in agent if start_s < s <= until_s]
+        went_on = any(start_s < at_s <= until_s for at_s in resumed)
         reply = None if went_on or not replies else replies[0]
         turns.append(
             TurnTimes(
-                text=str(start.data.get("text", "")),
-                start_s=start.at_s,
+                text=text,
+                start_s=start_s,
                 end_s=end_s,
                 reply_s=reply[0] if reply else None,
                 reply_end_s=replies[-1][1] if reply else None,
@@ -64,7 +68,7 @@ class Interruption:
     """
 
     at_s: float
-    yield_s: float | None
+    yield_s: float
     heard: str
     unheard: str
     resumed: bool
@@ -72,56 +76,71 @@ class Interruption:
 
 def interruptions(timeline: Timeline) -> list[Interruption]:
     """Return every time the user began to speak while the agent was audible."""
+    outcomes = [event for event in timeline.select("agent") if event.kind in OUTCOMES]
+    agent = _spans(timeline, "agent")
     found = []
-    decisions = [e for e in timeline if e.source == "agent" and e.kind in DECISIONS]
-    for start, _ in _spans(timeline, "caller"):
-        spoken = [e for s, e in _spans(timeline, "agent") if s.at_s <= start.at_s < e]
-        if not spoken:
+    for at_s, _, _ in _user_spans(timeline):
+        ends_s = [end_s for start_s, end_s in agent if start_s <= at_s < end_s]
+        if not ends_s:
             continue
-        decision = next((e for e in decisions if e.at_s >= start.at_s), None)
-        data = decision.data if decision else {}
+        outcome = next((event for event in outcomes if event.at_s >= at_s), None)
+        data = outcome.data if outcome else {}
         found.append(
             Interruption(
-                at_s=start.at_s,
-                yield_s=spoken[0] - start.at_s,
-                heard=str(data.get("heard", "")),
+                at_s=at_s,
+                yield_s=ends_s[0] - at_s,
+                heard=str(data.get("heard", data.get("text", ""))),
                 unheard=str(data.get("unheard", "")),
-                resumed=decision is not None and decision.kind == "resumed",
+                resumed=outcome is not None and outcome.kind == "resumed",
             )
         )
     return found
 
 
-DECISIONS = ("interrupted", "resumed")
+OUTCOMES = ("interrupted", "resumed", "said")  # said: it was nearly over, and ended by itself
 
 
-def _spans(timeline: Timeline, source: str) -> list[tuple[Event, float]]:
-    """Return (start event, end in seconds) of each stretch of speech of a source."""
-    spans: list[tuple[Event, float]] = []
-    start: Event | None = None
+def _spans(timeline: Timeline, source: str) -> list[tuple[float, float]]:
+    """Return (start_s, end_s) of each stretch of speech of a source."""
+    spans: list[tuple[float, float]] = []
+    start_s: float | None = None
     for event in timeline.select(source):
         if event.kind == "speech_started":
-            start = event
-        elif event.kind == "speech_stopped" and start is not None:
-            spans.append((start, event.at_s))
-            start = None
-    if start is not None:  # the call ended in mid-speech
-        spans.append((start, timeline.duration_s))
+            start_s = event.data.get("speech_at_s", event.at_s)
+        elif event.kind == "speech_stopped" and start_s is not None:
+            spans.append((start_s, event.data.get("speech_at_s", event.at_s)))
+            start_s = None
+    if start_s is not None:  # the call ended in mid-speech
+        spans.append((start_s, timeline.duration_s))
     return spans
+
+
+def _user_spans(timeline: Timeline) -> list[tuple[float, float, str]]:
+    """Return (start_s, end_s, text) of each thing that the user said."""
+    said = timeline.select("caller", "speech_started")
+    source = "caller" if said else "vad"
+    if not said:  # nobody knows the script; the recogniser gives one result a segment, in order
+        said = [event for event in timeline.select("stt") if event.kind in ("final", "failed")]
+    spans = _spans(timeline, source)
+    texts = [str(event.data.get("text", "")) for event in said] + [""] * len(spans)
+    return [(start_s, end_s, text) for (start_s, end_s), text in zip(spans, texts, strict=False)]
 
 
 def transcript(timeline: Timeline) -> list[tuple[float, str, str]]:
     """Return who said what, as heard: (at_s, "user" or "agent", text) in order.
 
-    The user's words are the caller's own if the script is known, else what the agent recognised.
+    at_s: when the speech began. The user's words are the caller's own if the script is known, else
+    what the agent recognised.
     """
-    lines = [
-        (e.at_s, "user", str(e.data["text"])) for e in timeline.select("caller", "speech_started")
-    ]
-    if not lines:
-        lines = [(e.at_s, "user", str(e.data["text"])) for e in timeline.select("turn", "commit")]
-    starts = [start.at_s for start, _ in _spans(timeline, "agent")]
-    for said in timeline.select("agent", "said"):
-        before = [at_s for at_s in starts if at_s <= said.at_s]
-        lines.append((before[-1] if before else said.at_s, "agent", str(said.data["text"])))
+    lines = [(start_s, "user", text) for start_s, _, text in _user_spans(timeline) if text]
+    starts_s = [start_s for start_s, _ in _spans(timeline, "agent")]
+    before_s = -math.inf  # the end of the reply before
+    for event in timeline.select("agent"):
+        if event.kind == "said":
+            began_s = next(
+                (at_s for at_s in starts_s if before_s <= at_s <= event.at_s), event.at_s
+            )
+            lines.append((began_s, "agent", str(event.data["text"])))
+        if event.kind == "said" or (event.kind == "interrupted" and not event.data["heard"]):
+            before_s = event.at_s
     return sorted(lines)

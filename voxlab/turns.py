@@ -220,7 +220,7 @@ class Turn:
     texts: tuple[str, ...] = ()  # said in this turn and not yet committed
     unanswered: tuple[str, ...] = ()  # committed, but no reply to it was audible yet
     audible: bool = False  # the current reply has been heard
-    prompts: int = 0  # questions back since the user last spoke
+    prompts: int = 0  # questions back since words of the user were last heard
 
 
 Step = tuple[Turn, Actions]
@@ -246,6 +246,8 @@ def _ignore(turn: Turn, event: Event, options: TurnOptions) -> Step:
 
 
 def _greet(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    if turn.user_speaking or turn.pending or turn.texts:  # the user has begun already
+        return turn, ()
     if options.greeting:
         return replace(turn, state=State.THINKING, audible=False), (Say(options.greeting),)
     return turn, (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
@@ -253,7 +255,9 @@ def _greet(turn: Turn, event: Event, options: TurnOptions) -> Step:
 
 def _hear(turn: Turn, event: Event, options: TurnOptions) -> Step:
     """The user begins to speak, or goes on after a pause, and has the floor."""
-    return replace(turn, user_speaking=True, silence_over=False, prompts=0), (
+    if turn.user_speaking:
+        return turn, ()
+    return replace(turn, user_speaking=True, silence_over=False), (
         OpenSegment(),
         StopTimer(Timer.END_OF_TURN),
         StopTimer(Timer.USER_IDLE),
@@ -297,11 +301,12 @@ def _commit_if_complete(turn: Turn, options: TurnOptions) -> Step:
     """Commit once the silence is long enough and every transcript is in."""
     if turn.user_speaking or turn.pending or not turn.silence_over:
         return turn, ()
-    fresh = Turn(state=State.THINKING, prompts=turn.prompts)
     if turn.texts:
-        return replace(fresh, unanswered=turn.texts), (Reply(" ".join(turn.texts)),)
+        thinking = Turn(state=State.THINKING, unanswered=turn.texts)
+        return thinking, (Reply(" ".join(turn.texts)),)
     if turn.hearing_failed:
-        return fresh, (Say(options.not_heard),)
+        thinking = Turn(state=State.THINKING, prompts=turn.prompts)
+        return thinking, (Say(options.not_heard),)
     return Turn(prompts=turn.prompts), (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
 
 

@@ -176,19 +176,40 @@ def check_language(language: str, clips: Mapping[str, str], work: Path) -> Itera
             print(f"prompts/{language}/{id} FAILS: {result}", file=sys.stderr)
 
 
+def sensitivity(language: str, clips: Mapping[str, str]) -> tuple[int, int]:
+    """Return how many of how many wrong texts the check notices: right ones and a word more.
+
+    The word is one of the language's prompts, at a random place; four wrong texts a clip.
+    """
+    say, rng = espeak(language), np.random.default_rng(0)
+    vocabulary = [word for text in clips.values() for word in re.findall(r"\w+", text)]
+    noticed = 0
+    for id, text in clips.items():
+        heard, words = states(audio.read(DATA / f"prompts/{language}/{id}.flac")), text.split()
+        right = distance(heard, say(text))
+        for _ in range(4):
+            at, extra = rng.integers(len(words) + 1), str(rng.choice(vocabulary))
+            noticed += distance(heard, say(" ".join([*words[:at], extra, *words[at:]]))) > right
+    return noticed, 4 * len(clips)
+
+
 if __name__ == "__main__":
     transcripts = yaml.safe_load((DATA / "prompts/transcripts.yaml").read_text("utf-8"))
     table = [
         "| clip | right text | nearest other | others | nearest cut text | length |",
         "|---" * 6 + "|",
     ]
+    noticed = tried = 0
     with tempfile.TemporaryDirectory() as work:
         for language, entry in transcripts.items():
             if entry["checked"] == "moonshine":
                 table += check_english(entry["clips"])
             else:
                 table += check_language(language, entry["clips"], Path(work))
-    replace_section("prompts", table)
+                more = sensitivity(language, entry["clips"])
+                noticed, tried = noticed + more[0], tried + more[1]
+    found = f"Of {tried} texts with one random word too many, the check notices {noticed}."
+    replace_section("prompts", [*table, "", found])
     clips = sum(len(entry["clips"]) for entry in transcripts.values())
     if clips > len(table) - 2:
         raise SystemExit("Some prompts fail: drop them from transcripts.yaml, run prompts.py")

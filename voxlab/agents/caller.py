@@ -1,12 +1,11 @@
 """The simulated user: plays a call script against an agent, hears the agent, and reacts to it."""
 
 import asyncio
-import re
-from collections.abc import Sequence
+import math
 
 from voxlab import audio
 from voxlab.agents.line import Line
-from voxlab.agents.script import CallScript, Moment, ScriptLine
+from voxlab.agents.script import CallScript, Moment, ScriptLine, plain_words
 from voxlab.timeline import Event
 
 
@@ -44,9 +43,9 @@ class Caller:
         while True:
             due_s = hearing.due_s(moment)
             gives_up_s = hearing.quiet_since_s() + self.script.patience_s
-            if due_s is None and not hearing.speaking and line.now_s >= gives_up_s:
+            if due_s is None and not hearing.speaking and line.reached(gives_up_s):
                 return False
-            if due_s is not None and line.now_s >= due_s:
+            if due_s is not None and line.reached(due_s):
                 return True
             until_s = due_s if due_s is not None else gives_up_s
             await hearing.news(None if due_s is None and hearing.speaking else until_s)
@@ -75,12 +74,12 @@ class _Hearing:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._news = asyncio.Event()
-        self.since_start_s = 0.0  # when the caller's latest line began
+        self.since_start_s = -math.inf  # when the caller's latest line began
         self.since_end_s = 0.0  # ... and ended
         self.ended_s: dict[str, float] = {}
         self.speaking = False
-        self._started_s: float | None = None
-        self._stopped_s: float | None = None
+        self._starts_s: list[float] = []
+        self._stops_s: list[float] = []
         self._said: list[tuple[str, float]] = []  # (word, when it has been said)
 
     def note(self, event: Event) -> None:
@@ -88,12 +87,15 @@ class _Hearing:
         if event.source != "agent":
             return
         if event.kind == "speech_started":
-            self.speaking, self._started_s = True, event.at_s
+            self.speaking = True
+            self._starts_s.append(event.at_s)
         elif event.kind == "speech_stopped":
-            self.speaking, self._stopped_s = False, event.at_s
+            self.speaking = False
+            self._stops_s.append(event.at_s)
             self._said = [(word, at_s) for word, at_s in self._said if at_s <= event.at_s]
         elif event.kind == "sentence":
-            self._said += [(word, event.at_s + end_s) for word, _, end_s in event.data["words"]]
+            for text, _, end_s in event.data["words"]:
+                self._said += [(word, event.at_s + end_s) for word in plain_words(text)]
         else:
             return
         self._news.set()
@@ -110,34 +112,33 @@ class _Hearing:
 
     def quiet_since_s(self) -> float:
         """Return when somebody was last heard."""
-        return max(self.since_end_s, self._stopped_s or 0.0)
+        return max([self.since_end_s, *self._stops_s[-1:]])
 
     def due_s(self, moment: Moment) -> float | None:
         """Return when a line with this moment is to be said, as far as is known now."""
-        if moment.what == "the call starts":
-            return moment.delay_s
-        if moment.what == "line ends":
-            return self.ended_s[moment.name] + moment.delay_s
-        if moment.what == "the agent says":
-            said_s = self._heard_words(moment.name)
-            return None if said_s is None else said_s + moment.delay_s
-        at_s, since_s = self._started_s, self.since_start_s
-        if moment.what == "the agent stops":
-            at_s, since_s = self._stopped_s, self.since_end_s
-        if at_s is None or at_s < since_s or (self.speaking and moment.what == "the agent stops"):
-            return None
-        return at_s + moment.delay_s
+        at_s = self._happened_s(moment)
+        return None if at_s is None else at_s + moment.delay_s
+
+    def _happened_s(self, moment: Moment) -> float | None:
+        match moment.what:
+            case "the call starts":
+                return 0.0
+            case "line ends":
+                return self.ended_s[moment.name]
+            case "the agent says":
+                return self._heard_words(moment.name)
+            case "the agent starts to speak":
+                return next((at_s for at_s in self._starts_s if at_s > self.since_start_s), None)
+            case "the agent stops":
+                fresh = self._stops_s and self._stops_s[-1] >= self.since_end_s
+                return self._stops_s[-1] if fresh and not self.speaking else None
 
     def _heard_words(self, phrase: str) -> float | None:
         """Return when the phrase was, or will be, said in full since the caller's last line."""
-        wanted = _plain(phrase.split())
+        wanted = plain_words(phrase)
         known = [(word, at_s) for word, at_s in self._said if at_s >= self.since_end_s]
-        words = _plain([word for word, _ in known])
+        words = [word for word, _ in known]
         for start in range(len(words) - len(wanted) + 1):
             if words[start : start + len(wanted)] == wanted:
                 return known[start + len(wanted) - 1][1]
         return None
-
-
-def _plain(words: Sequence[str]) -> list[str]:
-    return [re.sub(r"[^\w']", "", word).casefold() for word in words]

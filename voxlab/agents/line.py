@@ -95,7 +95,9 @@ class Line:
         """
         return asyncio.get_running_loop().time() >= self.loop_time(at_s)
 
-    def call_at(self, at_s: float, callback: Callable[..., None], *args: Any) -> asyncio.TimerHandle:
+    def call_at(
+        self, at_s: float, callback: Callable[..., None], *args: Any
+    ) -> asyncio.TimerHandle:
         """Call back at a time of the call, on behalf of the agent; a failure ends the call.
 
         Without this a callback's exception would end up in a log, and the call would stand still.
@@ -138,16 +140,18 @@ class Line:
             error = error.exceptions[0]
         what = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error))
-        self.record("transport", "failed", who=who, error=what, trace=trace)
-        self.hang_up(f"the {who} failed: {what}")
+        try:
+            self.record("transport", "failed", who=who, error=what, trace=trace)
+        finally:  # a listener may be what fails
+            self.hang_up(f"the {who} failed: {what}")
 
     def hang_up(self, reason: str) -> None:
         """End the call, once."""
         if not self.closed.is_set():
+            self.closed.set()
             self.agent.cut(self.now_s)
             self.user.cut(self.now_s)
             self.record("transport", "call_ended", reason=reason)
-            self.closed.set()
 
     def call(self) -> Call:
         """Return the call as it was up to now."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voxlab import turns
 from voxlab.agents.ear import AudioEar, Ear, EdgeEar
@@ -74,21 +74,22 @@ class _Segment:
     """A stretch of the user's speech on its way to the recogniser."""
 
     def __init__(self, final_within_s: float) -> None:
-        self._frames: asyncio.Queue[Audio | None] = asyncio.Queue(SEGMENT_FRAMES)
+        self._frames: asyncio.Queue[Audio | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
         self._final_within_s = final_within_s
-        self._closed = False
+        self.closed = asyncio.Event()
         self.limit = asyncio.timeout(None)  # runs from the end of the segment on
 
     def push(self, frame: Audio) -> None:
-        self._frames.put_nowait(frame)
+        if self._frames.qsize() < SEGMENT_FRAMES:  # else nobody listens: it is not missed
+            self._frames.put_nowait(frame)
 
     def close(self) -> None:
-        self._closed = True
+        self.closed.set()
         self._frames.put_nowait(None)
         self.expect_final()
 
     def expect_final(self) -> None:
-        if self._closed and self.limit.when() is None:
+        if self.closed.is_set() and self.limit.when() is None:
             with contextlib.suppress(RuntimeError):  # not entered yet, or already over
                 self.limit.reschedule(asyncio.get_running_loop().time() + self._final_within_s)
 
@@ -110,6 +111,8 @@ class _Session:
         self._line = line
         self._turn = Turn()
         self._turns_committed = 0
+        self._committed = ""  # all that the user said in this turn
+        self._in_history = ""  # the part of it that the history has: tools have worked for it
         self._events: deque[turns.Event] = deque()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._playout = Playout(line, self._agent_started, self._finish_reply)
@@ -133,8 +136,7 @@ class _Session:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
-            if not self._playout.idle:
-                self._cancel_reply()
+            self._cancel_reply()
 
     # --- events in -------------------------------------------------------------------------
 
@@ -174,9 +176,7 @@ class _Session:
             case turns.StopTimer(timer):
                 self._stop_timer(timer)
             case turns.Reply(text):
-                self._turns_committed += 1
-                self._line.record("turn", "commit", turn=self._turns_committed, text=text)
-                self._start_reply(user=Message("user", text))
+                self._commit(text)
             case turns.Say(text):
                 self._start_reply(text=text)
             case turns.Pause():
@@ -192,8 +192,7 @@ class _Session:
     def _start_timer(self, timer: Timer, delay_s: float) -> None:
         self._stop_timer(timer)
         end = turns.SilenceElapsed() if timer is Timer.END_OF_TURN else turns.UserIdle()
-        loop = asyncio.get_running_loop()
-        self._timers[timer] = loop.call_later(delay_s, self.post, end)
+        self._timers[timer] = self._line.call_at(self._line.now_s + delay_s, self.post, end)
 
     def _stop_timer(self, timer: Timer) -> None:
         if timer in self._timers:
@@ -207,24 +206,28 @@ class _Session:
             self._segment = None
 
     async def _recognise(self, segment: _Segment) -> None:
-        """Tell the turn manager what was said in a segment; segments keep their order."""
+        """Tell the turn manager what was said in a segment; segments keep their order.
+
+        A recogniser that has done, or failed, before the segment ends is heard when it ends.
+        """
+        result: turns.Event
         async with self._hearing:
             try:
                 text = await self._transcript(segment)
+                self._line.record("stt", "final", text=text)
+                result = turns.Transcribed(text)
             except ProviderError as error:
                 self._line.record("stt", "failed", error=str(error))
-                self.post(turns.HearingFailed())
-                return
-        self._line.record("stt", "final", text=text)
-        self.post(turns.Transcribed(text))
+                result = turns.HearingFailed()
+            await segment.closed.wait()
+        self.post(result)
 
     async def _transcript(self, segment: _Segment) -> str:
         self._line.record("stt", "started")
-        stream = guarded(
-            self._agent.providers.stt.transcribe(segment.audio()), None, "the recogniser"
-        )
+        stt = self._agent.providers.stt
+        stream = guarded(lambda: stt.transcribe(segment.audio()), None, "the recogniser")
         try:
-            async with segment.limit:
+            async with segment.limit, contextlib.aclosing(stream):
                 segment.expect_final()
                 async for transcript in stream:
                     if transcript.is_final:
@@ -233,11 +236,17 @@ class _Session:
         except TimeoutError as error:
             limit_s = self._options.stt_timeout_s
             raise ProviderTimeout(f"no final transcript within {limit_s:g} s") from error
-        finally:
-            await stream.aclose()
         raise ProviderError("the recogniser ended without a final transcript")
 
     # --- speaking --------------------------------------------------------------------------
+
+    def _commit(self, text: str) -> None:
+        """Answer the user's turn; what the history has of it already is not said again."""
+        self._turns_committed += 1
+        self._line.record("turn", "commit", turn=self._turns_committed, text=text)
+        self._committed = text
+        fresh = text.removeprefix(self._in_history).strip()
+        self._start_reply(user=Message("user", fresh) if fresh else None)
 
     def _start_reply(self, user: Message | None = None, text: str = "") -> None:
         asked = [user] if user else []
@@ -265,7 +274,9 @@ class _Session:
         if reply is None or not reply.complete or not self._playout.idle:
             return
         self._reply = None
-        self._remember(reply, self._playout.take_heard())
+        heard, _ = self._playout.clear()  # and if it is paused, it is no more
+        self._remember(reply, heard)
+        self._in_history = ""
         self._mute_replies = self._mute_replies + 1 if reply.voice_failed else 0
         self.post(turns.AgentFinished())
         if self._mute_replies >= FRAGILE_REPLIES:
@@ -283,13 +294,19 @@ class _Session:
         if self._reply_task is not None:
             self._reply_task.cancel()
         self._line.record("agent", "interrupted", heard=heard, unheard=unheard)
+        if reply.audible:
+            self._in_history = ""
+        elif reply.notes:  # it is asked again, but what the tools did is not done again
+            self._in_history = self._committed
         if reply.audible or reply.notes:  # else it is asked again, together with what follows
             self._remember(reply, heard)
 
     def _remember(self, reply: Reply, heard: str) -> None:
         """Keep in the history what was asked, what the tools said, and what was heard."""
         self._history += [reply.asked] if reply.asked else []
-        self._history += reply.notes
+        self._history += [
+            replace(note, text="") if note.tool_calls else note for note in reply.notes
+        ]
         if heard:
             self._history.append(Message("assistant", heard))
             self._line.record("agent", "said", text=heard)
@@ -298,9 +315,13 @@ class _Session:
         """Have an apology ready for the day the voice fails in the middle of a call."""
         if not self._options.reply.apology:
             return
-        stream = self._agent.providers.tts.synthesize(self._options.reply.apology)
+        options, tts = self._options.reply, self._agent.providers.tts
+        stream = guarded(
+            lambda: tts.synthesize(options.apology), options.tts_timeout_s, "the voice"
+        )
         try:
-            async for speech in guarded(stream, self._options.reply.tts_timeout_s, "the voice"):
-                self._apology.append(speech)
+            async with contextlib.aclosing(stream):
+                async for speech in stream:
+                    self._apology.append(speech)
         except ProviderError as error:
             self._line.record("tts", "failed", error=str(error))

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from voxlab.agents.line import Line
 from voxlab.audio import concatenate
@@ -28,16 +28,14 @@ def split(speech: Speech, at_s: float) -> tuple[str, Speech | None]:
     """Cut a speech where it is interrupted: return the words heard to their end, and the rest.
 
     The rest begins with the word that was cut, so that it can be taken up there; None if every
-    word was heard.
+    word was heard. A speech without words is taken up where it was cut.
     """
-    if at_s >= speech.duration_s:
-        return speech.text, None
     words = words_of(speech)
     heard = [word for word in words if word.end_s <= at_s]
     left = words[len(heard) :]
-    if heard and not left:
+    if at_s >= speech.duration_s or (heard and not left):
         return speech.text, None
-    start_s = left[0].start_s if heard else 0.0
+    start_s = (left[0].start_s if heard else 0.0) if left else at_s
     rest = Speech(
         text=" ".join(word.text for word in left),
         duration_s=speech.duration_s - start_s,
@@ -59,7 +57,8 @@ def joined(speech: Speech, more: Speech) -> Speech:
 class _Piece:
     start_s: float
     speech: Speech
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    begun: bool = False
+    timer: asyncio.TimerHandle | None = None  # to its begin, then to its end
 
     @property
     def end_s(self) -> float:
@@ -105,15 +104,15 @@ class Playout:
         if self._pieces and not speech.text:
             piece = self._pieces[-1]
             piece.speech = joined(piece.speech, speech)
-            piece.timers.pop().cancel()
+            if piece.begun:
+                self._set_timer(piece, piece.end_s, self._end)
+            return
+        piece = _Piece(start_s, speech)
+        self._pieces.append(piece)
+        if start_s > now_s:
+            self._set_timer(piece, start_s, self._begin)
         else:
-            piece = _Piece(start_s, speech)
-            self._pieces.append(piece)
-            if start_s <= now_s:
-                self._begin(piece)
-            else:
-                self._at(start_s, self._begin, piece)
-        self._at(piece.end_s, self._end, piece)
+            self._begin(piece)
 
     def pause(self) -> None:
         """Fall silent at once; keep what was not yet said, from the word that was cut."""
@@ -123,12 +122,12 @@ class Playout:
         now_s = self._line.now_s
         unsaid: list[Speech] = []
         for piece in self._pieces:
-            heard, rest = split(piece.speech, now_s - piece.start_s)
-            if piece.start_s < now_s and heard:
-                self._heard.append(heard)
             if piece.start_s >= now_s:
                 unsaid.append(piece.speech)
-            elif rest is not None:
+                continue
+            heard, rest = split(piece.speech, now_s - piece.start_s)
+            self._heard.append(heard)
+            if rest is not None:
                 unsaid.append(rest)
         self._drop_pieces()
         self._waiting.extendleft(reversed(unsaid))
@@ -139,7 +138,7 @@ class Playout:
         waiting, self._waiting = self._waiting, deque()
         for speech in waiting:
             self.play(speech)
-        if not waiting:
+        if self.idle:
             self._on_drained()
 
     def clear(self) -> tuple[str, str]:
@@ -155,11 +154,14 @@ class Playout:
         heard, self._heard = " ".join(text for text in self._heard if text), []
         return heard
 
-    def _at(self, at_s: float, callback: Callable[[_Piece], None], piece: _Piece) -> None:
-        loop = asyncio.get_running_loop()
-        piece.timers.append(loop.call_at(self._line.loop_time(at_s), callback, piece))
+    def _set_timer(self, piece: _Piece, at_s: float, callback: Callable[[_Piece], None]) -> None:
+        if piece.timer is not None:
+            piece.timer.cancel()
+        piece.timer = self._line.call_at(at_s, callback, piece)
 
     def _begin(self, piece: _Piece) -> None:
+        piece.begun = True
+        self._set_timer(piece, piece.end_s, self._end)
         if not self._audible:
             self._audible = True
             self._line.record("agent", "speech_started")
@@ -177,8 +179,8 @@ class Playout:
 
     def _drop_pieces(self) -> None:
         for piece in self._pieces:
-            for timer in piece.timers:
-                timer.cancel()
+            if piece.timer is not None:
+                piece.timer.cancel()
         self._pieces.clear()
         self._line.agent.cut(self._line.now_s)
         self._fall_silent()

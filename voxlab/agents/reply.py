@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 
 from voxlab.agents.line import Line
 from voxlab.agents.playout import Playout
@@ -13,6 +14,7 @@ from voxlab.providers.guard import guarded
 from voxlab.sentences import SentenceChunker
 
 SENTENCES_AHEAD = 8  # the model waits when so many sentences are not yet synthesised
+UNFINISHED = '{"error": "the user interrupted before there was a result"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,10 @@ class ReplyOptions:
 class Reply:
     """Speaks the answer to `messages`, or a fixed `text`, through a playout.
 
-    `notes` collects the tool calls and results that the history must keep; `ends_call` is set by
-    a tool after which the agent hangs up; `complete` once all speech has been handed to the
-    playout. Cancel the task of `run` to stop it; the playout is the session's to clear.
+    `notes` collects the tool calls and results that the history must keep, at any moment a result
+    for each call; `ends_call` is set by a tool after which the agent hangs up; `complete` once all
+    speech has been handed to the playout. Cancel the task of `run` to stop it; the playout is the
+    session's to clear.
     """
 
     line: Line
@@ -90,25 +93,31 @@ class Reply:
                     raise ProviderError("the language model returned nothing: no text, no tool")
                 return
             self.notes.append(Message("assistant", text, tool_calls=tuple(calls)))
-            self.notes += await self._run_tools(calls, sentences, may_fill=not text)
+            await self._run_tools(calls, sentences, may_fill=not text)
         raise ProviderError(f"no answer after {self.options.max_rounds} rounds of tools")
 
     async def _ask(self, sentences: asyncio.Queue[str | None]) -> tuple[str, list[ToolCall]]:
         """Stream one answer of the model: its text goes out in sentences, its calls come back."""
         self.line.record("llm", "request")
         chunker, calls, text = SentenceChunker(), list[ToolCall](), ""
-        stream = self.providers.llm.stream([*self.messages, *self.notes], self.tools.specs)
+        messages, specs = [*self.messages, *self.notes], self.tools.specs
+        stream = guarded(
+            lambda: self.providers.llm.stream(messages, specs),
+            self.options.llm_timeout_s,
+            "the language model",
+        )
         first = True
-        async for part in guarded(stream, self.options.llm_timeout_s, "the language model"):
-            if first:
-                self.line.record("llm", "first_token")
-                first = False
-            if isinstance(part, TextDelta):
-                text += part.text
-                for sentence in chunker.feed(part.text):
-                    await sentences.put(sentence)
-            else:
-                calls.append(part)
+        async with aclosing(stream):
+            async for part in stream:
+                if first:
+                    self.line.record("llm", "first_token")
+                    first = False
+                if isinstance(part, TextDelta):
+                    text += part.text
+                    for sentence in chunker.feed(part.text):
+                        await sentences.put(sentence)
+                else:
+                    calls.append(part)
         for sentence in chunker.flush():
             await sentences.put(sentence)
         self.line.record("llm", "done", text=text)
@@ -116,34 +125,33 @@ class Reply:
 
     async def _run_tools(
         self, calls: Sequence[ToolCall], sentences: asyncio.Queue[str | None], may_fill: bool
-    ) -> list[Message]:
-        """Run the tools side by side, a filler over them if they take long."""
+    ) -> None:
+        """Run the tools side by side, a filler over them if they take long; note the results."""
+        first = len(self.notes)
+        self.notes += [Message("tool", UNFINISHED, tool_call_id=call.id) for call in calls]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._run_tool(call)) for call in calls]
+            tasks = [
+                group.create_task(self._run_tool(call, note))
+                for note, call in enumerate(calls, first)
+            ]
             if may_fill and self.options.filler:
                 _, running = await asyncio.wait(tasks, timeout=self.options.filler_after_s)
                 if running:
                     await sentences.put(self.options.filler)
-        return [
-            Message("tool", task.result(), tool_call_id=call.id)
-            for task, call in zip(tasks, calls, strict=True)
-        ]
 
-    async def _run_tool(self, call: ToolCall) -> str:
+    async def _run_tool(self, call: ToolCall, note: int) -> None:
         self.line.record(
             "tool", "started", id=call.id, name=call.name, arguments={**call.arguments}
         )
         try:
             async with asyncio.timeout(self.options.tool_timeout_s):
                 result = await self.tools.run(call)
-        except TimeoutError:
-            result = '{"error": "the system does not answer"}'
+            self.ends_call |= self.tools.ends_call(call, result)
         except Exception as error:  # a tool is the user's code: the call goes on without it
-            result = '{"error": "the system failed"}'
+            result = '{"error": "the system does not answer"}'
             self.line.record("tool", "failed", id=call.id, error=f"{type(error).__name__}: {error}")
-        self.ends_call |= self.tools.ends_call(call)
+        self.notes[note] = replace(self.notes[note], text=result)
         self.line.record("tool", "finished", id=call.id, name=call.name, result=result)
-        return result
 
     async def _speak(self, sentences: asyncio.Queue[str | None]) -> None:
         """Synthesise the sentences in order and hand them to the playout."""
@@ -159,13 +167,18 @@ class Reply:
 
     async def _synthesize(self, sentence: str) -> None:
         self.line.record("tts", "request", text=sentence)
-        stream = self.providers.tts.synthesize(sentence)
+        stream = guarded(
+            lambda: self.providers.tts.synthesize(sentence),
+            self.options.tts_timeout_s,
+            "the speech synthesiser",
+        )
         pieces = 0
-        async for speech in guarded(stream, self.options.tts_timeout_s, "the speech synthesiser"):
-            if not pieces:
-                self.line.record("tts", "first_audio")
-            pieces += 1
-            self._play(speech)
+        async with aclosing(stream):
+            async for speech in stream:
+                if not pieces:
+                    self.line.record("tts", "first_audio")
+                pieces += 1
+                self._play(speech)
         self.line.record("tts", "done")
         if not pieces and any(character.isalnum() for character in sentence):
             raise ProviderError(f"the speech synthesiser returned nothing for {sentence!r}")

@@ -13,10 +13,11 @@ is said in it). A line without `say` has `text` and `lasts_s`: it is timed but m
 import difflib
 import graphlib
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
 import yaml
@@ -52,6 +53,8 @@ KEYS = {
     "background": ("noise", "snr_db", "seed"),
 }
 DEFAULT_MOMENT = "0.6 s after the agent stops"
+DEFAULT_HANG_UP = "1 s after the agent stops"
+BACKGROUND = {"noise": "pink", "snr_db": 20, "seed": 0}
 BACKGROUND_S = 10.0  # noise is made for so long and then looped
 SPEECH_DB = -25.0  # level of the recordings in data/callers while speech sounds, for the SNR
 
@@ -83,6 +86,8 @@ def parse_moment(text: object) -> Moment:
         raise ScriptError(f"no moment: {text!r}; {GRAMMAR}")
     delay_s, event = float(match[1]), match[2]
     if said := re.fullmatch(r'the agent says "(.+)"', event):
+        if not plain_words(said[1]):
+            raise ScriptError(f"no words to wait for in {text!r}; {GRAMMAR}")
         return Moment(delay_s, "the agent says", said[1])
     if line := re.fullmatch(r"line (\S+) ends", event):
         return Moment(delay_s, "line ends", line[1])
@@ -90,6 +95,15 @@ def parse_moment(text: object) -> Moment:
         if what == event and what not in ("the agent says", "line ends"):
             return Moment(delay_s, what)
     raise ScriptError(f"unknown event {event!r} in {text!r}; {GRAMMAR}")
+
+
+def plain_words(text: str) -> list[str]:
+    """Return the words of a text without punctuation and capitals, for comparing.
+
+    >>> plain_words("It's seven o'clock -- Friday!")
+    ["it's", 'seven', "o'clock", 'friday']
+    """
+    return re.findall(r"[\w']+", text.casefold().replace("’", "'"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +148,10 @@ def load_script(path: str | Path) -> CallScript:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ScriptError(f"{path} is not YAML: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ScriptError(f"{path} is not YAML: {reason}") from error
+    except OSError as error:
+        raise ScriptError(f"{path} cannot be read: {error.strerror}") from error
     try:
         return parse_script(document, path.parent)
     except ScriptError as error:
@@ -150,13 +167,15 @@ def parse_script(document: Any, folder: Path = Path()) -> CallScript:
     entries = document.get("lines")
     if not isinstance(entries, list) or not entries:
         raise ScriptError("lines is empty: a caller says at least one thing")
-    voice = document.get("voice", "heart")
+    voice = str(document.get("voice") or "heart")
     lines = [_line(entry, number, voice, folder) for number, entry in enumerate(entries, 1)]
+    hang_up = _moment(document.get("hang_up", DEFAULT_HANG_UP), "hang_up")
+    _check_name(hang_up, [line.id for line in lines], "hang_up")
     return CallScript(
-        title=str(document.get("title", "A call")),
-        about=str(document.get("about", "")),
+        title=str(document.get("title") or "A call"),
+        about=str(document.get("about") or ""),
         lines=_in_order(lines),
-        hang_up=_moment(document.get("hang_up", "1 s after the agent stops"), "hang_up"),
+        hang_up=hang_up,
         background=_background(document.get("background")),
         patience_s=_number(document, "patience_s", 8.0),
         limit_s=_number(document, "limit_s", 300.0),
@@ -168,15 +187,13 @@ def _line(entry: Any, number: int, voice: str, folder: Path) -> ScriptLine:
     name = str(entry.get("id", number))
     try:
         utterance = _utterance(entry, voice, folder)
-    except ScriptError as error:
-        raise ScriptError(f"line {name}: {error}") from error
-    except VoxlabError as error:  # a recording that cannot be read
+    except VoxlabError as error:  # also a recording that cannot be read
         raise ScriptError(f"line {name}: {error}") from error
     return ScriptLine(name, utterance, _moment(entry.get("at", DEFAULT_MOMENT), f"line {name}"))
 
 
 def _utterance(entry: Mapping[str, Any], voice: str, folder: Path) -> Speech:
-    say, text = entry.get("say"), str(entry.get("text", ""))
+    say, text = entry.get("say"), str(entry.get("text") or "")
     if say is None:
         if not text or "lasts_s" not in entry:
             raise ScriptError("needs `say`, or `text` and `lasts_s`")
@@ -184,7 +201,7 @@ def _utterance(entry: Mapping[str, Any], voice: str, folder: Path) -> Speech:
     if Path(str(say)).suffix:
         recording = audio.read(folder / str(say))
         return Speech(text, recording.duration_s, recording)
-    known = data.utterance(str(say), str(entry.get("voice", voice)))
+    known = data.utterance(str(say), str(entry.get("voice") or voice))
     recording = known.audio
     return Speech(known.text, recording.duration_s, recording)
 
@@ -198,9 +215,13 @@ def _moment(text: object, where: str) -> Moment:
 
 def _number(entry: Mapping[str, Any], key: str, default: float) -> float:
     value = entry.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
+    if not _is_number(value) or not 0 < value < 1e6:
         raise ScriptError(f"{key} is {value!r}: needs a positive number of seconds")
     return float(value)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _background(entry: Any) -> Audio | None:
@@ -208,17 +229,19 @@ def _background(entry: Any) -> Audio | None:
     if entry is None:
         return None
     _check_keys(entry, "background")
-    kind, snr_db = str(entry.get("noise", "pink")), entry.get("snr_db", 20)
-    if isinstance(snr_db, bool) or not isinstance(snr_db, int | float):
-        raise ScriptError(f"background: snr_db is {snr_db!r}: needs a number of decibels")
-    rng = np.random.default_rng(int(entry.get("seed", 0)))
+    kind, snr_db, seed = (entry.get(key, BACKGROUND[key]) for key in ("noise", "snr_db", "seed"))
+    if not _is_number(snr_db) or not -100 < snr_db < 100:
+        raise ScriptError(f"background: snr_db is {snr_db!r}: needs decibels, try 20")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ScriptError(f"background: seed is {seed!r}: needs a whole number, 0 or more")
+    rng = np.random.default_rng(seed)
     if kind == "cafe":
         sound = audio.babble([prompt.audio for prompt in data.prompts("en")], BACKGROUND_S, rng)
     elif kind == "music":
         sound = audio.read(data.path("music/hold.flac"))
     else:
         try:
-            sound = audio.noise(kind, BACKGROUND_S, 16_000, rng)
+            sound = audio.noise(str(kind), BACKGROUND_S, 16_000, rng)
         except VoxlabError as error:
             raise ScriptError(f"background: {error}, cafe or music") from error
     gain = 10 ** ((SPEECH_DB - snr_db - audio.level_db(sound)) / 20)
@@ -228,7 +251,8 @@ def _background(entry: Any) -> Audio | None:
 def _check_keys(entry: Any, kind: str, where: str = "") -> None:
     where = where or kind
     if not isinstance(entry, dict):
-        raise ScriptError(f"{where}: got {entry!r}, needs keys {', '.join(KEYS[kind])}")
+        got = reprlib.repr(entry)
+        raise ScriptError(f"{where}: got {got}, needs keys {', '.join(KEYS[kind])}")
     for key in entry:
         if key not in KEYS[kind]:
             close = difflib.get_close_matches(str(key), KEYS[kind], 1)
@@ -236,22 +260,32 @@ def _check_keys(entry: Any, kind: str, where: str = "") -> None:
             raise ScriptError(f"{where}: unknown key {key!r}; {hint}")
 
 
-def _in_order(lines: list[ScriptLine]) -> tuple[ScriptLine, ...]:
-    """Sort lines so that each comes after the one it waits for: one it names, or the one before."""
-    by_id = {line.id: line for line in lines}
-    if len(by_id) < len(lines):
-        twice = sorted({line.id for line in lines if sum(o.id == line.id for o in lines) > 1})
+def _check_name(moment: Moment, ids: Sequence[str], where: str) -> None:
+    if moment.what == "line ends" and moment.name not in ids:
+        raise ScriptError(f"{where}: no line {moment.name!r}; there are {', '.join(ids)}")
+
+
+def _in_order(lines: Sequence[ScriptLine]) -> tuple[ScriptLine, ...]:
+    """Return the lines so that each comes after the one it waits for, else as they are written.
+
+    A line waits for the one it names, for no other if it counts from the call's start, and
+    otherwise for the one written before it.
+    """
+    ids = [line.id for line in lines]
+    if twice := sorted({id for id in ids if ids.count(id) > 1}):
         raise ScriptError(f"line ids must differ: {', '.join(twice)} stands more than once")
-    graph: dict[str, set[str]] = {}
-    before: str | None = None
-    for line in lines:
-        needs = line.at.name if line.at.what == "line ends" else before
-        if needs is not None and needs not in by_id:
-            raise ScriptError(f"line {line.id}: no line {needs!r}; there are {', '.join(by_id)}")
-        graph[line.id] = {needs} if needs is not None else set()
-        before = line.id
+    needs: dict[str, set[str]] = {}
+    for line, before in zip(lines, [None, *ids], strict=False):
+        _check_name(line.at, ids, f"line {line.id}")
+        named = line.at.name if line.at.what == "line ends" else before
+        needs[line.id] = {named} if named and line.at.what != "the call starts" else set()
     try:
-        return tuple(by_id[name] for name in graphlib.TopologicalSorter(graph).static_order())
+        graphlib.TopologicalSorter(needs).prepare()
     except graphlib.CycleError as error:
         circle = " waits for ".join(reversed(error.args[1]))
         raise ScriptError(f"the lines wait for each other in a circle: {circle}") from error
+    ordered: dict[str, ScriptLine] = {}
+    while len(ordered) < len(lines):
+        line = next(o for o in lines if o.id not in ordered and needs[o.id] <= ordered.keys())
+        ordered[line.id] = line
+    return tuple(ordered.values())

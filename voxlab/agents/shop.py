@@ -1,5 +1,6 @@
 """Acme Corp, the business that our agent works for: its database, its tools, its agent."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -71,6 +72,21 @@ def shop_tools(database: sqlite3.Connection) -> list[Tool]:
     ]
 
 
+def _digits(order_id: object) -> str:
+    """Return an order's number without the marks and spaces that people and models put in it."""
+    return re.sub(r"[\s#.,-]", "", str(order_id))
+
+
+def _people(said: Any) -> int:
+    try:
+        people = int(said)
+    except (TypeError, ValueError, OverflowError):
+        people = 0
+    if people < 1:
+        raise ValueError(f"no party of {said!r}: {TABLE_HINT}")
+    return people
+
+
 class Shop:
     """The business behind the tools. Every method returns data for the model to put into words."""
 
@@ -88,8 +104,9 @@ class Shop:
         return str(rows[0]["day"])
 
     def _reservation(self, customer: str) -> dict[str, Any]:
+        """Return the latest reservation under a name."""
         rows = self._rows(
-            "SELECT * FROM reservations WHERE customer = ? AND status = 'booked' ORDER BY id",
+            "SELECT * FROM reservations WHERE customer = ? AND status = 'booked' ORDER BY id DESC",
             customer,
         )
         if not rows:
@@ -116,55 +133,63 @@ class Shop:
         )
 
     def lookup_order(self, order_id: str = "", email: str = "") -> dict[str, Any]:
-        """Look up an order by its id or by the customer's email."""
-        rows = self._rows(
-            "SELECT * FROM orders WHERE id = ? OR email = ? ORDER BY id DESC", order_id, email
-        )
+        """Look up an order by its id, or by the email of the customer."""
+        column, value = ("id", _digits(order_id)) if order_id else ("email", email)
+        rows = self._rows(f"SELECT * FROM orders WHERE {column} = ? ORDER BY id DESC", value)
         if not rows:
-            raise ValueError(f"no order found for {order_id or email or 'nothing given'}")
+            raise ValueError(f"no order found for {value or 'nothing given'}")
         return rows[0]
 
     def check_shipping(self, order_id: str) -> dict[str, Any]:
         """Check where an order is, with carrier, tracking number and expected arrival."""
         order = self.lookup_order(order_id)
-        rows = self._rows("SELECT * FROM shipping WHERE order_id = ?", order_id)
-        return rows[0] if rows else {"order_id": order_id, "status": order["status"], "eta": None}
+        rows = self._rows("SELECT * FROM shipping WHERE order_id = ?", order["id"])
+        return (
+            rows[0] if rows else {"order_id": order["id"], "status": order["status"], "eta": None}
+        )
 
     def return_order(self, order_id: str) -> dict[str, Any]:
         """Start the return of a delivered order."""
         order = self.lookup_order(order_id)
         if order["status"] != "delivered":
-            raise ValueError(f"order {order_id} is {order['status']}, not delivered")
-        with self._database:
-            self._database.execute("UPDATE orders SET status = 'returned' WHERE id = ?", [order_id])
-        return {"order_id": order_id, "status": "returned", "refund": order["total"]}
-
-    def book_table(
-        self, day: str, time: str, party_size: int, customer: str = "Guest"
-    ) -> dict[str, Any]:
-        """Book a table at the restaurant."""
-        weekday = self._day(day)
-        table = self._free_table(weekday, time, int(party_size))
+            raise ValueError(f"order {order['id']} is {order['status']}, not delivered")
         with self._database:
             self._database.execute(
+                "UPDATE orders SET status = 'returned' WHERE id = ?", [order["id"]]
+            )
+        return {"order_id": order["id"], "status": "returned", "refund": order["total"]}
+
+    def book_table(
+        self, day: str, time: str, party_size: int, customer: str = ""
+    ) -> dict[str, Any]:
+        """Book a table at the restaurant; without a name the guest gets a number."""
+        weekday, people = self._day(day), _people(party_size)
+        table = self._free_table(weekday, time, people)
+        with self._database:
+            row = self._database.execute(
                 "INSERT INTO reservations (customer, day, time, party_size, table_id, status) "
                 "VALUES (?, ?, ?, ?, ?, 'booked')",
-                [customer, weekday, time, int(party_size), table["id"]],
+                [customer, weekday, time, people, table["id"]],
             )
-        return {"day": weekday, "time": time, "party_size": int(party_size), "customer": customer}
+            customer = customer or f"Guest {row.lastrowid}"
+            self._database.execute(
+                "UPDATE reservations SET customer = ? WHERE id = ?", [customer, row.lastrowid]
+            )
+        return {"day": weekday, "time": time, "party_size": people, "customer": customer}
 
     def change_reservation(
-        self, customer: str, day: str = "", time: str = "", party_size: int = 0
+        self, customer: str, day: str = "", time: str = "", party_size: int | None = None
     ) -> dict[str, Any]:
         """Change the day, time or number of people of a reservation."""
         old = self._reservation(customer)
-        new_day = self._day(day) if day else old["day"]
-        new_time, people = time or old["time"], int(party_size) or old["party_size"]
+        if not (day or time or party_size):
+            raise ValueError("nothing to change: say a new day, time or number of people")
+        people = old["party_size"] if party_size is None else party_size
         with self._database:  # rolls back, so that the old table is kept when no other is free
             self._database.execute(
                 "UPDATE reservations SET status = 'cancelled' WHERE id = ?", [old["id"]]
             )
-            return self.book_table(new_day, new_time, people, customer)
+            return self.book_table(day or old["day"], time or old["time"], people, old["customer"])
 
     def cancel_reservation(self, customer: str) -> dict[str, Any]:
         """Cancel a reservation."""

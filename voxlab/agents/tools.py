@@ -28,15 +28,20 @@ class Tool:
     ends_call: bool = False
 
     async def run(self, arguments: Mapping[str, Any]) -> Any:
-        """Call the function; what goes wrong is a result too, for the model to talk about."""
+        """Call the function; what goes wrong is a result too, for the model to talk about.
+
+        An argument of None counts as not given: models fill in optional ones that way.
+        """
         await asyncio.sleep(self.latency_s)
-        known = self.spec.parameters["properties"]
-        missing = [name for name in self.spec.parameters["required"] if not arguments.get(name)]
-        unknown = sorted(set(arguments) - set(known))
+        given = {name: value for name, value in arguments.items() if value is not None}
+        known = self.spec.parameters.get("properties", {})
+        required = self.spec.parameters.get("required", ())
+        missing = [name for name in required if given.get(name, "") == ""]
+        unknown = sorted(set(given) - set(known))
         if missing or unknown:
             return {"error": f"missing arguments {missing}, unknown {unknown}, known: {[*known]}"}
         try:
-            return self.function(**arguments)
+            return self.function(**given)
         except (sqlite3.Error, ValueError, TypeError) as error:
             return {"error": str(error)}
 
@@ -59,7 +64,10 @@ class Toolbox:
             return json.dumps({"error": f"no tool {call.name!r}; there are {[*self._tools]}"})
         return json.dumps(await tool.run(call.arguments), ensure_ascii=False)
 
-    def ends_call(self, call: ToolCall) -> bool:
-        """Tell whether the agent hangs up after this tool."""
+    def ends_call(self, call: ToolCall, result: str) -> bool:
+        """Tell whether the agent hangs up after this tool, which must not have gone wrong."""
         tool = self._tools.get(call.name)
-        return tool is not None and tool.ends_call
+        if tool is None or not tool.ends_call:
+            return False
+        data = json.loads(result)
+        return not (isinstance(data, dict) and "error" in data)

@@ -1,39 +1,66 @@
 """What stands between an agent and its providers: they may raise, hang or say nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
 from voxlab.errors import ProviderError, ProviderTimeout
 
 T = TypeVar("T")
 
+CLOSE_S = 1.0  # a provider has so long to end its stream
+
 
 async def guarded(
-    stream: AsyncIterator[T], timeout_s: float | None, who: str
+    open_stream: Callable[[], AsyncIterator[T]], timeout_s: float | None, who: str
 ) -> AsyncGenerator[T, None]:
     """Yield from a provider's stream; every way it can fail becomes a ProviderError.
 
-    timeout_s: how long each item may take; None: for ever. who: the provider, for the message.
-    The provider's stream is closed in any case.
+    open_stream: opens the stream; a provider may fail as early as that. timeout_s: how long each
+    item may take; None: for ever. who: the provider, for the message.
+    The provider's stream is closed with this one: use `contextlib.aclosing`. What goes wrong while
+    it closes changes nothing any more, and is dropped.
     """
+    stream: AsyncIterator[T] | None = None
+    limit = asyncio.timeout(None)
     try:
+        stream = open_stream()
         while True:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    item = await anext(stream)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as error:
-                raise ProviderTimeout(
-                    f"{who} gave nothing for {timeout_s:g} s: try again, or allow it more time"
-                ) from error
-            except ProviderError:
-                raise
-            except Exception as error:
-                raise ProviderError(f"{who} failed: {type(error).__name__}: {error}") from error
+            async with asyncio.timeout(timeout_s) as limit:
+                item = await anext(stream)
             yield item
+    except StopAsyncIteration:
+        return
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise ProviderError(f"{who} cancelled its own work") from error
+    except Exception as error:
+        if _is_cancelled():  # its cleaning up failed: that must not undo the cancellation
+            raise asyncio.CancelledError from error
+        if limit.expired():
+            raise ProviderTimeout(
+                f"{who} gave nothing for {timeout_s:g} s: try again, or allow it more time"
+            ) from error
+        if isinstance(error, ProviderError):
+            raise
+        raise ProviderError(f"{who} failed: {type(error).__name__}: {error}") from error
     finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
+        await _close(stream)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _close(stream: object) -> None:
+    close = getattr(stream, "aclose", None)
+    if close is None:
+        return
+    try:
+        async with asyncio.timeout(CLOSE_S):
             await close()
+    except Exception:
+        if _is_cancelled():
+            raise asyncio.CancelledError from None

@@ -1,4 +1,4 @@
-"""When does each written word sound? A synthesiser times what it says; the agent shows what is written.
+"""When does each written word sound? A synthesiser times what is said, not what is written.
 
 "7:30" is written as one word and said as two, "3/4/2024" as four, and an emoji is not said at all.
 An agent that is interrupted must know how much of its written text was heard, so the times of the
@@ -32,11 +32,21 @@ def written_words(
     [('At', 0.2), ('7:30 🙂', 1.0)]
     """
     written = text.split()
-    spans = _monotone(_spans(written, spoken, weight))
+    return timed_words(written, _spans(written, spoken, weight))
+
+
+def timed_words(written: Sequence[str], spans: Sequence[Span]) -> tuple[Word, ...]:
+    """Put written words and their times together; SILENT ones join the word before them.
+
+    No word starts before the one before it ends, whatever the engine says.
+    """
     words: list[Word] = []
     silent: list[str] = []  # words before the first that sounds
+    reached_s = 0.0
     for word, (start_s, end_s) in zip(written, spans, strict=True):
         if end_s > start_s:
+            start_s, end_s = max(start_s, reached_s), max(end_s, reached_s)
+            reached_s = end_s
             words.append(Word(" ".join([*silent, word]), start_s, end_s))
             silent = []
         elif words:
@@ -82,13 +92,3 @@ def _shares(whole: Span, weights: Sequence[float]) -> Iterator[Span]:
     for weight in weights:
         yield at_s, at_s + weight * per_unit_s
         at_s += weight * per_unit_s
-
-
-def _monotone(spans: Sequence[Span]) -> Iterator[Span]:
-    """Let no word start before the one before it ends, whatever the engine says."""
-    reached_s = 0.0
-    for start_s, end_s in spans:
-        if end_s > start_s:
-            start_s = max(start_s, reached_s)
-            end_s = reached_s = max(end_s, start_s)
-        yield start_s, end_s
