@@ -169,6 +169,7 @@ def test_the_timer_of_a_cancelled_sleep_does_not_move_the_clock():
 delays_s = st.lists(st.integers(0, 40).map(lambda ticks: ticks / 8), max_size=6)
 
 
+@pytest.mark.slow
 @given(st.lists(delays_s, max_size=6))
 def test_sleeping_tasks_wake_in_the_order_of_a_heap(plans):
     async def main():

@@ -12,6 +12,7 @@ import math
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from voxlab.errors import Deadlock
@@ -134,38 +135,26 @@ def _in_thread(
     main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> T:
     """Run main beside the caller's loop; interrupting the wait cancels main."""
-    results: list[T] = []
-    failures: list[BaseException] = []
     cancels: list[Callable[[], object]] = []
     begun = threading.Event()
 
-    def target() -> None:
-        try:
-            with asyncio.Runner(loop_factory=new_loop) as runner:
-                loop = runner.get_loop()
-                task = loop.create_task(main)
-                cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
-                begun.set()
-                results.append(loop.run_until_complete(task))
-        except BaseException as error:  # handed to the caller's thread below
-            failures.append(error)
-        finally:
+    def run() -> T:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            loop = runner.get_loop()
+            task = loop.create_task(main)
+            cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
             begun.set()
+            return loop.run_until_complete(task)
 
-    thread = threading.Thread(target=target, name="voxlab-loop")
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        begun.wait()
-        for cancel in cancels:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: main was just done
-                cancel()
-        thread.join()
-        raise
-    if failures:
-        raise failures[0]
-    return results[0]
+    with ThreadPoolExecutor(1, "voxlab-loop") as pool:
+        try:
+            return pool.submit(run).result()
+        except KeyboardInterrupt:
+            begun.wait(1.0)  # real time: the interrupt may have come before the loop was there
+            for cancel in cancels:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: main was just done
+                    cancel()
+            raise
 
 
 def is_virtual() -> bool:

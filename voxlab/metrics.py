@@ -41,7 +41,7 @@ def turn_times(timeline: Timeline) -> list[TurnTimes]:
     agent = _spans(timeline, "agent")
     resumed = [event.at_s for event in timeline.select("agent", "resumed")]
     turns = []
-    for (start_s, end_s, text), after in zip(spoken, [*spoken[1:], None], strict=True):
+    for (start_s, end_s, text), after in zip(spoken, [*spoken[1:], None], strict=False):
         until_s = after[0] if after else math.inf
         replies = [(s, e) for s, e in agent if start_s < s <= until_s]
         went_on = any(start_s < at_s <= until_s for at_s in resumed)

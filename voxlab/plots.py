@@ -77,8 +77,8 @@ def _draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list
     else:
         _draw_bars(ax, [(start, end, "") for start, end, _ in words], y, color)
     left, right = ax.get_xlim()
-    next_s = [*(start for start, _, _ in words[1:]), right]
-    for (start_s, end_s, text), free_until_s in zip(words, next_s, strict=True):
+    for index, (start_s, end_s, text) in enumerate(words):
+        free_until_s = words[index + 1][0] if index + 1 < len(words) else right
         if end_s > left:
             _write(ax, start_s, free_until_s, y + 1.0, text, lines=WORDS_LINES)
 

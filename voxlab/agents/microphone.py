@@ -1,12 +1,13 @@
 """A person at this machine's microphone and loudspeaker, in place of a call script."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.audio import Audio
+from voxlab.audio import Audio, silence
 from voxlab.errors import AudioError
 
 BLOCK_S = 0.02
@@ -25,25 +26,38 @@ class Microphone:
 
     async def run(self, line: Line) -> None:
         """Carry both voices until the line is closed or max_s is over."""
+        silence(0.1, 24_000).resample(RATE_HZ)  # loads torch now, not under the first sentence
         loop = asyncio.get_running_loop()
-        size = round(BLOCK_S * RATE_HZ)
-        start = round(line.now_s * RATE_HZ)
-        heard, played = start, max(0, start - round(LAG_S * RATE_HZ))
+        stopped = asyncio.Event()
+        size, lag = round(BLOCK_S * RATE_HZ), round(LAG_S * RATE_HZ)
+        heard = 0  # samples of the line that the microphone has filled
 
         def exchange(said: Any, to_play: Any, count: int, _time: Any, _status: Any) -> None:
             """Called from the sound device's thread for each block."""
-            nonlocal heard, played
+            nonlocal heard
+            now = round((loop.time() - line.loop_time(0)) * RATE_HZ)
+            if now - count - heard > lag // 2:  # the first block, or blocks were lost
+                heard = now - count
             block = Audio(np.array(said[:, 0], np.float32), RATE_HZ)
             loop.call_soon_threadsafe(line.user.lay, heard / RATE_HZ, block)
+            heard += count
+            played = max(0, heard - lag)
             to_play[:, 0] = line.agent.between(played, played + count)
-            heard, played = heard + count, played + count
 
-        with _open_stream(exchange, size):
-            await asyncio.sleep(self.max_s)
-        line.hang_up("the time at the microphone is over")
+        def stop() -> None:
+            loop.call_soon_threadsafe(stopped.set)
+
+        with _open_stream(exchange, size, stop):
+            try:
+                async with asyncio.timeout(self.max_s):
+                    await stopped.wait()
+            except TimeoutError:
+                line.hang_up("the time at the microphone is over")
+                return
+        raise AudioError("the sound device stopped: unplugged, or the machine is too busy?")
 
 
-def _open_stream(exchange: Any, size: int) -> Any:
+def _open_stream(exchange: Any, size: int, on_stop: Callable[[], None]) -> Any:
     try:
         import sounddevice
     except ImportError as error:
@@ -52,7 +66,13 @@ def _open_stream(exchange: Any, size: int) -> Any:
         raise AudioError(f"{error}: install PortAudio (Debian: libportaudio2)") from error
     try:
         return sounddevice.Stream(
-            samplerate=RATE_HZ, blocksize=size, channels=1, dtype="float32", callback=exchange
+            samplerate=RATE_HZ,
+            blocksize=size,
+            channels=1,
+            dtype="float32",
+            latency="high",
+            callback=exchange,
+            finished_callback=on_stop,
         )
     except sounddevice.PortAudioError as error:
         raise AudioError(f"no microphone or loudspeaker ({error}): plug one in") from error

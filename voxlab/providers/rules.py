@@ -3,51 +3,83 @@
 It answers in the same protocol as a real one: it sees only the messages and the tools' schemas,
 streams its words at a hosted model's pace, and asks for tools. Everything it knows of the call it
 reads from the conversation, so it keeps no state and a call can be continued from its history.
+
+Three steps, as in the dialogue systems before language models: what is the conversation about
+(`topic_of`), what is still missing for it, and how is that said (`decide`).
 """
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voxlab.providers.base import Message, TextDelta, ToolCall, ToolSpec
 from voxlab.providers.phrases import phrase
 from voxlab.providers.scripted import paced
+from voxlab.providers.slots import find_slots, normalise
 
-DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-DIGITS = {word: str(digit) for digit, word in enumerate(DIGIT_WORDS)} | {"oh": "0"}
-NUMBERS = DIGITS | {"ten": "10", "eleven": "11", "twelve": "12"}
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-DAYS = ("today", "tonight", "tomorrow", *WEEKDAYS)
-CITIES = ("Paris", "London", "New York", "Berlin", "Madrid", "Rome", "Chicago", "Tokyo", "Boston")
 HELP = "I can help with orders, shipping, reservations and the weather. What would you like?"
+CANNOT = "I'm sorry, I can't do that on this line."
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What the user wants: a tool, what must be known for it, and how it is recognised."""
+    """What the user wants: a tool, how the wish is recognised, and what the tool is told.
+
+    needs: must be known; any_of: one of these at least; may: told if known.
+    """
 
     tool: str
     pattern: str
-    needs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
 
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """All values that say something about this wish."""
+        return (*self.needs, *self.any_of, *self.may)
+
+
+ORDER = {"needs": ("order_id",), "may": ("email",)}  # the order can be found by the email, too
+TABLE = ("day", "time", "party_size")
 
 # The first pattern that is found in the user's words wins.
 INTENTS = (
-    Intent("talk_to_person", r"\b(real person|human|operator|representative|someone real)\b", ()),
-    Intent("get_weather", r"\b(weather|rain|sunny|forecast|snow|temperature)\b", ("city", "day")),
-    Intent("cancel_reservation", r"\bcancel\b.*\b(reservation|table|booking)\b", ("customer",)),
     Intent(
-        "change_reservation", r"\b(change|move)\b.*\b(reservation|booking|table)\b", ("customer",)
+        "talk_to_person",
+        r"\b(real person|human|operator|representative|(talk|speak) to (a |some)(one|body|person))\b",
     ),
-    Intent("book_table", r"\b(table|reservation|reserve)\b", ("day", "time", "party_size")),
-    Intent("return_order", r"\b(return|send back|refund)\b", ("order_id",)),
     Intent(
-        "check_shipping", r"\b(package|parcel|tracking|shipp\w+|arrive|deliver\w*)\b", ("order_id",)
+        "get_weather",
+        r"\b(weather|rain\w*|sunny|forecast|snow\w*|temperature)\b",
+        needs=("city", "day"),
     ),
-    Intent("lookup_order", r"\border\b", ("order_id",)),
+    Intent("cancel_reservation", r"\bcancel\b(?!.*\border)", needs=("customer",)),
+    Intent(
+        "change_reservation",
+        r"\b(change|move)\b.*\b(reservation|booking|table)\b",
+        needs=("customer",),
+        any_of=TABLE,
+    ),
+    Intent(
+        "book_table",
+        r"\b(table|reservation|reserve|(to|like to|please) book)\b",
+        needs=TABLE,
+        may=("customer",),
+    ),
+    Intent("return_order", r"\b(return\w*|send back|refund)\b", **ORDER),
+    Intent(
+        "check_shipping",
+        r"\b(package|parcel|track\w*|shipp\w+|arriv\w+|deliver\w*)\b",
+        **ORDER,
+    ),
+    Intent("lookup_order", r"\border(s|ed)?\b", **ORDER),
 )
+BY_TOOL = {intent.tool: intent for intent in INTENTS}
+BY_VALUE = {"order_id": "lookup_order", "email": "lookup_order", "city": "get_weather"}
+
 QUESTIONS = {
     "order_id": "Sure. What is your order number?",
     "city": "For which city?",
@@ -55,17 +87,28 @@ QUESTIONS = {
     "time": "At what time?",
     "party_size": "For how many people?",
     "customer": "What name is the reservation under?",
+    "change": "What would you like to change: the day, the time or the number of people?",
 }
+# A tool's error tells which value was wrong and has to be said anew.
+WRONG_VALUES = (
+    (r"no order", ("order_id", "email")),
+    (r"no reservation", ("customer",)),
+    (r"no forecast", ("city",)),
+    (r"no table.* none$", ("day",)),
+    (r"no table", ("time",)),
+)
+
+CORRECTION = r"\b(no wait|i meant?|actually|instead|rather|sorry)\b"
+NEVER_MIND = r"^(no|no thanks?( you)?|never mind|forget it)\b\W*$"
+YES = r"^(yes|yeah|yep|okay|ok|sure|right|uh huh|mm hmm)\b"
 SMALL_TALK = (
-    (r"\b(repeat|say that again|pardon)\b", None),  # None: say the last reply again
     (r"\b(good ?bye|bye|that's all)\b", "Thank you for calling Acme. Goodbye!"),
-    (r"\b(stop|hold on|wait)\b", "Okay, I'm listening."),
-    (r"\b(hello|hi)\b", "Hello! What can I do for you?"),
-    (r"^(no|no thank you|no thanks)\b", "All right. Is there anything else?"),
-    (r"^(yes|yes please|yeah|okay|sure)\b", "Great. What would you like?"),
+    (r"\b(stop|hold on|wait|one moment)\b", "Okay, I'm listening."),
+    (NEVER_MIND, "All right. Is there anything else?"),
     (r"\bthank", "You're welcome. Is there anything else?"),
     (r"\bjoke\b", "I only know about orders, tables and the weather, and none of it is funny."),
 )
+REPEAT = r"\b(repeat|say that again|pardon|what did you say)\b"
 
 
 class RuleLLM:
@@ -87,191 +130,63 @@ class RuleLLM:
             yield part
 
 
-def decide(messages: Sequence[Message], tools: set[str]) -> str | ToolCall:
-    """Return what to say next, or the tool to ask for. Pure: reads only the conversation."""
-    if messages and messages[-1].role == "tool":
-        return _report(messages)
-    said = _normalise(_last(messages, "user"))
-    intent = _intent_of(said)
-    if intent is None and (small := _small_talk(said, messages)):
-        return small
-    slots = _slots(said)
-    if intent is None:
-        intent = _open_intent(messages)
-        if intent is None or not slots:
-            return HELP
-        slots = _earlier_slots(messages, intent) | slots
-        if intent.tool == "book_table" and _is_booked(messages):
-            intent, slots = _correction(messages, slots)
-    elif not re.search(r"\bnew\b", said):
-        slots = _known_order(messages) | slots if "order_id" in intent.needs else slots
-    return _ask_or_call(intent, slots, tools, len(messages))
+# --- what the conversation is about --------------------------------------------------------
 
 
-def _ask_or_call(
-    intent: Intent, slots: Mapping[str, Any], tools: set[str], count: int
-) -> str | ToolCall:
-    if intent.tool not in tools:
-        return "I'm sorry, I can't do that on this line."
-    missing = [name for name in intent.needs if name not in slots]
-    if "order_id" in missing and "email" in slots:
-        missing, intent = [], Intent("lookup_order", "", ("email",))
-    if missing:
-        return QUESTIONS[missing[0]]
-    wanted = {*intent.needs, *OPTIONAL.get(intent.tool, ())}
-    arguments = {name: value for name, value in slots.items() if name in wanted}
-    return ToolCall(f"call_{count}", intent.tool, arguments)
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What the user wants, as far as the messages tell.
+
+    slots: the values told for the intent. told: the user's latest words added something.
+    done: the tool has given an answer. order_id, customer: the order and the reservation that
+    the call was about last, so that "it" can be understood.
+    """
+
+    intent: Intent | None = None
+    slots: Mapping[str, Any] = field(default_factory=dict)
+    told: bool = False
+    done: bool = False
+    order_id: str = ""
+    customer: str = ""
+
+    @property
+    def missing(self) -> str:
+        """The value that has to be asked for next; "" for none."""
+        if self.intent is None or self.done:
+            return ""
+        for name in self.intent.needs:
+            if name not in self.slots and not (name == "order_id" and "email" in self.slots):
+                return name
+        incomplete = self.intent.any_of and not set(self.intent.any_of) & set(self.slots)
+        return "change" if incomplete else ""
 
 
-OPTIONAL = {
-    "book_table": ("customer",),
-    "change_reservation": ("day", "time", "party_size"),
-}
+def topic_of(messages: Sequence[Message]) -> Topic:
+    """Read the conversation from its start: what is it about now?"""
+    topic, calls = Topic(), dict[str, ToolCall]()
+    for message in messages:
+        calls |= {call.id: call for call in message.tool_calls}
+        if message.role == "user":
+            topic = _after_words(topic, normalise(message.text))
+        elif message.role == "tool" and message.tool_call_id in calls:
+            topic = _after_result(topic, calls[message.tool_call_id], _result(message))
+    return topic
 
 
-def _report(messages: Sequence[Message]) -> str:
-    """Put the result of the last tool into words."""
-    results = {message.tool_call_id: message.text for message in messages if message.role == "tool"}
-    call = next(m for m in reversed(messages) if m.tool_calls).tool_calls[-1]
-    return phrase(call.name, call.arguments, json.loads(results[call.id]))
-
-
-def _last(messages: Sequence[Message], role: str) -> str:
-    return next((m.text for m in reversed(messages) if m.role == role and m.text), "")
-
-
-def _normalise(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"[^\w@.':+ ]", " ", text.lower().replace("’", "'"))).strip()
-
-
-def _intent_of(said: str) -> Intent | None:
-    return next((intent for intent in INTENTS if re.search(intent.pattern, said)), None)
-
-
-def _small_talk(said: str, messages: Sequence[Message]) -> str | None:
-    for pattern, answer in SMALL_TALK:
-        if re.search(pattern, said) and not _slots(said):
-            return answer or _last(messages, "assistant") or HELP
-    return None
-
-
-def _open_intent(messages: Sequence[Message]) -> Intent | None:
-    """Return what the conversation was last about."""
-    for message in reversed(messages):
-        if message.role == "user" and (intent := _intent_of(_normalise(message.text))):
-            return intent
-    return None
-
-
-def _earlier_slots(messages: Sequence[Message], intent: Intent) -> dict[str, Any]:
-    """Collect what the user has told since the conversation turned to this intent."""
-    slots: dict[str, Any] = {}
-    for message in reversed(messages[:-1]):
-        if message.role != "user":
-            continue
-        said = _normalise(message.text)
-        slots = _slots(said) | slots
-        if _intent_of(said) == intent:
-            break
-    return slots
-
-
-def _known_order(messages: Sequence[Message]) -> dict[str, Any]:
-    """Return the order that the conversation has been about so far, if any."""
-    for message in reversed(messages):
-        for call in message.tool_calls:
-            if "order_id" in call.arguments:
-                return {"order_id": call.arguments["order_id"]}
-    return {}
-
-
-def _is_booked(messages: Sequence[Message]) -> bool:
-    """Tell whether the last table that was asked for has been booked."""
-    calls = {call.id: call for message in messages for call in message.tool_calls}
-    done = [m for m in messages if m.role == "tool" and calls[m.tool_call_id].name == "book_table"]
-    return bool(done) and "error" not in json.loads(done[-1].text)
-
-
-def _correction(
-    messages: Sequence[Message], slots: Mapping[str, Any]
-) -> tuple[Intent, dict[str, Any]]:
-    """The table is booked already: what comes now changes that reservation."""
-    change = next(intent for intent in INTENTS if intent.tool == "change_reservation")
-    new = _slots(_normalise(_last(messages, "user")))
-    return change, {"customer": slots.get("customer", "Guest"), **new}
-
-
-def _slots(said: str) -> dict[str, Any]:
-    """Find the values that a sentence names."""
-    found = {name: find(said) for name, find in FINDERS.items()}
-    return {name: value for name, value in found.items() if value}
-
-
-def _order_id(said: str) -> str:
-    runs = re.sub(r"[.,\- ]+", " ", said).split()
-    digits, best = "", ""
-    for word in [*runs, ""]:
-        piece = DIGITS.get(word, word if word.isdigit() else "")
-        digits = digits + piece if piece else ""
-        best = digits if len(digits) == 5 else best
-    return best
-
-
-def _email(said: str) -> str:
-    spoken = re.sub(r" at (?=[\w ]+( dot |\.))", "@", said)
-    match = re.search(r"[\w.+ -]+@[\w. -]+", spoken)
-    if not match:
-        return ""
-    address = re.sub(r"\s*(\bdot\b|\.)\s*", ".", match[0]).strip(" .")
-    user, _, host = address.partition("@")
-    return f"{user.split()[-1]}@{host.replace(' ', '')}" if user.split() else ""
-
-
-def _city(said: str) -> str:
-    return next((city for city in CITIES if city.lower() in said), "")
-
-
-def _day(said: str) -> str:
-    """Return the last day named: who corrects himself means the last one."""
-    days: list[str] = re.findall(rf"\b({'|'.join(DAYS)})\b", said)
-    last = days[-1] if days else ""
-    return last.capitalize() if last in WEEKDAYS else last
-
-
-def _time(said: str) -> str:
-    number = rf"(\d{{1,2}}|{'|'.join(NUMBERS)})"
-    if match := re.search(rf"\bhalf past {number}\b", said):
-        return _evening(match[1], "30")
-    if match := re.search(rf"\b{number}[: ](\d\d|thirty|fifteen)\b", said):
-        return _evening(match[1], {"thirty": "30", "fifteen": "15"}.get(match[2], match[2]))
-    match = re.search(rf"\b(?:at|for) {number}(?! (?:people|persons|guests))\b", said)
-    return _evening(match[1], "00") if match and "at " in match[0] else ""
-
-
-def _evening(hour: str, minutes: str) -> str:
-    """Tables are booked for the evening: seven is 19:00."""
-    value = int(NUMBERS.get(hour, hour))
-    return f"{value + 12 if value < 12 else value:02d}:{minutes}"
-
-
-def _party_size(said: str) -> int:
-    number = rf"(\d{{1,2}}|{'|'.join(NUMBERS)})"
-    found = re.findall(rf"\b{number} (?:people|persons|guests)\b", said)
-    found = found or re.findall(rf"\b(?:table|party) (?:for|of) {number}\b", said)
-    return int(NUMBERS.get(found[-1], found[-1])) if found else 0
-
-
-def _customer(said: str) -> str:
-    match = re.search(r"\b(?:name is|name's|under|for mr|for mrs|this is) (\w+)\b", said)
-    return match[1].capitalize() if match else ""
-
-
-FINDERS: dict[str, Callable[[str], Any]] = {
-    "order_id": _order_id,
-    "email": _email,
-    "city": _city,
-    "day": _day,
-    "time": _time,
-    "party_size": _party_size,
-    "customer": _customer,
-}
+def _after_words(topic: Topic, said: str) -> Topic:
+    named = next((intent for intent in INTENTS if re.search(intent.pattern, said)), None)
+    goes_on = named in (None, topic.intent) and (not topic.done or re.search(CORRECTION, said))
+    values = find_slots(said, topic.missing if goes_on else "")
+    if named is not None and not goes_on:
+        return _new_topic(topic, named, values, said)
+    relevant = {n: v for n, v in values.items() if topic.intent and n in topic.intent.slots}
+    if not relevant:
+        by_value = next((BY_VALUE[name] for name in values if name in BY_VALUE), None)
+        if named is None and by_value:
+            return _new_topic(topic, BY_TOOL[by_value], values, said)
+        given_up = named is None and re.search(NEVER_MIND, said)
+        return replace(topic, told=named is not None, intent=None if given_up else topic.intent)
+    if topic.done and set(TABLE) & set(topic.intent.slots if topic.intent else ()):
+        return _change(topic, relevant)
+    kept = {} if "email" in relevant else topic.slots
+    return replace(topic, slots={**kept, **relevant}, told=True, done=False)
