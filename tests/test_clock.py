@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import itertools
 import math
 import re
 import signal
@@ -26,6 +27,13 @@ def now_s():
 async def beside_a_loop(run, main):
     """Call run(main) as a notebook cell does: from within a loop that runs already."""
     return run(main)
+
+
+def in_a_notebook(main):
+    return asyncio.run(beside_a_loop(run_virtual, main))
+
+
+anywhere = pytest.mark.parametrize("run", [run_virtual, in_a_notebook])
 
 
 # --- time passes as asyncio's own primitives say ---------------------------------------------
@@ -78,11 +86,14 @@ def test_wait_for_returns_as_soon_as_the_result_is_there():
 
 def test_a_timeout_fires_at_its_deadline_and_can_be_moved():
     async def main():
-        with pytest.raises(TimeoutError):
+        async def work():
             async with asyncio.timeout(1.0) as limit:
                 await asyncio.sleep(0.5)
                 limit.reschedule(now_s() + 3.0)
                 await asyncio.sleep(60)
+
+        with pytest.raises(TimeoutError):
+            await work()
         return now_s()
 
     assert run_virtual(main()) == 3.5
@@ -144,10 +155,13 @@ def test_a_failing_task_cancels_its_siblings_at_that_time():
                 cancelled_at_s.append(now_s())
                 raise
 
-        with pytest.raises(ExceptionGroup, match="unhandled errors"):
+        async def both():
             async with asyncio.TaskGroup() as group:
                 group.create_task(fail())
                 group.create_task(wait())
+
+        with pytest.raises(ExceptionGroup, match="unhandled errors"):
+            await both()
         return cancelled_at_s, now_s()
 
     assert run_virtual(main()) == ([1], 1)
@@ -205,18 +219,15 @@ async def wait_for_godot():
     await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_a_deadlock_is_raised_at_once_and_names_the_tasks(nested):
+@anywhere
+def test_a_deadlock_is_raised_at_once_and_names_the_tasks(run):
     async def main():
         await asyncio.sleep(4)
         async with asyncio.TaskGroup() as group:
             group.create_task(wait_for_godot())
 
     with pytest.raises(Deadlock, match=r"stands at 4\.000 s.*main, wait_for_godot\)"):
-        if nested:
-            asyncio.run(beside_a_loop(run_virtual, main()))
-        else:
-            run_virtual(main())
+        run(main())
 
 
 def test_an_endless_sleep_is_a_deadlock_too():
@@ -289,7 +300,7 @@ def test_a_job_that_the_executor_refuses_does_not_stop_the_clock():
 def test_a_run_leaves_no_thread_behind():
     before = set(threading.enumerate())
     assert run_virtual(asyncio.to_thread(lambda: 42)) == 42
-    assert asyncio.run(beside_a_loop(run_virtual, asyncio.to_thread(lambda: 43))) == 43
+    assert in_a_notebook(asyncio.to_thread(lambda: 43)) == 43
     assert set(threading.enumerate()) == before
 
 
@@ -370,18 +381,15 @@ def test_virtual_time_can_be_run_from_within_virtual_time():
     assert run_virtual(main()) == ("inner", 1)
 
 
-@pytest.mark.parametrize("nested", [False, True])
+@anywhere
 @pytest.mark.parametrize("error", [ValueError("as it was"), asyncio.CancelledError("stop")])
-def test_an_exception_comes_out_as_it_was_raised(error, nested):
+def test_an_exception_comes_out_as_it_was_raised(error, run):
     async def main():
         await asyncio.sleep(1)
         raise error
 
     with pytest.raises(type(error)):
-        if nested:
-            asyncio.run(beside_a_loop(run_virtual, main()))
-        else:
-            run_virtual(main())
+        run(main())
 
 
 @pytest.fixture
@@ -397,7 +405,7 @@ def interrupts():
 async def interrupt_and_count(counted):
     try:
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        while True:  # the clock runs on until the interrupt arrives
+        for _ in itertools.count():  # the clock runs on until the interrupt arrives
             await asyncio.sleep(1)
     finally:
         counted.append("cancelled")

@@ -69,7 +69,11 @@ def _add(
 def _models(arguments: argparse.Namespace) -> int:
     from voxlab import models
 
-    models.fetch(verify=arguments.verify)
+    fetched = models.fetch(verify=arguments.verify)
+    for model in fetched:
+        print(model)
+    new = sum(model.action != "present" for model in fetched)
+    print(f"{new} new, {len(fetched) - new} were there already, in {models.cache_dir()}")
     return 0
 
 

@@ -12,7 +12,7 @@ import math
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from voxlab.errors import Deadlock
@@ -135,26 +135,35 @@ def _in_thread(
     main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> T:
     """Run main beside the caller's loop; interrupting the wait cancels main."""
+    outcome: Future[T] = Future()
     cancels: list[Callable[[], object]] = []
     begun = threading.Event()
 
-    def run() -> T:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            loop = runner.get_loop()
-            task = loop.create_task(main)
-            cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
-            begun.set()
-            return loop.run_until_complete(task)
-
-    with ThreadPoolExecutor(1, "voxlab-loop") as pool:
+    def run() -> None:
         try:
-            return pool.submit(run).result()
-        except KeyboardInterrupt:
-            begun.wait(1.0)  # real time: the interrupt may have come before the loop was there
-            for cancel in cancels:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: main was just done
-                    cancel()
-            raise
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                loop = runner.get_loop()
+                task = loop.create_task(main)
+                cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
+                begun.set()
+                result = loop.run_until_complete(task)
+            outcome.set_result(result)
+        except BaseException as error:  # raised in the caller's thread below
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=run, name="voxlab-loop")
+    try:
+        thread.start()
+        return outcome.result()
+    except KeyboardInterrupt:
+        begun.wait(1.0)  # real time: the interrupt may have come before the loop was there
+        for cancel in cancels:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: main was just done
+                cancel()
+        raise
+    finally:
+        if thread.is_alive():
+            thread.join()
 
 
 def is_virtual() -> bool:

@@ -8,17 +8,15 @@ recording must be nearer to its own text's synthesis than to any other sentence'
 to its own text with any one word left out. "Near" is dynamic time warping over the states of
 Moonshine's encoder, which know phonetic content well even in languages it was not trained on.
 
-Needs Debian or Ubuntu with espeak-ng, and the models (voxlab models). Takes about ten minutes.
+Needs Debian or Ubuntu, the models (voxlab models) and the extra voxlab[espeak]. Takes ten minutes.
 Names the prompts that fail: drop them from transcripts.yaml then.
 """
 
 import gzip
-import io
 import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +24,6 @@ from pathlib import Path
 import debian
 import numpy as np
 import onnxruntime
-import soundfile
 import yaml
 from numpy.typing import NDArray
 from readme import DATA, replace_section
@@ -34,14 +31,16 @@ from spoken import word_error_rate
 
 from voxlab import audio, models
 from voxlab.audio import Audio
+from voxlab.providers.espeak import EspeakTTS
 from voxlab.providers.moonshine import MoonshineSTT
 
-# espeak-ng's voice and words a minute nearest to the person who speaks.
+# espeak-ng's voice and words a minute nearest to the person who speaks, and variants of the voice:
+# no single one of them is near in every sound.
 VOICES = {
-    "es": ("es-419+f2", 130),
-    "fr": ("fr-fr+f2", 130),
-    "it": ("it+m3", 175),
-    "ru": ("ru+f2", 155),
+    "es": ("es-419", 130, ("+f2", "+f3", "+f5")),
+    "fr": ("fr", 130, ("+f2", "+f3", "+f5")),
+    "it": ("it", 175, ("+m3", "+m1", "")),
+    "ru": ("ru", 155, ("+f2", "+f3", "+f5")),
 }
 SIMILAR_LENGTH = (0.7, 1.4)  # a sentence much shorter or longer is no rival
 CLEARLY = 0.9  # the right text must be this much nearer than the nearest rival
@@ -62,6 +61,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
+        """Tell whether the right text is clearly the nearest, and as long as the recording."""
         low, high = SIMILAR_LENGTH
         near = self.right < CLEARLY * self.rival and self.right < self.cut
         return near and low < self.length < high
@@ -101,18 +101,29 @@ def distance(a: States, b: States) -> float:
     return float(total[rows, columns]) / (rows + columns)
 
 
-def espeak(language: str) -> Say:
+def espeak(voice: str, words_per_minute: int) -> Say:
     """Return a function that gives the states of a text as espeak-ng says it."""
-    voice, pace = VOICES[language]
+    tts = EspeakTTS(voice, words_per_minute=words_per_minute)
 
     @cache
     def say(text: str) -> States:
-        command = ["espeak-ng", "-v", voice, "-s", str(pace), "--stdout", text]
-        wave = subprocess.run(command, check=True, capture_output=True).stdout
-        samples, rate_hz = soundfile.read(io.BytesIO(wave), dtype="float32")
-        return states(Audio(samples, rate_hz))
+        sound = tts.speak(text).audio
+        if sound is None or not sound.duration_s:
+            raise SystemExit(f"espeak-ng gives no sound for {text!r}")
+        return states(sound)
 
     return say
+
+
+def voices(language: str) -> list[Say]:
+    """Return the voices that say the texts of a language."""
+    voice, words_per_minute, variants = VOICES[language]
+    return [espeak(voice + variant, words_per_minute) for variant in variants]
+
+
+def nearness(heard: States, text: str, says: Sequence[Say]) -> float:
+    """Return the distance of a recording from a text, the mean over the voices."""
+    return float(np.mean([distance(heard, say(text)) for say in says]))
 
 
 def sentences(language: str, work: Path) -> Mapping[str, str]:
@@ -138,17 +149,17 @@ def without_one_word(text: str) -> Iterator[str]:
         yield " ".join(words[:skip] + words[skip + 1 :])
 
 
-def check(clip: Path, text: str, others: Mapping[str, str], say: Say) -> Check:
-    """Compare a recording with its text and with the others."""
-    heard = states(audio.read(clip))
+def check(clip: Path, text: str, others: Mapping[str, str], says: Sequence[Say]) -> Check:
+    """Compare a recording with its text and with the others (those by the first voice only)."""
+    heard, say = states(audio.read(clip)), says[0]
     others = {i: t for i, t in others.items() if i != clip.stem and letters(t) != letters(text)}
     low, high = SIMILAR_LENGTH
     rivals = [say(t) for t in others.values() if low < len(say(t)) / len(heard) < high]
     return Check(
-        right=distance(heard, say(text)),
+        right=nearness(heard, text, says),
         rival=min(distance(heard, rival) for rival in rivals),
         rivals=len(rivals),
-        cut=min(distance(heard, say(shorter)) for shorter in without_one_word(text)),
+        cut=min(nearness(heard, shorter, says) for shorter in without_one_word(text)),
         length=len(heard) / len(say(text)),
     )
 
@@ -166,9 +177,9 @@ def check_english(clips: Mapping[str, str]) -> Iterator[str]:
 
 def check_language(language: str, clips: Mapping[str, str], work: Path) -> Iterator[str]:
     """Yield a line of the table for each clip of another language that passes."""
-    others, say = sentences(language, work), espeak(language)
+    others, says = sentences(language, work), voices(language)
     for id, text in clips.items():
-        result = check(DATA / f"prompts/{language}/{id}.flac", text, others, say)
+        result = check(DATA / f"prompts/{language}/{id}.flac", text, others, says)
         if result.passed:
             figures = f"{result.right:.2f} | {result.rival:.2f} | {result.rivals} | "
             yield f"| {language}/{id} | {figures}{result.cut:.2f} | {result.length:.2f} |"
@@ -181,15 +192,16 @@ def sensitivity(language: str, clips: Mapping[str, str]) -> tuple[int, int]:
 
     The word is one of the language's prompts, at a random place; four wrong texts a clip.
     """
-    say, rng = espeak(language), np.random.default_rng(0)
+    says, rng = voices(language), np.random.default_rng(0)
     vocabulary = [word for text in clips.values() for word in re.findall(r"\w+", text)]
     noticed = 0
     for id, text in clips.items():
         heard, words = states(audio.read(DATA / f"prompts/{language}/{id}.flac")), text.split()
-        right = distance(heard, say(text))
+        right = nearness(heard, text, says)
         for _ in range(4):
             at, extra = rng.integers(len(words) + 1), str(rng.choice(vocabulary))
-            noticed += distance(heard, say(" ".join([*words[:at], extra, *words[at:]]))) > right
+            wrong = " ".join([*words[:at], extra, *words[at:]])
+            noticed += nearness(heard, wrong, says) > right
     return noticed, 4 * len(clips)
 
 

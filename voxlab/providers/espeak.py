@@ -6,16 +6,17 @@ pip install 'voxlab[espeak]'.
 Source of the constants and structures: espeak-ng 1.52, speak_lib.h.
 """
 
+import _ctypes
 import bisect
 import ctypes
+import itertools
 import re
 import threading
-from collections.abc import AsyncIterator
-from functools import cache
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voxlab.audio import Audio, audible_span, silence
 from voxlab.clock import compute
@@ -30,7 +31,7 @@ LIST_END, WORD_EVENT = 0, 1
 BUFFER_MS = 100
 
 # Processor time of texts of 3.5 to 46 s on one thread of a 2.8 GHz Xeon, fitted by a line.
-COST_S, COST_PER_S = 0.001, 0.0024
+COST_S, COST_PER_S = 0.004, 0.0024
 
 
 def cost_s(speech: Speech) -> float:
@@ -61,22 +62,22 @@ _Callback = ctypes.CFUNCTYPE(
 class EspeakTTS:
     """Speaks with eSpeak NG at 22.05 kHz, in any of its voices.
 
-    voice: a name such as "en-us", "en-gb" or, with a variant, "en-us+f3"; words_per_minute: 80 to
+    voice: such as "en-us", "en" (British), or with a variant "en-us+f3"; words_per_minute: 80 to
     450. A word ends where the next one starts. Raises ProviderError if the package is missing.
     """
 
     def __init__(self, voice: str = "en-us", *, words_per_minute: int = 160) -> None:
         self.voice = voice
         self.words_per_minute = words_per_minute
-        self._engine = _engine()
+        with _LOCK, _library():
+            pass  # complain now, not in the middle of a call
 
     def speak(self, text: str) -> Speech:
         """Return the text as one speech; a text without words gives an empty one.
 
         Raises ProviderError if eSpeak has no such voice.
         """
-        samples, starts = self._engine.synthesize(text, self.voice, self.words_per_minute)
-        whole = Audio(samples, self._engine.rate_hz)
+        whole, starts = _synthesize(text, self.voice, self.words_per_minute)
         start_s, end_s = audible_span(whole)
         if not starts or end_s <= start_s:
             return Speech(text, 0.0, silence(0.0, whole.rate_hz))
@@ -108,54 +109,16 @@ def _words(text: str, starts: list[tuple[int, float]], duration_s: float) -> tup
     return timed_words([match.group() for match in written], spans)
 
 
-class _Engine:
-    """The library: one global state, so one sentence at a time."""
-
-    def __init__(self, library: Any, rate_hz: int) -> None:
-        self._library = library
-        self._lock = threading.Lock()
-        self._voice = ""
-        self.rate_hz = rate_hz
-
-    def synthesize(
-        self, text: str, voice: str, words_per_minute: int
-    ) -> tuple[NDArray[np.float32], list[tuple[int, float]]]:
-        """Return the samples, and for each word its first character and when it starts."""
-        pieces: list[NDArray[np.int16]] = []
-        starts: list[tuple[int, float]] = []
-
-        def collect(samples: Any, count: int, events: Any) -> int:
-            if samples and count > 0:
-                pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
-            i = 0
-            while events[i].type != LIST_END:
-                if events[i].type == WORD_EVENT:
-                    starts.append((events[i].text_position - 1, events[i].audio_position_ms / 1000))
-                i += 1
-            return 0
-
-        data = text.replace("\0", " ").encode(errors="replace")
-        callback = _Callback(collect)
-        with self._lock:
-            self._use_voice(voice)
-            self._library.espeak_SetParameter(RATE, words_per_minute, 0)
-            self._library.espeak_SetSynthCallback(callback)
-            self._library.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None)
-        joined = np.concatenate([np.zeros(0, np.int16), *pieces])
-        return joined.astype(np.float32) / np.float32(32768), starts
-
-    def _use_voice(self, voice: str) -> None:
-        """Change the voice; eSpeak reads files for that (20 ms), so not for every sentence."""
-        if voice == self._voice:
-            return
-        self._voice = ""
-        if self._library.espeak_SetVoiceByName(voice.encode()):
-            raise ProviderError(f"eSpeak has no voice {voice!r}: use 'en-us' or 'en-gb'")
-        self._voice = voice
+_LOCK = threading.Lock()  # the library keeps its state in globals: one sentence at a time
 
 
-@cache
-def _engine() -> _Engine:
+@contextmanager
+def _library() -> Iterator[tuple[Any, int]]:
+    """Lend a fresh copy of the library, and its rate in Hz.
+
+    What was said before lingers in its globals and changes the next samples; loading it anew
+    (4 ms) is the only way to have the same text sound the same.
+    """
     try:
         import espeakng_loader
     except ImportError as error:
@@ -167,8 +130,41 @@ def _engine() -> _Engine:
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
         ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
     ]  # fmt: skip
-    data = str(espeakng_loader.get_data_path()).encode()
-    rate_hz = library.espeak_Initialize(SYNCHRONOUS, BUFFER_MS, data, 0)
+    data = str(espeakng_loader.get_data_path())
+    rate_hz = library.espeak_Initialize(SYNCHRONOUS, BUFFER_MS, data.encode(), 0)
     if rate_hz <= 0:
-        raise ProviderError(f"eSpeak does not start with its data in {data.decode()}: reinstall it")
-    return _Engine(library, rate_hz)
+        raise ProviderError(f"eSpeak does not start with its data in {data}: reinstall it")
+    try:
+        yield library, rate_hz
+    finally:
+        library.espeak_Terminate()
+        unload = getattr(_ctypes, "FreeLibrary", None) or _ctypes.dlclose  # Windows, elsewhere
+        unload(library._handle)
+
+
+def _synthesize(
+    text: str, voice: str, words_per_minute: int
+) -> tuple[Audio, list[tuple[int, float]]]:
+    """Return the sound, and for each word its first character and when it starts."""
+    pieces = [np.zeros(0, np.int16)]
+    starts: list[tuple[int, float]] = []
+
+    def collect(samples: Any, count: int, events: Any) -> int:
+        if samples and count > 0:
+            pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        for event in itertools.takewhile(lambda event: event.type != LIST_END, events):
+            if event.type == WORD_EVENT:
+                starts.append((event.text_position - 1, event.audio_position_ms / 1000))
+        return 0
+
+    data = text.replace("\0", " ").encode(errors="replace")
+    callback = _Callback(collect)
+    with _LOCK, _library() as (library, rate_hz):
+        if library.espeak_SetVoiceByName(voice.encode()):
+            raise ProviderError(f"eSpeak has no voice {voice!r}: use 'en-us' or 'en-us+f3'")
+        library.espeak_SetParameter(RATE, words_per_minute, 0)
+        library.espeak_SetSynthCallback(callback)
+        library.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None)
+    samples = np.concatenate(pieces).astype(np.float32)
+    samples /= 32768
+    return Audio(samples, rate_hz), starts

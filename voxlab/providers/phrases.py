@@ -1,5 +1,6 @@
 """How the rule-based model puts the result of a tool into spoken words."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,7 +50,9 @@ def _order(result: Result) -> str:
 def _shipping(result: Result) -> str:
     order = f"Order {_spelled(result['order_id'])}"
     if not result.get("carrier"):
-        return f"{order} is still {result['status']}. It has not been shipped yet."
+        if result["status"] != "processing":
+            return f"{order} is {result['status']}."
+        return f"{order} is still processing. It has not been shipped yet."
     tracking = f"The tracking number is {' '.join(result['tracking_number'])}."
     if result["status"] == "delivered":
         return f"{order} was delivered {result['eta']} by {result['carrier']}. {tracking}"
@@ -109,12 +112,12 @@ def _error(tool: str, arguments: Result, error: str) -> str:
         free = error.partition(": ")[2]
         times = [_hour(t) for t in free.split(", ") if ":" in t]
         if times:
-            return f"I'm sorry, that time is taken. We have a table at {' or '.join(times)}."
+            return f"I'm sorry, we have no table then. There is one at {' or '.join(times)}."
         return "I'm sorry, we have no table for you on that day. Would another day work?"
     if error.startswith("no reservation"):
         return f"I can't find a reservation {error.removeprefix('no reservation ')}."
     if error.startswith("no forecast"):
         return "I have no forecast for that. I know the weather up to Friday."
-    if "not delivered" in error:
-        return "That order has not been delivered yet, so it can't be returned."
+    if match := re.search(r"is (\w+), not delivered", error):
+        return f"That order is {match[1]}. Only a delivered order can be returned."
     return "I'm sorry, the system does not answer at the moment. Please try again later."

@@ -49,7 +49,7 @@ TABLE = ("day", "time", "party_size")
 INTENTS = (
     Intent(
         "talk_to_person",
-        r"\b(real person|human|operator|representative|(talk|speak) to (a |some)(one|body|person))\b",
+        r"\b(real person|human|operator|representative|(talk|speak) to (someone|a person))\b",
     ),
     Intent(
         "get_weather",
@@ -65,7 +65,7 @@ INTENTS = (
     ),
     Intent(
         "book_table",
-        r"\b(table|reservation|reserve|(to|like to|please) book)\b",
+        r"\b(table|reservation|reserve|(to|can i|can we|please) book)\b",
         needs=TABLE,
         may=("customer",),
     ),
@@ -91,12 +91,13 @@ QUESTIONS = {
 }
 # A tool's error tells which value was wrong and has to be said anew.
 WRONG_VALUES = (
-    (r"no order", ("order_id", "email")),
-    (r"no reservation", ("customer",)),
-    (r"no forecast", ("city",)),
-    (r"no table.* none$", ("day",)),
-    (r"no table", ("time",)),
+    (r"no order", "order_id"),
+    (r"no reservation", "customer"),
+    (r"no forecast", "city"),
+    (r"no table.* none$", "day"),
+    (r"no table", "time"),
 )
+INTERRUPTED = "interrupted"  # in the error of a tool that the user did not wait for
 
 CORRECTION = r"\b(no wait|i meant?|actually|instead|rather|sorry)\b"
 NEVER_MIND = r"^(no|no thanks?( you)?|never mind|forget it)\b\W*$"
@@ -104,6 +105,7 @@ YES = r"^(yes|yeah|yep|okay|ok|sure|right|uh huh|mm hmm)\b"
 SMALL_TALK = (
     (r"\b(good ?bye|bye|that's all)\b", "Thank you for calling Acme. Goodbye!"),
     (r"\b(stop|hold on|wait|one moment)\b", "Okay, I'm listening."),
+    (r"^(hello|hi)\b", "Hello! What can I do for you?"),
     (NEVER_MIND, "All right. Is there anything else?"),
     (r"\bthank", "You're welcome. Is there anything else?"),
     (r"\bjoke\b", "I only know about orders, tables and the weather, and none of it is funny."),
@@ -138,22 +140,28 @@ class Topic:
     """What the user wants, as far as the messages tell.
 
     slots: the values told for the intent. told: the user's latest words added something.
-    done: the tool has given an answer. order_id, customer: the order and the reservation that
-    the call was about last, so that "it" can be understood.
+    done: the tool has given an answer. wrong: the value that it refused. order_id, customer: the
+    order and the reservation that the call was about last, so that "it" can be understood.
     """
 
     intent: Intent | None = None
     slots: Mapping[str, Any] = field(default_factory=dict)
     told: bool = False
     done: bool = False
+    wrong: str = ""
     order_id: str = ""
     customer: str = ""
 
     @property
+    def relevant(self) -> tuple[str, ...]:
+        """The values that say something about the intent."""
+        return self.intent.slots if self.intent else ()
+
+    @property
     def missing(self) -> str:
         """The value that has to be asked for next; "" for none."""
-        if self.intent is None or self.done:
-            return ""
+        if self.intent is None or self.done or self.wrong:
+            return self.wrong
         for name in self.intent.needs:
             if name not in self.slots and not (name == "order_id" and "email" in self.slots):
                 return name
@@ -162,7 +170,7 @@ class Topic:
 
 
 def topic_of(messages: Sequence[Message]) -> Topic:
-    """Read the conversation from its start: what is it about now?"""
+    """Read the conversation from its start and return what it is about now."""
     topic, calls = Topic(), dict[str, ToolCall]()
     for message in messages:
         calls |= {call.id: call for call in message.tool_calls}
@@ -175,18 +183,115 @@ def topic_of(messages: Sequence[Message]) -> Topic:
 
 def _after_words(topic: Topic, said: str) -> Topic:
     named = next((intent for intent in INTENTS if re.search(intent.pattern, said)), None)
-    goes_on = named in (None, topic.intent) and (not topic.done or re.search(CORRECTION, said))
+    open_still = not topic.done or re.search(CORRECTION, said)
+    goes_on = named is None or (named is topic.intent and open_still)
     values = find_slots(said, topic.missing if goes_on else "")
+    if named is None and not set(values) & set(topic.relevant):
+        named = next((BY_TOOL[BY_VALUE[name]] for name in values if name in BY_VALUE), None)
+        goes_on = named is None
     if named is not None and not goes_on:
         return _new_topic(topic, named, values, said)
-    relevant = {n: v for n, v in values.items() if topic.intent and n in topic.intent.slots}
-    if not relevant:
-        by_value = next((BY_VALUE[name] for name in values if name in BY_VALUE), None)
-        if named is None and by_value:
-            return _new_topic(topic, BY_TOOL[by_value], values, said)
-        given_up = named is None and re.search(NEVER_MIND, said)
-        return replace(topic, told=named is not None, intent=None if given_up else topic.intent)
-    if topic.done and set(TABLE) & set(topic.intent.slots if topic.intent else ()):
-        return _change(topic, relevant)
-    kept = {} if "email" in relevant else topic.slots
-    return replace(topic, slots={**kept, **relevant}, told=True, done=False)
+    if re.search(NEVER_MIND, said):
+        return Topic(order_id=topic.order_id, customer=topic.customer)
+    return _more(topic, values, told=named is not None)
+
+
+def _new_topic(topic: Topic, intent: Intent, values: Mapping[str, Any], said: str) -> Topic:
+    """The user wants something else; "it" is the order or reservation spoken of before."""
+    slots = {name: value for name, value in values.items() if name in intent.slots}
+    other = re.search(r"\b(new|another|other|different)\b", said)
+    if "order_id" in intent.needs and not slots and topic.order_id and not other:
+        slots["order_id"] = topic.order_id
+    if "customer" in intent.needs and topic.customer:
+        slots.setdefault("customer", topic.customer)
+    return replace(topic, intent=intent, slots=slots, told=True, done=False, wrong="")
+
+
+def _more(topic: Topic, values: Mapping[str, Any], told: bool) -> Topic:
+    """The user goes on about the topic: a missing value, another one, or a correction."""
+    new = {name: value for name, value in values.items() if name in topic.relevant}
+    intent, kept = topic.intent, dict(topic.slots)
+    if topic.done and intent in (BY_TOOL["book_table"], BY_TOOL["change_reservation"]):
+        new.pop("customer", None)
+        intent, kept = BY_TOOL["change_reservation"], {"customer": topic.customer}
+    if "email" in new:
+        kept.pop("order_id", None)
+    if not new:
+        return replace(topic, told=told)
+    return replace(topic, intent=intent, slots=kept | new, told=True, done=False, wrong="")
+
+
+def _after_result(topic: Topic, call: ToolCall, result: Mapping[str, Any]) -> Topic:
+    if "error" in result:
+        error = str(result["error"])
+        wrong = next((name for text, name in WRONG_VALUES if re.search(text, error)), "")
+        return replace(topic, wrong=wrong)
+    order_id = result.get("id") if call.name == "lookup_order" else result.get("order_id")
+    topic = replace(topic, order_id=str(order_id or topic.order_id))
+    if call.name in ("book_table", "change_reservation", "cancel_reservation"):
+        cancelled = call.name == "cancel_reservation"
+        topic = replace(topic, customer="" if cancelled else str(result.get("customer", "")))
+    if topic.intent is not None and call.name == topic.intent.tool:
+        return replace(topic, done=True)
+    found = {"order_id": topic.order_id} if call.name == "lookup_order" else {}
+    return replace(topic, slots={**topic.slots, **found})
+
+
+# --- what to do about it -------------------------------------------------------------------
+
+
+def decide(messages: Sequence[Message], tools: set[str]) -> str | ToolCall:
+    """Return what to say next, or the tool to ask for. Pure: reads only the conversation."""
+    topic = topic_of(messages)
+    last = messages[-1] if messages else Message("user", "")
+    if last.role == "tool":
+        call, result = _call_of(messages, last), _result(last)
+        error = str(result.get("error", ""))
+        refused = error and INTERRUPTED not in error
+        if topic.intent is None or topic.done or topic.missing or refused:
+            return phrase(call.name, call.arguments, result)
+    elif not topic.told:
+        return _small_talk(messages, QUESTIONS.get(topic.missing, ""))
+    return _ask_or_call(topic, tools, len(messages))
+
+
+def _ask_or_call(topic: Topic, tools: set[str], count: int) -> str | ToolCall:
+    if topic.missing:
+        return QUESTIONS[topic.missing]
+    tool = topic.intent.tool if topic.intent else ""
+    known = {name: value for name, value in topic.slots.items() if name in topic.relevant}
+    email = known.pop("email", "")
+    if email and "order_id" not in known:  # find the order first
+        tool, known = "lookup_order", {"email": email}
+    return ToolCall(f"call_{count}", tool, known) if tool in tools else CANNOT
+
+
+def _small_talk(messages: Sequence[Message], question: str) -> str:
+    """Answer words that ask for nothing; then come back to the question that is open."""
+    said = normalise(_last(messages, "user"))
+    if re.search(REPEAT, said):
+        return _last(messages, "assistant") or HELP
+    for pattern, answer in SMALL_TALK:
+        if re.search(pattern, said):
+            return answer
+    if re.search(YES, said):
+        return question or "Great. What would you like?"
+    return question or HELP
+
+
+def _last(messages: Sequence[Message], role: str) -> str:
+    return next((m.text for m in reversed(messages) if m.role == role and m.text), "")
+
+
+def _call_of(messages: Sequence[Message], answer: Message) -> ToolCall:
+    calls = {call.id: call for message in messages for call in message.tool_calls}
+    return calls.get(answer.tool_call_id, ToolCall(answer.tool_call_id, "", {}))
+
+
+def _result(message: Message) -> Mapping[str, Any]:
+    """Read a tool's result; one that is no JSON object tells these rules nothing."""
+    try:
+        result = json.loads(message.text)
+    except ValueError:
+        return {}
+    return result if isinstance(result, dict) else {}

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen twenty"
-).split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    *("nineteen", "twenty"),
+)
 DIGITS = {word: str(digit) for digit, word in enumerate(NUMBER_WORDS[:10])} | {"oh": "0", "o": "0"}
 MINUTES = {"fifteen": 15, "thirty": 30, "forty five": 45}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -91,7 +92,7 @@ def _time(said: str) -> str:
     """Find a time of day; the forms that say most are tried first."""
     said = said.replace("-", " ")
     forms: tuple[tuple[str, int | None], ...] = (  # the pattern of the hour; the minutes
-        (rf"\b(\d{{1,2}})[:.](\d\d)\b", None),
+        (r"\b(\d{1,2})[:.](\d\d)\b", None),
         (rf"\bhalf past {NUMBER}\b", 30),
         (rf"\bquarter past {NUMBER}\b", 15),
         (rf"\bquarter to {NUMBER}\b", -15),

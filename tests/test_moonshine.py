@@ -1,0 +1,236 @@
+"""The recogniser hears what the synthesiser says, whole, once, and on both clocks."""
+
+import asyncio
+import re
+
+import jiwer
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxlab import audio, models
+from voxlab.audio import Audio, concatenate, noise, silence
+from voxlab.clock import run_virtual
+from voxlab.errors import ModelError, ProviderError
+from voxlab.providers import moonshine
+from voxlab.providers.base import Transcript
+from voxlab.providers.hibari import HibariTTS
+from voxlab.providers.moonshine import LONGEST_S, MoonshineSTT, cost_s
+
+pytestmark = pytest.mark.slow
+
+SENTENCES = (
+    "What is the weather in Paris tomorrow?",
+    "No wait, I meant Tuesday.",
+    "Can I talk to a real person?",
+    "I would like to book a table for four people.",
+    "Please cancel my appointment on Friday.",
+    "How much does it cost to ship a package to London?",
+    "Could you repeat that, please?",
+    "I forgot my password and I can't log in.",
+    "Turn on the lights in the kitchen.",
+    "I want to return these shoes because they are too small.",
+)
+
+
+def words(text):
+    return re.sub(r"[^a-z' ]", "", text.lower().replace("-", ""))
+
+
+@pytest.fixture(scope="module")
+def stt():
+    return MoonshineSTT()
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """Each sentence as 24 kHz audio."""
+    tts = HibariTTS()
+    return [tts.speak(sentence).audio for sentence in SENTENCES]
+
+
+@pytest.fixture(scope="module")
+def long_speech(spoken):
+    """Over a minute of speech with pauses of half a second."""
+    pause = silence(0.5, 24_000)
+    return concatenate([piece for speech in spoken * 2 for piece in (speech, pause)]), SENTENCES * 2
+
+
+async def in_frames(recording, frame_s=0.02):
+    size = round(frame_s * recording.rate_hz)
+    for start in range(0, recording.samples.size, size):
+        yield Audio(recording.samples[start : start + size], recording.rate_hz)
+
+
+async def transcripts(stt, recording):
+    return [transcript async for transcript in stt.transcribe(in_frames(recording))]
+
+
+def test_what_the_synthesiser_says_is_recognised(stt, spoken):
+    heard = [stt.recognize(speech) for speech in spoken]
+    assert jiwer.wer([words(s) for s in SENTENCES], [words(h) for h in heard]) < 0.03
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
+def test_any_rate_is_understood(stt, spoken, rate_hz):
+    heard = stt.recognize(spoken[3].resample(rate_hz))
+    assert words(heard) == words(SENTENCES[3])
+
+
+def test_loudness_does_not_matter(stt, spoken):
+    quiet = Audio(spoken[3].samples * 0.001, 24_000)
+    assert stt.recognize(quiet) == stt.recognize(spoken[3])
+
+
+@pytest.mark.parametrize("kind", ["white", "pink", "car", "clicks"])
+def test_noise_is_not_taken_for_words(stt, kind):
+    assert stt.recognize(noise(kind, 2.0, 16_000, np.random.default_rng(0))) == ""
+
+
+@pytest.mark.parametrize("duration_s", [0.0, 0.001, 0.05, 0.1, 0.2, 3.0])
+def test_silence_of_any_length_gives_no_words(stt, duration_s):
+    assert stt.recognize(silence(duration_s, 24_000)) == ""
+
+
+def test_partial_transcripts_come_first_and_one_final_last(stt, spoken):
+    heard = run_virtual(transcripts(stt, spoken[9]))
+    assert [transcript.is_final for transcript in heard] == [False] * (len(heard) - 1) + [True]
+    assert len(heard) >= 3
+    assert heard[-1].text == stt.recognize(spoken[9])
+
+
+def test_partial_transcripts_tell_only_what_changed(stt, spoken):
+    waiting = concatenate([spoken[1], silence(4.0, 24_000)])
+    texts = [transcript.text for transcript in run_virtual(transcripts(stt, waiting))][:-1]
+    assert all(one != next_one for one, next_one in zip(texts, texts[1:], strict=False))
+
+
+def test_partial_transcripts_can_be_switched_off(spoken):
+    stt = MoonshineSTT(partial_every_s=None)
+    assert [t.is_final for t in run_virtual(transcripts(stt, spoken[9]))] == [True]
+
+
+def test_a_segment_without_audio_still_gets_its_final_transcript(stt):
+    assert run_virtual(transcripts(stt, silence(0.0, 16_000))) == [Transcript("", is_final=True)]
+
+
+def test_both_clocks_give_the_same_transcripts(stt, spoken):
+    virtual = run_virtual(transcripts(stt, spoken[6]))
+    assert (
+        asyncio.run(transcripts(stt, spoken[6]))
+        == virtual
+        == run_virtual(transcripts(stt, spoken[6]))
+    )
+
+
+def test_recognising_takes_virtual_time(spoken):
+    stt = MoonshineSTT(partial_every_s=None)
+
+    async def timed():
+        await transcripts(stt, spoken[6])
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(timed()) == pytest.approx(cost_s(spoken[6].duration_s))
+
+
+def test_partial_transcripts_of_a_long_segment_take_at_most_half_of_the_time(stt):
+    speech_s = 20.0
+
+    async def arriving():
+        for _ in range(round(speech_s / 0.1)):
+            await asyncio.sleep(0.1)
+            yield noise("pink", 0.1, 16_000, np.random.default_rng(0))
+
+    async def timed():
+        async for _ in stt.transcribe(arriving()):
+            pass
+        return asyncio.get_running_loop().time()
+
+    busy_s = run_virtual(timed()) - speech_s  # here hearing and recognising take turns
+    assert cost_s(speech_s) < busy_s < speech_s / 2 + cost_s(speech_s)
+
+
+def test_many_calls_at_once_hear_what_each_hears_alone(stt, spoken):
+    async def together():
+        return await asyncio.gather(*(transcripts(stt, speech) for speech in spoken[:4]))
+
+    alone = [stt.recognize(speech) for speech in spoken[:4]]
+    assert [heard[-1].text for heard in asyncio.run(together())] == alone
+
+
+def test_nothing_of_a_long_recording_is_lost(stt, long_speech):
+    recording, sentences = long_speech
+    assert recording.duration_s > 2 * LONGEST_S
+    heard = stt.recognize(recording)
+    assert jiwer.wer(words(" ".join(sentences)), words(heard)) < 0.03
+    assert run_virtual(transcripts(stt, recording))[-1].text == heard
+
+
+@settings(max_examples=25, deadline=None)
+@given(duration_s=st.floats(0, 120), seed=st.integers(0, 9))
+def test_the_pieces_of_a_recording_are_the_recording(duration_s, seed):
+    recording = noise("white", duration_s, 1000, np.random.default_rng(seed))
+    pieces = list(moonshine._pieces(recording))
+    assert np.array_equal(concatenate(pieces).samples, recording.samples)
+    assert all(piece.duration_s <= LONGEST_S for piece in pieces)
+
+
+def test_a_long_recording_is_cut_in_its_pause():
+    recording = noise("white", 40.0, 8000, np.random.default_rng(0))
+    recording.samples[23 * 8000 : 24 * 8000] = 0
+    first, *_ = moonshine._pieces(recording)
+    assert 23.0 < first.duration_s < 24.0
+
+
+@given(tokens=st.lists(st.integers(3, 6), max_size=40))
+def test_cutting_a_loop_leaves_a_beginning_without_one(tokens):
+    kept = moonshine._without_loop(tokens)
+    assert kept == tokens[: len(kept)]
+    assert moonshine._without_loop(kept) == kept
+    assert kept or not tokens
+
+
+@pytest.mark.parametrize("cut_s", [0.6, 1.0, 1.3, 1.7, 2.1, 2.6])
+def test_half_a_sentence_is_not_told_twice(stt, spoken, cut_s):
+    heard = words(stt.recognize(spoken[9].between(0.0, cut_s))).split()
+    assert heard[: len(heard) // 2] != heard[len(heard) // 2 :] or len(heard) < 4
+    assert len(heard) <= 2 + 5 * cut_s
+
+
+def test_a_rate_that_changes_within_a_segment_is_a_provider_error(stt):
+    async def mixed():
+        yield silence(0.1, 16_000)
+        yield silence(0.1, 8_000)
+
+    async def hear():
+        return [t async for t in stt.transcribe(mixed())]
+
+    with pytest.raises(ProviderError, match="from 16000 to 8000 Hz"):
+        run_virtual(hear())
+
+
+def test_a_failing_engine_is_a_provider_error(stt, monkeypatch):
+    def fail(self, recording):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(moonshine._Network, "text", fail)
+    with pytest.raises(ProviderError, match=r"cannot recognise 1\.0 s at 16000 Hz: no memory"):
+        stt.recognize(silence(1.0, 16_000))
+
+
+def test_a_model_that_was_not_fetched_is_a_model_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("VOXLAB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match="Run: voxlab models"):
+        MoonshineSTT(threads=3)
+
+
+def test_a_damaged_model_is_a_model_error(monkeypatch, tmp_path):
+    (tmp_path / "damaged").write_bytes(b"\1a" * 100)
+    monkeypatch.setattr(models, "path", lambda *_: tmp_path / "damaged")
+    with pytest.raises(ModelError, match="voxlab models --verify"):
+        MoonshineSTT(threads=3)
+
+
+def test_audible_speech_starts_every_recording_used_here(spoken):
+    assert all(audio.audible_span(speech)[0] < 0.02 for speech in spoken)
