@@ -72,6 +72,7 @@ def test_between_is_clipped_to_the_recording():
     assert ramp.between(0.5, 0.25).duration_s == ramp.between(9, 10).duration_s == 0
 
 
+@pytest.mark.slow
 @given(recordings, st.lists(st.floats(0, 200 / 8000), max_size=4))
 def test_a_recording_cut_anywhere_joins_to_itself(samples, cuts_s):
     whole = Audio(samples, 8000)
@@ -87,6 +88,7 @@ def test_pieces_of_different_rates_do_not_join():
         audio.concatenate([])
 
 
+@pytest.mark.slow
 @given(recordings, st.integers(1, 50))
 def test_frames_hold_the_recording_and_then_silence(samples, size):
     cut = audio.frames(Audio(samples, 8000), size)
@@ -288,6 +290,7 @@ def test_a_rate_that_is_none_is_refused(rate_hz):
 # --- silence and sound ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 40))
 def test_the_audible_span_is_where_the_sound_is(before, during, after):
     sound = audio.concatenate(
@@ -321,6 +324,7 @@ def test_a_last_hop_that_is_not_whole_ends_with_the_recording():
 # --- noises and mixtures -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.floats(-20, 60), st.floats(1e-3, 1), st.integers(1, 3000), st.integers(0, 9))
 def test_a_mixture_has_the_ratio_that_was_asked_for(snr_db, level, noise_size, seed):
     speech = tone(level=level, duration_s=0.1)

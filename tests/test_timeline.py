@@ -45,6 +45,7 @@ SPOKEN = Timeline([Event(0.1, "agent", "sentence", {"text": "¿Qué tal? 您好 
 # --- timelines -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(plain_lists)
 def test_events_are_sorted_by_time_and_stay_in_order_within_it(added):
     timeline = Timeline()
@@ -57,6 +58,7 @@ def test_events_are_sorted_by_time_and_stay_in_order_within_it(added):
     assert timeline.duration_s == max((event.at_s for event in added), default=0)
 
 
+@pytest.mark.slow
 @given(plain_lists, st.sampled_from(SOURCES), st.sampled_from(KINDS))
 def test_a_selection_keeps_the_order_and_all_that_match(added, source, kind):
     timeline = Timeline(added)
@@ -77,6 +79,7 @@ def test_a_timeline_is_the_same_after_a_round_trip_through_json(added):
     assert Timeline.from_json(text).to_json() == text
 
 
+@pytest.mark.slow
 @given(plain_lists)
 def test_the_json_is_the_documented_format_one_event_a_line(added):
     text = Timeline(added).to_json()
@@ -150,6 +153,12 @@ def test_a_call_without_sound_has_no_recording_even_where_there_was_one(tmp_path
     again = Call.load(tmp_path)
     assert (again.user, again.agent) == (None, None)
     assert list(again.timeline) == list(SPOKEN)
+
+
+def test_half_an_emoji_does_not_spoil_the_file(tmp_path):
+    Call(Timeline([Event(0.0, "llm", "done", {"text": "\ud83d"})])).save(tmp_path)
+    assert json.loads((tmp_path / "timeline.json").read_text("utf-8"))["version"] == 1
+    assert Call.load(tmp_path).timeline.select("llm")[0].data == {"text": "\ud83d"}
 
 
 def test_an_hour_of_call_can_be_loaded(tmp_path):

@@ -132,7 +132,11 @@ class Call:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "timeline.json").write_text(self.timeline.to_json(), encoding="utf-8")
+        (folder / "timeline.json").write_text(
+            self.timeline.to_json(),
+            encoding="utf-8",
+            errors="backslashreplace",  # half an emoji of a cut stream becomes JSON's own escape
+        )
         if self.user is not None and self.agent is not None:
             audio.write(folder / "call.wav", self.user, self.agent)
         else:

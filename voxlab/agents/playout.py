@@ -36,11 +36,14 @@ def split(speech: Speech, at_s: float) -> tuple[str, Speech | None]:
     if at_s >= speech.duration_s or (heard and not left):
         return speech.text, None
     start_s = (left[0].start_s if heard else 0.0) if left else at_s
+    timed = left if speech.words else ()  # an estimate is made anew if more sound comes
     rest = Speech(
         text=" ".join(word.text for word in left),
         duration_s=speech.duration_s - start_s,
         audio=speech.audio.between(start_s, speech.duration_s) if speech.audio else None,
-        words=tuple(replace(w, start_s=w.start_s - start_s, end_s=w.end_s - start_s) for w in left),
+        words=tuple(
+            replace(w, start_s=w.start_s - start_s, end_s=w.end_s - start_s) for w in timed
+        ),
     )
     return " ".join(word.text for word in heard), rest
 

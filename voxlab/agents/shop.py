@@ -162,7 +162,10 @@ class Shop:
     def book_table(
         self, day: str, time: str, party_size: int, customer: str = ""
     ) -> dict[str, Any]:
-        """Book a table at the restaurant; without a name the guest gets a number."""
+        """Book a table at the restaurant.
+
+        Without a customer's name the guest gets a number, which the result tells.
+        """
         weekday, people = self._day(day), _people(party_size)
         table = self._free_table(weekday, time, people)
         with self._database:
