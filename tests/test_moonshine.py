@@ -1,6 +1,7 @@
 """The recogniser hears what the synthesiser says, whole, once, and on both clocks."""
 
 import asyncio
+import itertools
 import re
 
 import jiwer
@@ -54,7 +55,7 @@ def spoken():
 def long_speech(spoken):
     """Over a minute of speech with pauses of half a second."""
     pause = silence(0.5, 24_000)
-    return concatenate([piece for speech in spoken * 2 for piece in (speech, pause)]), SENTENCES * 2
+    return concatenate([piece for speech in spoken * 3 for piece in (speech, pause)]), SENTENCES * 3
 
 
 async def in_frames(recording, frame_s=0.02):
@@ -69,7 +70,7 @@ async def transcripts(stt, recording):
 
 def test_what_the_synthesiser_says_is_recognised(stt, spoken):
     heard = [stt.recognize(speech) for speech in spoken]
-    assert jiwer.wer([words(s) for s in SENTENCES], [words(h) for h in heard]) < 0.03
+    assert jiwer.wer([words(s) for s in SENTENCES], [words(h) for h in heard]) < 0.02
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
@@ -80,7 +81,19 @@ def test_any_rate_is_understood(stt, spoken, rate_hz):
 
 def test_loudness_does_not_matter(stt, spoken):
     quiet = Audio(spoken[3].samples * 0.001, 24_000)
-    assert stt.recognize(quiet) == stt.recognize(spoken[3])
+    assert words(stt.recognize(quiet)) == words(SENTENCES[3])
+
+
+def test_speech_that_is_cut_off_sharply_is_heard_as_well_as_with_silence_around(stt, spoken):
+    tight = spoken[8].between(*audio.audible_span(spoken[8]))
+    assert words(stt.recognize(tight)) == words(SENTENCES[8])
+
+
+def test_margins_are_added_only_where_there_is_sound():
+    sound = noise("white", 1.0, 16_000, np.random.default_rng(0))
+    late = concatenate([silence(0.3, 16_000), sound])
+    assert moonshine._with_margins(sound).duration_s == pytest.approx(1.4)
+    assert moonshine._with_margins(late).duration_s == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("kind", ["white", "pink", "car", "clicks"])
@@ -103,7 +116,7 @@ def test_partial_transcripts_come_first_and_one_final_last(stt, spoken):
 def test_partial_transcripts_tell_only_what_changed(stt, spoken):
     waiting = concatenate([spoken[1], silence(4.0, 24_000)])
     texts = [transcript.text for transcript in run_virtual(transcripts(stt, waiting))][:-1]
-    assert all(one != next_one for one, next_one in zip(texts, texts[1:], strict=False))
+    assert all(one != next_one for one, next_one in itertools.pairwise(texts))
 
 
 def test_partial_transcripts_can_be_switched_off(spoken):
@@ -230,7 +243,3 @@ def test_a_damaged_model_is_a_model_error(monkeypatch, tmp_path):
     monkeypatch.setattr(models, "path", lambda *_: tmp_path / "damaged")
     with pytest.raises(ModelError, match="voxlab models --verify"):
         MoonshineSTT(threads=3)
-
-
-def test_audible_speech_starts_every_recording_used_here(spoken):
-    assert all(audio.audible_span(speech)[0] < 0.02 for speech in spoken)

@@ -165,6 +165,13 @@ def test_a_noise_and_then_words_interrupt():
     assert of(CancelReply, actions)
 
 
+def test_two_noises_give_the_floor_back_once_both_are_known_to_be_noise():
+    turn, actions = run(*SPOKE, *SPOKE, Transcribed(""), turn=SPEAKING)
+    assert (turn.state, of(Resume, actions)) == (State.INTERRUPTED, [])
+    turn, actions = run(Transcribed(""), turn=turn)
+    assert (turn.state, actions[-1]) == (State.SPEAKING, Resume())
+
+
 def test_the_agent_waits_for_every_transcript():
     _, actions = run(*SPOKE, *SPOKE, Transcribed("one"), SilenceElapsed())
     assert not of(Reply, actions)
@@ -464,6 +471,7 @@ class HonestCall(RuleBasedStateMachine):
             assert shell.reply.paused == (turn.state == State.INTERRUPTED)
             assert turn.audible == shell.reply.was_audible
         if turn.state in (State.THINKING, State.SPEAKING):
+            assert (turn.user_speaking, turn.pending, turn.texts) == (False, 0, ())
             assert not shell.timers
 
     @invariant()

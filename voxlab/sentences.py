@@ -62,7 +62,7 @@ class SentenceChunker:
         cuts = [m.end() for m in _END.finditer(text) if not _is_abbreviation(text, m)]
         if not self._pieces:
             ends = (match.end() for match in _CLAUSE.finditer(text))
-            cuts += [end for end in ends if end >= self.first_clause_chars]
+            cuts += [end for end in ends if end > self.first_clause_chars]  # the space not counted
         if cuts:
             return min(cuts)
         if len(text) > self.max_chars:  # a text without any stop must be spoken too
