@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voxlab import audio
 from voxlab.agents.caller import Caller
 from voxlab.agents.hold import hold_call, play
 from voxlab.agents.playout import Playout
@@ -69,7 +70,6 @@ AGENT = Puppet((1.0, "Good day to you", 2.0), (4.0, "It comes on Friday", 2.0))
         ("0.5 s after the agent starts to speak", 1.5),
         ("3.5 s after the agent starts to speak", 4.5),
         ("0.5 s after the agent stops", 3.5),
-        ("1 s after the agent stops", 4.0),  # a tie: it has been silent for so long
         ("1.25 s after the agent stops", 7.25),  # the gap after its first sentence is shorter
         ('0 s after the agent says "day"', 1.0 + 2.0 * 9 / 16),
         ('0.25 s after the agent says "good DAY"', 1.25 + 2.0 * 9 / 16),
@@ -230,8 +230,6 @@ def test_an_agent_that_leaves_ends_the_call():
 
 
 def test_a_recording_is_laid_on_the_line_and_its_audible_part_is_noted(tmp_path):
-    from voxlab import audio
-
     samples = np.zeros(16_000, np.float32)
     samples[3200:9600] = 0.5
     audio.write(tmp_path / "hello.wav", Audio(samples, 16_000))
@@ -254,8 +252,6 @@ def test_a_recording_is_laid_on_the_line_and_its_audible_part_is_noted(tmp_path)
 
 
 def test_a_silent_recording_is_said_in_no_time(tmp_path):
-    from voxlab import audio
-
     audio.write(tmp_path / "hello.wav", audio.silence(1.0, 16_000))
     one = parse_script({"lines": [{"say": "hello.wav", "at": START}]}, tmp_path)
     times = [e.at_s for e in play(one, AGENT).timeline.select("caller")]

@@ -1,7 +1,6 @@
 """A converted network computes what the wheel's network computes."""
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper

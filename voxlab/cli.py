@@ -163,7 +163,7 @@ def _save(call: "Call", folder: Path) -> None:
     try:
         call.save(folder)
         figure = cast("Figure", plot_call(call).get_figure(root=True))  # None only if removed
-        figure.savefig(folder / "call.png", dpi=130)
+        figure.savefig(folder / "call.png", dpi=100)
     except OSError as error:
         raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error
 

@@ -43,7 +43,7 @@ def plot_call(
     start_s, end_s: the part to draw (the whole call). Times to the first audio of each reply are
     written over the silence they fill.
     """
-    end_s = call.timeline.duration_s if end_s is None else end_s
+    end_s = max(call.timeline.duration_s, start_s + 1.0) if end_s is None else end_s
     if ax is None:
         width = float(np.clip(0.5 * (end_s - start_s), 9, 30))
         _, ax = plt.subplots(figsize=(width, 6.2), layout="constrained")
@@ -105,14 +105,22 @@ def _write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: i
     """Write a text from start_s on, wrapped to end before end_s; nothing where it does not fit."""
     left, right = ax.get_xlim()
     start_s, end_s = max(start_s, left), min(end_s, right)
-    figure = ax.get_figure(root=True)
-    width_in = 0.93 * figure.get_size_inches()[0] if figure else 9.0
-    chars = int((end_s - start_s) / (right - left) * width_in * CHARS_PER_INCH) - 1
-    if chars < 3 or not text:
+    chars = int(_chars_in(ax, end_s - start_s)) - 1
+    if chars < 5 or not text:
         return
-    wrapped = textwrap.wrap(text, min(chars, 44), max_lines=lines, placeholder=PLACEHOLDER)
+    wrapped = textwrap.wrap(
+        text, min(chars, 44), max_lines=lines, placeholder=PLACEHOLDER, break_long_words=False
+    )
     if wrapped != [PLACEHOLDER.strip()] and max(len(line) for line in wrapped) <= chars:
         ax.text(start_s, y, "\n".join(wrapped), fontsize=7, va="bottom", clip_on=True)
+
+
+def _chars_in(ax: Axes, duration_s: float) -> float:
+    """Return how many characters of small print fit into a stretch of time."""
+    left, right = ax.get_xlim()
+    figure = ax.get_figure(root=True)
+    width_in = 0.93 * figure.get_size_inches()[0] if figure else 9.0
+    return duration_s / (right - left) * width_in * CHARS_PER_INCH
 
 
 def _draw_response_times(ax: Axes, timeline: Timeline) -> None:
@@ -124,6 +132,8 @@ def _draw_response_times(ax: Axes, timeline: Timeline) -> None:
         look = {"arrowstyle": "<->", "color": ERROR if turn.cut_off else "black", "linewidth": 0.9}
         ax.annotate("", (turn.reply_s, y), (turn.end_s, y), arrowprops=look)
         label = f"{1000 * turn.ttfb_s:.0f} ms"
+        if _chars_in(ax, abs(turn.ttfb_s)) < 0.7 * len(label):
+            continue
         ax.text((turn.end_s + turn.reply_s) / 2, y - 0.2, label, fontsize=7, ha="center", va="top")
 
 

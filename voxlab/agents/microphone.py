@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.audio import Audio, silence
+from voxlab.audio import Audio
 from voxlab.errors import AudioError
 
 BLOCK_S = 0.02
@@ -26,7 +26,6 @@ class Microphone:
 
     async def run(self, line: Line) -> None:
         """Carry both voices until the line is closed or max_s is over."""
-        silence(0.1, 24_000).resample(RATE_HZ)  # loads torch now, not under the first sentence
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         size, lag = round(BLOCK_S * RATE_HZ), round(LAG_S * RATE_HZ)

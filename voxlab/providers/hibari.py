@@ -37,8 +37,9 @@ LONGEST_CHARS = 300  # a sentence without a stop is cut there, for the network's
 
 Reading = tuple[str, str]  # (a word as it is said, its phoneme symbols)
 
-# Processor time of 26 sentences of 0.3 to 7 s on one thread of a 2.8 GHz Xeon, fitted by a line.
-COST_S, COST_PER_S = 0.011, 0.0097
+# A line through the processor time of 26 sentences of 0.3 to 7 s, on one thread of a 2.8 GHz
+# Xeon; the slope was 0.010 with the machine to itself and 0.013 with other work beside.
+COST_S, COST_PER_S = 0.01, 0.012
 
 
 def cost_s(speech: Speech) -> float:

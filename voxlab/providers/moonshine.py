@@ -26,16 +26,17 @@ MODEL = "moonshine-base-en"
 RATE_HZ = 16_000
 
 START, END = 1, 2  # tokens of the tokenizer that frame a sentence; 0 stands for an unknown one
-TOKENS_PER_S, SPARE_TOKENS = 6.5, 8  # nobody in ten minutes of prompts spoke 6 a second ...
+TOKENS_PER_S, SPARE_TOKENS = 6.5, 8  # in 60 human prompts nobody spoke 6 a second ...
 LOOP = 3  # ... so, above that, as many tokens said twice in a row are the decoder's stutter
-SHORTEST_S = 0.1  # below this the encoder's three strided convolutions have nothing to stride over
+SHORTEST_S = 0.1  # no word is shorter
 LONGEST_S = 28.0  # errors fall up to 29 s and rise beyond (1.0% of words there, 8.8% at 50 s)
-MARGIN_S = 0.2  # speech cut off sharply on both sides is misheard: 15% of words, with margins 0%
+MARGIN_S = 0.2  # of 33 sentences cut off sharply on both sides it misheard 7, with margins none
 PAUSE_S = 0.2  # a longer recording is cut in the middle of its quietest pause of this length ...
 PAUSE_FROM = 0.6  # ... in the last 40% of LONGEST_S
 
-# Processor time of 54 recordings of 0.3 to 28 s on one thread of a 2.8 GHz Xeon, fitted by a line.
-COST_S, COST_PER_S = 0.017, 0.053
+# A line through the processor time of 54 recordings of 0.3 to 28 s, on one thread of a 2.8 GHz
+# Xeon; the slope was 0.053 with the machine to itself and 0.074 with other work beside.
+COST_S, COST_PER_S = 0.02, 0.06
 
 
 def cost_s(duration_s: float) -> float:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from voxlab.audio import silence
 from voxlab.providers.base import Providers
 
 
@@ -16,4 +17,5 @@ def offline() -> Providers:
     from voxlab.providers.rules import RuleLLM
     from voxlab.vad import SileroVAD
 
+    silence(0.1, 24_000).resample(16_000)  # loads torch now, not under the first sentence
     return Providers(stt=MoonshineSTT(), llm=RuleLLM(), tts=HibariTTS(), vad=SileroVAD())

@@ -39,6 +39,7 @@ def normalise(text: str) -> str:
     "it's grace-ann@example.com 7:30"
     """
     plain = re.sub(r"[^\w@.':+-]", " ", text.lower().replace("’", "'"))
+    plain = re.sub(r"\bto-(day|night|morrow)\b", r"to\1", plain)  # Moonshine reads old books
     return " ".join(plain.split())
 
 

@@ -28,8 +28,8 @@ def written_words(
     spaces, are always those of text.split(). Times never decrease. No sound gives ().
 
     >>> said = [Word("at", 0.0, 0.2), Word("seven", 0.2, 0.6), Word("thirty", 0.6, 1.0)]
-    >>> [(word.text, word.end_s) for word in written_words("At 7:30 🙂", said)]
-    [('At', 0.2), ('7:30 🙂', 1.0)]
+    >>> [(word.text, word.end_s) for word in written_words("At 7:30", said)]
+    [('At', 0.2), ('7:30', 1.0)]
     """
     written = text.split()
     return timed_words(written, _spans(written, spoken, weight))
@@ -75,7 +75,8 @@ def _spans(
             whole = sounding[0].start_s, sounding[-1].end_s
             spans += _shares(whole, [weight(word) for word in written[w1:w2]])
         elif spans:  # something is said that is not written: it belongs to the word before
-            spans[-1] = (spans[-1][0] or sounding[0].start_s, sounding[-1].end_s)
+            first_s = sounding[0].start_s if spans[-1] == SILENT else spans[-1][0]
+            spans[-1] = first_s, sounding[-1].end_s
     return spans
 
 
