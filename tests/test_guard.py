@@ -72,6 +72,17 @@ def test_a_provider_that_hangs_is_given_up_in_time_and_told_to_stop():
     assert str(error) == "the oracle gave nothing for 2 s: try again, or allow it more time"
 
 
+def test_a_provider_that_ends_when_it_is_told_to_hurry_has_still_given_nothing():
+    async def sulking():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+        yield 1
+
+    assert isinstance(consume(sulking)[2], ProviderTimeout)
+
+
 @pytest.mark.parametrize(
     "open_stream", [lambda: 1 / 0, lambda: None, lambda: [1, 2], lambda: iter([1])]
 )
@@ -94,14 +105,13 @@ def test_a_stream_that_cannot_be_closed_does_no_harm(closing):
 
     async def main():
         async with aclosing(guarded(stubborn, 2.0, "the oracle")) as stream:
-            async for item in stream:
-                break
+            item = await anext(stream)
         return item, asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == (1, CLOSE_S if closing == "hangs" else 0.0)
 
 
-@pytest.mark.parametrize("cleanup", ["clean", "raises", "swallows"])
+@pytest.mark.parametrize("cleanup", ["clean", "raises", "ends", "goes on"])
 def test_a_cancellation_is_never_swallowed(cleanup):
     closed = []
 
@@ -114,6 +124,8 @@ def test_a_cancellation_is_never_swallowed(cleanup):
                 raise OSError("the socket is gone") from None
             if cleanup == "clean":
                 raise
+            if cleanup == "goes on":
+                yield 2
         finally:
             closed.append(True)
 

@@ -532,7 +532,8 @@ def test_however_often_the_user_interrupts_every_word_stands_in_the_history_once
     lines.append(say("last", f"{at_s + 30} s after the call starts"))
     model = llm(*answers)
     providers = Providers(stt(*heard, "last"), model, tts())
-    call = hold(lines, providers, [tool("look", latency_s=latency_s)], FILLED, patience_s=99)
+    options = replace(FILLED, turns=TurnOptions(user_idle_s=999))
+    call = hold(lines, providers, [tool("look", latency_s=latency_s)], options, patience_s=99)
     assert reason(call) == "the caller hung up"
     for messages in model.asked:
         check_history(messages)

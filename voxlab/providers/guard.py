@@ -28,20 +28,22 @@ async def guarded(
         while True:
             async with asyncio.timeout(timeout_s) as limit:
                 item = await anext(stream)
+            if _is_cancelled():  # the provider caught it and went on
+                raise asyncio.CancelledError
             yield item
-    except StopAsyncIteration:
-        return
     except asyncio.CancelledError as error:
         if _is_cancelled():
             raise
         raise ProviderError(f"{who} cancelled its own work") from error
     except Exception as error:
-        if _is_cancelled():  # its cleaning up failed: that must not undo the cancellation
+        if _is_cancelled():  # a provider that fails, or ends, must not undo the cancellation
             raise asyncio.CancelledError from error
         if limit.expired():
             raise ProviderTimeout(
                 f"{who} gave nothing for {timeout_s:g} s: try again, or allow it more time"
             ) from error
+        if isinstance(error, StopAsyncIteration):
+            return
         if isinstance(error, ProviderError):
             raise
         raise ProviderError(f"{who} failed: {type(error).__name__}: {error}") from error
