@@ -349,7 +349,7 @@ def test_compute_in_real_time_leaves_the_loop_responsive():
     async def main():
         gate = threading.Event()
         asyncio.get_running_loop().call_soon(gate.set)  # only a loop that runs opens the gate
-        return await compute(gate.wait, cost_s=1e9)
+        return await compute(gate.wait, 10, cost_s=1e9)
 
     assert run_real(main()) is True
 

@@ -259,6 +259,14 @@ def test_a_damaged_table_is_named(
         data.shop()
 
 
+def test_an_empty_table_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(DATA / "shop", tmp_path / "shop")
+    (tmp_path / "shop" / "orders.csv").write_text("")
+    monkeypatch.setenv("VOXLAB_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"orders\.csv is empty"):
+        data.shop()
+
+
 def test_the_tables_are_short_enough_to_read() -> None:
     for table in (DATA / "shop").glob("*.csv"):
         with table.open(encoding="utf-8", newline="") as file:

@@ -836,6 +836,7 @@ class Stenographer:
         yield Transcript(next(HEARD.get()), is_final=True)
 
 
+@pytest.mark.slow
 def test_calls_side_by_side_on_one_agent_are_as_if_each_was_alone():
     orders = ["12345", "48213", "70316", "30592", "61847", "25960", "83421", "94176"] * 2
     providers = Providers(Stenographer(), RuleLLM(1 / 4, 1 / 32), tts())

@@ -119,6 +119,9 @@ def test_every_utterance_of_the_data_leads_to_its_decision(name):
         ("Can I book for Friday?", QUESTIONS["time"]),
         ("I'd like to book for two on Friday.", QUESTIONS["time"]),
         ("Hello?", "Hello! What can I do for you?"),
+        ("Uh-huh.", "Great. What would you like?"),
+        ("Mm-hmm.", "Great. What would you like?"),
+        ("Good-bye.", "Thank you for calling Acme. Goodbye!"),
         ("", HELP),
     ],
 )

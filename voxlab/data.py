@@ -133,7 +133,9 @@ def shop() -> sqlite3.Connection:
 def _fill(database: sqlite3.Connection, table: Path) -> None:
     """Insert the rows of a CSV file, whose first line names the columns, into its table."""
     with table.open(encoding="utf-8", newline="") as lines:
-        header, *rows = csv.reader(lines)
+        header, *rows = [*csv.reader(lines)] or [[]]
+    if not header:
+        raise ValueError(f"{table.name} is empty")
     places = ", ".join("?" for _ in header)
     try:
         database.executemany(

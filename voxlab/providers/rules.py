@@ -101,7 +101,7 @@ INTERRUPTED = "interrupted"  # in the error of a tool that the user did not wait
 
 CORRECTION = r"\b(no wait|i meant?|actually|instead|rather|sorry)\b"
 NEVER_MIND = r"^(no|no thanks?( you)?|never mind|forget it)\b\W*$"
-YES = r"^(yes|yeah|yep|okay|ok|sure|right|uh huh|mm hmm)\b"
+YES = r"^(yes|yeah|yep|okay|ok|sure|right|uh huh|m+ ?hm+)\b"
 SMALL_TALK = (
     (r"\b(good ?bye|bye|that's all)\b", "Thank you for calling Acme. Goodbye!"),
     (r"\b(stop|hold on|wait|one moment)\b", "Okay, I'm listening."),

@@ -35,12 +35,13 @@ AROUND_AN_ANSWER = (
 def normalise(text: str) -> str:
     """Return a text in small letters, with single spaces, without most punctuation.
 
-    >>> normalise("It’s  Grace-Ann@Example.com, 7:30!")
-    "it's grace-ann@example.com 7:30"
+    >>> normalise("Uh-huh, it’s  Grace-Ann@Example.com, 7:30!")
+    "uh huh it's grace-ann@example.com 7:30"
     """
     plain = re.sub(r"[^\w@.':+-]", " ", text.lower().replace("’", "'"))
     plain = re.sub(r"\bto-(day|night|morrow)\b", r"to\1", plain)  # Moonshine reads old books
-    return " ".join(plain.split())
+    words = (word if "@" in word else word.replace("-", " ") for word in plain.split())
+    return " ".join(" ".join(words).split())
 
 
 def find_slots(said: str, expected: str = "") -> dict[str, Any]:
@@ -64,7 +65,7 @@ def find_slots(said: str, expected: str = "") -> dict[str, Any]:
 
 def _order_id(said: str) -> str:
     """Find five digits, in one or said one by one: "1-2-3-4-5", "one two three four five"."""
-    words = re.split(r"[.,:\s-]+", said)
+    words = re.split(r"[.,:\s]+", said)
     digits = [DIGITS.get(word, word if re.fullmatch("[0-9]+", word) else "") for word in words]
     runs = [list(run) for is_digits, run in itertools.groupby(digits, bool) if is_digits]
     found = [number for run in runs for number in (*run, "".join(run)) if len(number) == 5]
@@ -91,7 +92,6 @@ def _day(said: str) -> str:
 
 def _time(said: str) -> str:
     """Find a time of day; the forms that say most are tried first."""
-    said = said.replace("-", " ")
     forms: tuple[tuple[str, int | None], ...] = (  # the pattern of the hour; the minutes
         (r"\b(\d{1,2})[:.](\d\d)\b", None),
         (rf"\bhalf past {NUMBER}\b", 30),

@@ -1,0 +1,224 @@
+"""The shape of voxlab: floors, light imports, vendors in their own files, small modules."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import voxlab
+
+PACKAGE = Path(voxlab.__file__).parent
+LINES_AT_MOST = 400
+
+HEAVY = {"IPython", "encodec", "hibari", "ipywidgets", "matplotlib", "onnx", "onnxruntime"}
+HEAVY |= {"openai", "scipy", "silero_vad", "sounddevice", "torch", "torchaudio"}
+LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else only when it is used
+    "plots": {"matplotlib"},
+    "widgets": {"matplotlib", "ipywidgets"},
+    "providers.openai": {"openai"},
+    "providers.openai_chat": {"openai"},
+    "providers.openai_connection": {"openai"},
+}
+VENDORS = {  # a vendor's package: the only modules that may know it
+    "openai": r"providers\.openai\w*",
+    "httpx2": r"providers\.openai\w*",
+    "anyio": r"providers\.openai\w*",
+    "hibari": r"providers\.hibari",
+    "espeakng_loader": r"providers\.espeak",
+    "silero_vad": r"vad",
+    "sounddevice": r"agents\.microphone",
+    "ipywidgets": r"widgets",
+    "matplotlib": r"plots|widgets|cli",
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name: by which module, what, and whether it is loaded with the module."""
+
+    module: str
+    target: str
+    line: int
+    at_once: bool
+
+    @property
+    def package(self) -> str:
+        return self.target.partition(".")[0]
+
+    def __str__(self) -> str:
+        return f"voxlab.{self.module}, line {self.line}, imports {self.target}"
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Return the syntax tree of each module, by its name within voxlab ("" is voxlab itself)."""
+    trees = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts).removesuffix("__init__").removesuffix(".")
+        trees[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return trees
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def import_nodes(tree: ast.AST, at_once: bool = True) -> Iterator[tuple[ast.stmt, bool]]:
+    """Yield every import statement, however deep, and whether it runs as the module loads."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node, at_once
+        else:
+            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or is_for_types(node)
+            yield from import_nodes(node, at_once and not later)
+
+
+@cache
+def imports() -> list[Import]:
+    found = []
+    for module, tree in modules().items():
+        for node, at_once in import_nodes(tree):
+            if isinstance(node, ast.Import):
+                targets = [name.name for name in node.names]
+            else:
+                assert not node.level, f"voxlab.{module}, line {node.lineno}: write the full name"
+                targets = [f"{node.module}.{name.name}" for name in node.names]
+            found += [Import(module, target, node.lineno, at_once) for target in targets]
+    return found
+
+
+def inside(target: str) -> str | None:
+    """Return the module of voxlab that an imported name is, or is in; None if it is outside."""
+    if target.partition(".")[0] != "voxlab":
+        return None
+    name = target.removeprefix("voxlab").removeprefix(".")
+    while name not in modules():
+        name = name.rpartition(".")[0]
+    return name
+
+
+@cache
+def floors() -> dict[str, int]:
+    """Return the floor of each module or subpackage, from the table in voxlab's docstring."""
+    found: dict[str, int] = {}
+    floor = 0
+    for line in (voxlab.__doc__ or "").partition("Floors")[2].splitlines()[1:]:
+        if match := re.match(r"(\d) ", line):
+            floor = int(match[1])
+        found |= {name: floor for name in re.findall(r"`(\w+)`", line)}
+    return found
+
+
+def floor_of(module: str) -> int:
+    return floors()[module.partition(".")[0]] if module else 0
+
+
+# --- floors --------------------------------------------------------------------------------
+
+
+def test_every_module_has_a_floor_and_every_floor_its_modules():
+    assert {name.partition(".")[0] for name in modules()} - {""} == set(floors())
+    assert set(floors().values()) == {1, 2, 3, 4, 5}
+
+
+def test_imports_go_down_or_stay_level():
+    climbing = [
+        str(each)
+        for each in imports()
+        if (target := inside(each.target)) and floor_of(target) > floor_of(each.module)
+    ]
+    assert climbing == []
+
+
+def test_the_floors_see_imports_inside_functions_and_for_types():
+    seen = {(each.module, inside(each.target), each.at_once) for each in imports()}
+    assert ("cli", "models", False) in seen  # in a function
+    assert ("cli", "timeline", False) in seen  # under TYPE_CHECKING
+    assert ("turns", None, True) in seen
+
+
+def test_no_module_imports_itself_in_a_circle_as_it_loads():
+    needs = {module: set() for module in modules()}
+    for each in imports():
+        if each.at_once and (target := inside(each.target)) is not None and target:
+            needs[each.module].add(target)
+    while leaves := {module for module, needed in needs.items() if not needed & set(needs)}:
+        needs = {module: needed for module, needed in needs.items() if module not in leaves}
+    assert needs == {}
+
+
+def test_figures_and_metrics_never_run_an_agent():
+    for each in imports():
+        if floor_of(each.module) >= 4 and each.module not in ("cli", "__main__"):
+            assert not (inside(each.target) or "").startswith(("agents", "providers")), each
+
+
+# --- what loads what -----------------------------------------------------------------------
+
+
+def test_heavy_packages_are_loaded_only_where_they_are_used():
+    heavy = [
+        str(each)
+        for each in imports()
+        if each.at_once and each.package in HEAVY - LOADS_AT_ONCE.get(each.module, set())
+    ]
+    assert heavy == []
+
+
+@pytest.mark.slow
+def test_all_of_voxlab_but_figures_and_vendors_loads_without_a_heavy_package():
+    light = [f"voxlab.{name}".rstrip(".") for name in modules() if name not in LOADS_AT_ONCE]
+    light.remove("voxlab.__main__")
+    code = f"import sys, {', '.join(light)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert HEAVY & set(done.stdout.split()) == set()
+
+
+@pytest.mark.slow
+def test_importing_voxlab_loads_nothing_but_the_standard_library():
+    code = "import sys; before = set(sys.modules); import voxlab; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    packages = {name.partition(".")[0] for name in done.stdout.split()}
+    assert packages - sys.stdlib_module_names == {"voxlab"}
+
+
+def test_a_vendors_package_is_known_only_in_its_own_file():
+    strangers = [
+        str(each)
+        for each in imports()
+        if each.package in VENDORS and not re.fullmatch(VENDORS[each.package], each.module)
+    ]
+    assert strangers == []
+
+
+# --- size and names ------------------------------------------------------------------------
+
+
+def test_no_module_is_longer_than_a_reader_bears():
+    sizes = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {name: size for name, size in sizes.items() if size > LINES_AT_MOST} == {}
+
+
+def test_no_module_is_named_after_nothing():
+    parts = {part for name in modules() for part in name.split(".")}
+    assert parts & {"utils", "util", "core", "common", "helpers", "helper", "misc"} == set()
+
+
+def test_assert_is_for_tests_only():
+    asserts = [
+        f"voxlab.{name}, line {node.lineno}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assert)
+    ]
+    assert asserts == []

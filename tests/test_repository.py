@@ -1,0 +1,180 @@
+"""What is in git: one version, one list of dependencies, clean notebooks, no machine's paths."""
+
+import ast
+import importlib.metadata
+import itertools
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA_BYTES_AT_MOST = 25_000_000
+NOT_TEXT = {".flac", ".wav", ".ogg", ".mp3", ".png", ".jpg", ".gif", ".npz", ".onnx", ".gz"}
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """Return the files in git; skip the test where there is no git or no checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ()
+    paths = [ROOT / name for name in done.stdout.split("\0") if name]
+    return tuple(path for path in paths if path.is_file())  # one may be deleted and not committed
+
+
+@pytest.fixture
+def files():
+    if not tracked():
+        pytest.skip("not in a git checkout")
+    return tracked()
+
+
+def texts(files):
+    """Yield (path within the repository, text) of each text file."""
+    for path in files:
+        if path.suffix not in NOT_TEXT:
+            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def name_of(requirement):
+    """Return a distribution's name in its normal form (PEP 503)."""
+    name = re.match(r"[\w.-]+", requirement)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements():
+    """Return every requirement in pyproject.toml, those of the extras included."""
+    extras = itertools.chain.from_iterable(project()["optional-dependencies"].values())
+    return [*project()["dependencies"], *extras]
+
+
+def constraints():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+# --- one version, one list of dependencies -------------------------------------------------
+
+
+def test_the_environment_for_conda_is_thin():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    python, pip, by_pip = environment["dependencies"]
+    assert name_of(python) == "python"
+    assert python.removeprefix("python") == project()["requires-python"]
+    assert pip == "pip"
+    assert by_pip == {"pip": ["-e .[lab,test]"]}
+
+
+def test_pyproject_holds_the_one_version(files):
+    version = re.escape(project()["version"])
+    copies = [
+        name
+        for name, text in texts(files)
+        if name != "pyproject.toml" and re.search(rf"version\W{{1,5}}{version}\b", text)
+    ]
+    assert copies == []
+    assert importlib.metadata.version("voxlab") == project()["version"], "run make setup"
+
+
+def test_every_dependency_is_pinned():
+    pinned = [name_of(line) for line in constraints()]
+    assert {name_of(line) for line in requirements()} - set(pinned) == set()
+    assert [line for line in constraints() if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    assert len(pinned) == len(set(pinned)), "a package is pinned twice"
+
+
+def test_the_pins_satisfy_what_pyproject_asks_for():
+    packaging = pytest.importorskip("packaging.requirements")
+    versions = {name_of(line): line.partition("==")[2] for line in constraints()}
+    for line in requirements():
+        requirement = packaging.Requirement(line)
+        assert requirement.specifier.contains(versions[name_of(line)]), line
+
+
+def imported_packages():
+    for path in (ROOT / "voxlab").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                yield node.module.partition(".")[0]
+            elif isinstance(node, ast.Import):
+                yield from (name.name.partition(".")[0] for name in node.names)
+
+
+@pytest.mark.slow
+def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is():
+    owners = importlib.metadata.packages_distributions()
+    owners |= {"sounddevice": ["sounddevice"], "espeakng_loader": ["espeakng-loader"]}  # extras
+    foreign = set(imported_packages()) - sys.stdlib_module_names - {"voxlab"}
+    needed = {name_of(owner) for package in foreign for owner in owners[package]}
+    brought = {  # openai's connection is made of anyio and httpx2
+        name_of(line)
+        for requirement in project()["dependencies"]
+        for line in importlib.metadata.requires(name_of(requirement)) or ()
+    }
+    assert needed - {name_of(line) for line in requirements()} - brought == set()
+
+
+# --- what is committed ---------------------------------------------------------------------
+
+
+def test_notebooks_in_git_have_no_outputs(files):
+    for path in files:
+        if path.suffix != ".ipynb":
+            continue
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            shown = f"{path.name}: {''.join(cell['source'])[:60]!r}: run nbstripout"
+            assert not cell.get("outputs"), shown
+            assert cell.get("execution_count") is None, shown
+
+
+FOLDERS = r"(?:work|root|home/\w|Users/\w|opt/\w|tmp/\w|mnt/\w)"
+MACHINES_PATH = re.compile(rf"(?<![\w.$~}})/-])/{FOLDERS}[\w.-]*(?:/|\b)")
+
+
+def test_no_file_names_the_paths_of_somebodys_machine(files):
+    found = [
+        f"{name}: {match[0]}"
+        for name, text in texts(files)
+        for match in MACHINES_PATH.finditer(text)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("see /" + "home/ada/voxlab", True),
+        ("'/" + "root/x'", True),
+        ("=/" + "work/main", True),
+        ("https://example.com/" + "home/ada", False),
+        ("notes/" + "work/main", False),
+        ("PYTHON=/path/to/it", False),
+    ],
+)
+def test_a_machines_path_is_told_from_an_address(text, is_one):
+    assert bool(MACHINES_PATH.search(text)) == is_one
+
+
+def test_the_data_stays_small_enough_to_clone(files):
+    sizes = [path.stat().st_size for path in files if ROOT / "data" in path.parents]
+    assert sum(sizes) < DATA_BYTES_AT_MOST
+
+
+def test_nothing_that_is_built_is_in_git(files):
+    built = r"(^|/)(build|dist|out|\.venv|__pycache__)/|\.(pyc|whl)$|\.egg-info/"
+    names = [path.relative_to(ROOT).as_posix() for path in files]
+    assert [name for name in names if re.search(built, name)] == []
