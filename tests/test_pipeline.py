@@ -32,14 +32,14 @@ QUIET = PipelineOptions(
     instructions="Be brief.",
     vad=VAD,
     turns=TurnOptions(silence_s=0.5),
-    reply=ReplyOptions(filler="", apology=""),
+    reply=ReplyOptions(filler="", apology="", sentence_pause_s=0.0),
 )
 APOLOGY = "I am sorry."
 NOT_HEARD = "Say that again?"
 CAREFUL = replace(
     QUIET,
     turns=TurnOptions(silence_s=0.5, not_heard=NOT_HEARD),
-    reply=ReplyOptions(filler="", apology=APOLOGY),
+    reply=ReplyOptions(filler="", apology=APOLOGY, sentence_pause_s=0.0),
 )
 ANSWER = "One two three four. Five six seven eight."
 
@@ -273,7 +273,10 @@ def calls(*names):
     return [ToolCall(f"id_{name}", name, {}) for name in names]
 
 
-FILLED = replace(QUIET, reply=ReplyOptions(filler="One moment.", filler_after_s=0.25, apology=""))
+FILLED = replace(
+    QUIET,
+    reply=ReplyOptions(filler="One moment.", filler_after_s=0.25, apology="", sentence_pause_s=0.0),
+)
 
 
 def test_a_filler_is_spoken_over_a_tool_that_takes_long():

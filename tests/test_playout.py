@@ -34,7 +34,7 @@ def mute(text, duration_s):
     return Speech(text, duration_s)
 
 
-def on_a_playout(act):
+def on_a_playout(act, pause_s=0.0):
     """Run `await act(playout, line)`; return its result, the events and the agent's samples."""
 
     async def main():
@@ -43,6 +43,7 @@ def on_a_playout(act):
             line,
             lambda: line.record("turn", "started"),
             lambda: line.record("turn", "drained"),
+            pause_s,
         )
         result = await act(playout, line)
         return result, list(line.timeline), line.agent.between(0, 5 * RATE_HZ)
@@ -77,6 +78,30 @@ def test_pieces_follow_each_other_without_a_gap():
     assert times(events, "speech_stopped") == [1.75]
     assert times(events, "started", "turn") == [0.0]
     assert times(events, "drained", "turn") == [1.75]
+
+
+def test_sentences_that_are_there_in_time_are_a_breath_apart_and_the_agent_stays_audible():
+    async def act(playout, line):
+        playout.play(mute("One.", 1.0))
+        playout.play(mute("", 0.5))  # the rest of the same sentence
+        playout.play(mute("Two.", 0.5))
+        await asyncio.sleep(1.625)  # in the breath
+        playout.pause()
+        playout.resume()
+        await asyncio.sleep(5)
+
+    _, events, _ = on_a_playout(act, pause_s=0.25)
+    assert sentences(events) == [(0.0, "One."), (1.625, "Two.")]
+
+    async def undisturbed(playout, line):
+        for text in ("One.", "Two.", "Three."):
+            playout.play(mute(text, 0.5))
+        await asyncio.sleep(5)
+
+    _, events, _ = on_a_playout(undisturbed, pause_s=0.25)
+    assert sentences(events) == [(0.0, "One."), (0.75, "Two."), (1.5, "Three.")]
+    assert times(events, "speech_started") == [0.0]
+    assert times(events, "speech_stopped") == [2.0]
 
 
 def test_a_late_piece_makes_the_agent_audible_anew():

@@ -181,9 +181,8 @@ def _report(call: "Call", folder: Path) -> int:
             outcome = f"{1000 * turn.ttfb_s:5.0f} ms" + (", cut off" if turn.cut_off else "")
         print(f"  {outcome}  {turn.text}")
     for cut in interruptions(call.timeline):
-        after = "" if cut.yield_s is None else f", silent after {1000 * cut.yield_s:.0f} ms"
         kept = "went on" if cut.resumed else f'heard: "{cut.heard}", dropped: "{cut.unheard}"'
-        print(f"interruption at {cut.at_s:.2f} s{after}; {kept}")
+        print(f"interruption at {cut.at_s:.2f} s, silent after {1000 * cut.yield_s:.0f} ms; {kept}")
     reason = call.timeline.select("transport", "call_ended")[-1].data["reason"]
     print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/call.wav and call.png")
     failures = call.timeline.select("transport", "failed")

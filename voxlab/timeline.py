@@ -107,7 +107,9 @@ class Timeline:
                     f"a timeline of version {document['version']}, this voxlab reads "
                     f"{FORMAT_VERSION}: record the call again"
                 )
-            return cls([Event(**{**e, "data": dict(e.get("data", {}))}) for e in document["events"]])
+            return cls(
+                [Event(**{**e, "data": dict(e.get("data", {}))}) for e in document["events"]]
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"not a timeline ({error}): expected what Timeline.to_json writes"

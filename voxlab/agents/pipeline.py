@@ -115,7 +115,8 @@ class _Session:
         self._in_history = ""  # the part of it that the history has: tools have worked for it
         self._events: deque[turns.Event] = deque()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
-        self._playout = Playout(line, self._agent_started, self._finish_reply)
+        pause_s = agent.options.reply.sentence_pause_s
+        self._playout = Playout(line, self._agent_started, self._finish_reply, pause_s)
         self._history: list[Message] = [Message("system", agent.options.instructions)]
         self._segment: _Segment | None = None
         self._hearing = asyncio.Lock()  # segments are recognised one after the other

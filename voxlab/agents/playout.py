@@ -69,7 +69,7 @@ class _Piece:
 
 
 class Playout:
-    """Plays speech on a line: in order, without gaps while there is a next piece.
+    """Plays speech on a line: in order, with pause_s between sentences that are there in time.
 
     Every sample is laid on the line at once, ahead of time, and cut off on a pause: playing takes
     two timers a piece, not fifty frames a second. on_started and on_drained tell when the agent
@@ -77,9 +77,14 @@ class Playout:
     """
 
     def __init__(
-        self, line: Line, on_started: Callable[[], None], on_drained: Callable[[], None]
+        self,
+        line: Line,
+        on_started: Callable[[], None],
+        on_drained: Callable[[], None],
+        pause_s: float = 0.0,
     ) -> None:
         self._line = line
+        self._pause_s = pause_s
         self._on_started = on_started
         self._on_drained = on_drained
         self._pieces: deque[_Piece] = deque()  # laid on the line and not yet over
@@ -101,7 +106,8 @@ class Playout:
             self._waiting.append(speech)
             return
         now_s = self._line.now_s
-        start_s = max(now_s, self._pieces[-1].end_s) if self._pieces else now_s
+        pause_s = self._pause_s if speech.text else 0.0
+        start_s = max(now_s, self._pieces[-1].end_s + pause_s) if self._pieces else now_s
         if speech.audio is not None:
             self._line.agent.lay(start_s, speech.audio)
         if self._pieces and not speech.text:

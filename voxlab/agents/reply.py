@@ -22,7 +22,7 @@ class ReplyOptions:
     """How a reply is made.
 
     filler: said when a tool takes longer than filler_after_s; empty for silence.
-    apology: said when a provider fails.
+    apology: said when a provider fails. sentence_pause_s: silence between two sentences.
     llm_timeout_s, tts_timeout_s: longest wait for the next token, the next piece of speech.
     tool_timeout_s: longest wait for a tool. max_rounds: how often the model may ask for tools.
     """
@@ -30,6 +30,7 @@ class ReplyOptions:
     filler: str = "One moment, let me look that up."
     filler_after_s: float = 0.2
     apology: str = "I'm sorry, something went wrong on my side. Could you say that again?"
+    sentence_pause_s: float = 0.2
     llm_timeout_s: float = 6.0
     tts_timeout_s: float = 4.0
     tool_timeout_s: float = 8.0
