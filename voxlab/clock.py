@@ -12,7 +12,6 @@ import math
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from voxlab.errors import Deadlock
@@ -135,9 +134,12 @@ def _in_thread(
     main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> T:
     """Run main beside the caller's loop; interrupting the wait cancels main."""
-    outcome: Future[T] = Future()
+    results: list[T] = []
+    failures: list[BaseException] = []
     cancels: list[Callable[[], object]] = []
     begun = threading.Event()
+    running = threading.Lock()  # an interrupted wait for a bare lock leaves nothing half locked
+    running.acquire()
 
     def run() -> None:
         try:
@@ -146,15 +148,16 @@ def _in_thread(
                 task = loop.create_task(main)
                 cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
                 begun.set()
-                result = loop.run_until_complete(task)
-            outcome.set_result(result)
+                results.append(loop.run_until_complete(task))
         except BaseException as error:  # raised in the caller's thread below
-            outcome.set_exception(error)
+            failures.append(error)
+        finally:
+            running.release()
 
     thread = threading.Thread(target=run, name="voxlab-loop")
     try:
         thread.start()
-        return outcome.result()
+        running.acquire()
     except KeyboardInterrupt:
         begun.wait(1.0)  # real time: the interrupt may have come before the loop was there
         for cancel in cancels:
@@ -164,6 +167,9 @@ def _in_thread(
     finally:
         if thread.is_alive():
             thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]
 
 
 def is_virtual() -> bool:
