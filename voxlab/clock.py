@@ -12,7 +12,7 @@ import math
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from voxlab.errors import Deadlock
 
@@ -130,46 +130,62 @@ def _run(main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEv
     return _in_thread(main, new_loop)
 
 
+class _LoopThread(threading.Thread, Generic[T]):
+    """Runs a coroutine to its end in an event loop and a thread of its own."""
+
+    def __init__(
+        self, main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop]
+    ) -> None:
+        super().__init__(name="voxlab-loop")
+        self._main = main
+        self._new_loop = new_loop
+        self._results: list[T] = []
+        self._failures: list[BaseException] = []
+        self._cancels: list[Callable[[], object]] = []
+        self._begun = threading.Event()
+        self.running = threading.Lock()  # an interrupted wait leaves a bare lock as it was
+        self.running.acquire()
+
+    def run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=self._new_loop) as runner:
+                loop = runner.get_loop()
+                task = loop.create_task(self._main)
+                self._cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
+                self._begun.set()
+                self._results.append(loop.run_until_complete(task))
+        except BaseException as error:  # `result` raises it in the caller's thread
+            self._failures.append(error)
+        finally:
+            self.running.release()
+
+    def cancel(self) -> None:
+        self._begun.wait(1.0)  # real time: the loop may not be there yet
+        for cancel in self._cancels:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: main was just done
+                cancel()
+
+    def result(self) -> T:
+        if self._failures:
+            raise self._failures[0]
+        return self._results[0]
+
+
 def _in_thread(
     main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> T:
     """Run main beside the caller's loop; interrupting the wait cancels main."""
-    results: list[T] = []
-    failures: list[BaseException] = []
-    cancels: list[Callable[[], object]] = []
-    begun = threading.Event()
-    running = threading.Lock()  # an interrupted wait for a bare lock leaves nothing half locked
-    running.acquire()
-
-    def run() -> None:
-        try:
-            with asyncio.Runner(loop_factory=new_loop) as runner:
-                loop = runner.get_loop()
-                task = loop.create_task(main)
-                cancels.append(lambda: loop.call_soon_threadsafe(task.cancel))
-                begun.set()
-                results.append(loop.run_until_complete(task))
-        except BaseException as error:  # raised in the caller's thread below
-            failures.append(error)
-        finally:
-            running.release()
-
-    thread = threading.Thread(target=run, name="voxlab-loop")
+    thread = _LoopThread(main, new_loop)
     try:
         thread.start()
-        running.acquire()
+        thread.running.acquire()
     except KeyboardInterrupt:
-        begun.wait(1.0)  # real time: the interrupt may have come before the loop was there
-        for cancel in cancels:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: main was just done
-                cancel()
+        thread.cancel()
         raise
     finally:
         if thread.is_alive():
             thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    return thread.result()
 
 
 def is_virtual() -> bool:

@@ -53,7 +53,7 @@ class MoonshineSTT:
     calls may run side by side. Raises ModelError if the model was not fetched or is damaged.
     """
 
-    def __init__(self, *, partial_every_s: float | None = 1.0, threads: int = 1) -> None:
+    def __init__(self, *, partial_every_s: float | None = 1.5, threads: int = 1) -> None:
         self.partial_every_s = partial_every_s
         self._network = _network(threads)
 
