@@ -8,7 +8,7 @@ recording must be nearer to its own text's synthesis than to any other sentence'
 to its own text with any one word left out. "Near" is dynamic time warping over the states of
 Moonshine's encoder, which know phonetic content well even in languages it was not trained on.
 
-Needs Debian or Ubuntu, the models (voxlab models) and the extra voxlab[espeak]. Takes ten minutes.
+Needs Debian or Ubuntu, the models (voxlab models) and the extra voxlab[espeak]. Takes half an hour.
 Names the prompts that fail: drop them from transcripts.yaml then.
 """
 
@@ -35,7 +35,7 @@ from voxlab.providers.espeak import EspeakTTS
 from voxlab.providers.moonshine import MoonshineSTT
 
 # espeak-ng's voice and words a minute nearest to the person who speaks, and variants of the voice:
-# no single one of them is near in every sound.
+# no single one of them is near in every sound. Those with breath (+f2) vary a little between runs.
 VOICES = {
     "es": ("es-419", 130, ("+f2", "+f3", "+f5")),
     "fr": ("fr", 130, ("+f2", "+f3", "+f5")),
