@@ -1,15 +1,14 @@
-"""Figures with sliders. Every widget has a plain twin: the function that draws without it."""
+"""A call that a slider changes: heard and seen."""
 
-import io
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import ipywidgets
-from matplotlib.figure import Figure
 
 from voxlab.plots import plot_call
 from voxlab.timeline import Call
+from voxlab.widgets.picture import picture
 
 
 def explore_call(
@@ -38,7 +37,7 @@ def explore_call(
     def held(value: float) -> tuple[str, bytes]:
         player.value = "<i>holding the call …</i>"
         call = hold(value)
-        return call._repr_html_(), picture(call)
+        return call._repr_html_(), picture(lambda ax: plot_call(call, ax=ax))
 
     def show(value: float) -> None:
         player.value, image.value = held(round(value, 6))  # a slider's 0.7 is 0.7000000000000001
@@ -46,12 +45,3 @@ def explore_call(
     slider.observe(lambda change: show(change["new"]), names="value")
     show(start)
     return ipywidgets.VBox([slider, player, image])
-
-
-def picture(call: Call) -> bytes:
-    """Return the picture of a call as PNG, drawn without pyplot, which is not made for threads."""
-    figure = Figure(figsize=(13, 6.2), layout="constrained")
-    plot_call(call, ax=figure.subplots())
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=90)
-    return png.getvalue()

@@ -1,4 +1,4 @@
-"""Results as pictures. A plot computes nothing: it draws what it is given and returns its axes."""
+"""A call as a picture: both voices, whose turn it is, and the stages of the pipeline."""
 
 import textwrap
 from collections.abc import Iterator
@@ -11,14 +11,13 @@ from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
 from voxlab.metrics import turn_times
+from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER, WAITING
 from voxlab.timeline import Call, Event, Timeline
 from voxlab.turns import State
 
-# Colours by role, from Okabe and Ito's palette for all kinds of colour vision.
-USER, AGENT, SILENCE, ERROR, STAGE = "#0072B2", "#D55E00", "#BBBBBB", "#CC79A7", "#009E73"
 STATE_LOOK = {
     State.LISTENING: (USER, ""),
-    State.THINKING: ("#F0E442", ".."),
+    State.THINKING: (WAITING, ".."),
     State.SPEAKING: (AGENT, ""),
     State.INTERRUPTED: (ERROR, "xx"),
 }

@@ -1,0 +1,11 @@
+"""Colours by role, from Okabe and Ito's palette for all kinds of colour vision.
+
+A colour never says a thing alone: a label, a lane, a marker or a hatch says it too.
+"""
+
+USER = "#0072B2"
+AGENT = "#D55E00"
+SILENCE = "#BBBBBB"
+ERROR = "#CC79A7"
+STAGE = "#009E73"
+WAITING = "#F0E442"

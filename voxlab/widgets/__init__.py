@@ -1,0 +1,5 @@
+"""Figures with sliders. Every widget has a plain twin: the function that draws without it."""
+
+from voxlab.widgets.call import explore_call
+
+__all__ = ["explore_call"]
