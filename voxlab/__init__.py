@@ -6,7 +6,7 @@ Floors (imports go down or stay level; tests/test_architecture.py reads this tab
 2 `vad`, `endpointing`, `turns`, `sentences`, `providers`
 3 `agents`
 4 `metrics`
-5 `plots`, `widgets`, `notebook`, `cli`, `__main__`
+5 `plots`, `widgets`, `notebook`, `grading`, `cli`, `__main__`
 """
 
 from importlib.metadata import version

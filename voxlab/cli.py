@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from voxlab import __version__
 from voxlab.errors import ProviderError, ScriptError, VoxlabError
+from voxlab.grading import commands as grading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         default="offline",
         help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and --live or --mic",
     )
+
+    grading.add(commands, _add)
     return parser
 
 

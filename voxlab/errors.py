@@ -5,8 +5,10 @@ VoxlabError
 ├── ScriptError       a call script cannot be used
 ├── DataError         a file of data/ is missing or damaged
 ├── ModelError        a model is missing, damaged or cannot be fetched
+├── LatencyError      a latency budget, profile or draw cannot be right
 ├── ProviderError     speech recognition, language model or synthesis failed
 │   └── ProviderTimeout   ... gave nothing in time
+├── ExerciseError     an exercise, its tests or a submission cannot be read
 └── Deadlock          virtual time stands still: everybody waits for somebody
 
 Each message says what came, what was needed and what to try.
@@ -33,12 +35,20 @@ class ModelError(VoxlabError):
     """A model is missing, has the wrong checksum or cannot be fetched."""
 
 
+class LatencyError(VoxlabError):
+    """A latency is negative or not a number, percentiles are out of order, stages run in a circle."""
+
+
 class ProviderError(VoxlabError):
     """A speech recogniser, language model or synthesiser failed during a call."""
 
 
 class ProviderTimeout(ProviderError):
     """A provider gave nothing in the time it had."""
+
+
+class ExerciseError(VoxlabError):
+    """An exercise's source is broken, or what is to be graded cannot be found or read."""
 
 
 class Deadlock(VoxlabError):

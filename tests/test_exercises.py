@@ -1,0 +1,84 @@
+"""What holds for every exercise: solutions earn all, blanks nothing, known mistakes are named."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from voxlab.grading import make, source
+from voxlab.grading.grade import Grader
+
+ROOT = Path(__file__).resolve().parents[1]
+SOLUTIONS = sorted((ROOT / "solutions").glob("ex*.py"))
+WRONG = sorted((ROOT / "tests" / "graded" / "wrong_answers").glob("ex*.py"))
+REJECTED_BY = re.compile(r'"""Rejected by (?P<test>test_\w+): (?P<mistake>\S.*)')
+
+pytestmark = pytest.mark.skipif(not SOLUTIONS, reason="the students' folder has no solutions")
+
+
+@cache
+def grader():
+    return Grader.load(ROOT / "tests" / "graded")
+
+
+def card(solution: Path, text: str):
+    return grader().grade_source(
+        source.exercise_id(solution.name), [(solution.name, text)], solution.name
+    )
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=name_of)
+def test_the_solution_earns_everything(solution):
+    graded = card(solution, solution.read_text("utf-8"))
+    failed = [(o.test.name, o.reason) for o in graded.outcomes if o.status != "passed"]
+    assert failed == []
+    assert graded.notes == ()
+    assert graded.points == graded.possible > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=name_of)
+def test_every_graded_test_fails_on_the_blank_exercise(solution):
+    blank = (ROOT / "exercises" / solution.name).read_text("utf-8")
+    graded = card(solution, blank)
+    assert [o.test.name for o in graded.outcomes if o.status == "passed"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", WRONG, ids=name_of)
+def test_a_known_mistake_is_rejected_by_the_test_that_names_it(wrong):
+    text = wrong.read_text("utf-8")
+    named = REJECTED_BY.match(text)
+    assert named, f"{wrong.name} begins with 'Rejected by test_...: the mistake'"
+    (solution,) = (path for path in SOLUTIONS if path.name.startswith(wrong.name[:4]))
+    filled = source.with_answers(solution.read_text("utf-8"), solution.name, text, wrong.name)
+    outcomes = {o.test.name: o for o in card(solution, filled).outcomes}
+    assert outcomes[named["test"]].status == "failed"
+
+
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=name_of)
+def test_every_exercise_knows_two_mistakes_or_more(solution):
+    assert len([path for path in WRONG if path.name.startswith(solution.name[:4])]) >= 2
+
+
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=name_of)
+def test_some_points_of_every_exercise_are_hidden_and_most_are_not(solution):
+    tests = grader().tests[source.exercise_id(solution.name)]
+    hidden = sum(test.points for test in tests if test.hidden)
+    assert 0 < hidden <= sum(test.points for test in tests) / 2
+
+
+@pytest.mark.slow
+def test_the_exercises_are_what_the_solutions_make():
+    assert make.drift(ROOT) == []
+
+
+def test_the_whole_set_carries_at_most_100_points():
+    points = sum(test.points for tests in grader().tests.values() for test in tests)
+    assert points <= 100

@@ -1,0 +1,326 @@
+"""A submission in its own process: what it returns, and what it cannot do whatever it tries."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxlab.errors import ExerciseError
+from voxlab.grading import fence, plain
+from voxlab.grading import submission as module
+from voxlab.grading.submission import Submission, SubmissionError, read_source
+
+SECRET = Path(__file__)
+
+
+def submitted(code: str) -> Submission:
+    return Submission([("ex90.py", code)], forbidden=[SECRET.parent])
+
+
+# --- what comes back -----------------------------------------------------------------------
+
+CODE = """
+import asyncio
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+@dataclass
+class Segment:
+    start_s: float
+    end_s: float
+
+class Mood(enum.Enum):
+    CALM = "calm"
+
+class Counter:
+    def __init__(self, start=0):
+        self.count = start
+    def add(self, n):
+        self.count += n
+        return self.count
+
+def same(x): return x
+def segments(): return [Segment(0.5, 1.0)]
+def mood(): return Mood.CALM
+def squares(n): return (i * i for i in range(n))
+def pair(): return (1, 2)
+def array(): return np.arange(6, dtype=np.int16).reshape(2, 3)
+def scalar(): return np.float32(0.5)
+def count_of(counter): return counter.count
+async def later():
+    await asyncio.sleep(3600)
+    return "an hour later"
+def fails(): raise ValueError("no such frame")
+"""
+
+
+@pytest.fixture(scope="module")
+def exercise():
+    with submitted(CODE) as submission:
+        yield submission.module
+
+
+@pytest.mark.slow
+def test_values_come_back_plain(exercise):
+    assert exercise.segments() == [SimpleNamespace(start_s=0.5, end_s=1.0)]
+    assert exercise.mood() == "calm"
+    assert exercise.pair() == [1, 2]
+    assert exercise.squares(4) == [0, 1, 4, 9]
+    assert exercise.scalar() == 0.5
+    np.testing.assert_array_equal(exercise.array(), [[0, 1, 2], [3, 4, 5]])
+    assert exercise.array().dtype == np.int16
+
+
+@pytest.mark.slow
+def test_an_object_stays_there_and_its_methods_are_called(exercise):
+    counter = exercise.Counter(start=3)
+    assert [counter.add(1), counter.add(2)] == [4, 6]
+    assert counter.count == 6
+    assert exercise.count_of(counter) == 6
+    other = exercise.Counter()
+    assert (other.count, counter.count) == (0, 6)
+
+
+@pytest.mark.slow
+def test_an_object_is_no_answer(exercise):
+    with pytest.raises(SubmissionError, match="object of type Counter, need a plain value"):
+        assert exercise.Counter()
+    with pytest.raises(SubmissionError, match="need a plain value"):
+        assert exercise.Counter() == 1
+
+
+@pytest.mark.slow
+def test_what_is_async_runs_in_virtual_time(exercise):
+    assert exercise.later() == "an hour later"
+
+
+@pytest.mark.slow
+def test_an_error_says_what_and_where(exercise):
+    with pytest.raises(SubmissionError, match=r"ValueError: no such frame \(ex90\.py, line 34\)"):
+        exercise.fails()
+    with pytest.raises(SubmissionError, match="has no attribute 'nothing'"):
+        exercise.nothing()
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_plain_values_survive_the_journey(value):
+    def refuse(_):
+        raise AssertionError("a plain value is not kept")
+
+    assert repr(plain.decode(plain.encode(value, refuse), refuse)) == repr(value)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"is": "function"},
+        {"is": "array", "type": "O", "shape": [1], "data": ""},
+        {"is": "array", "type": "<f8", "shape": [9], "data": "AAAA"},
+        {"is": "dict", "pairs": [[[1], 2]]},
+        {"is": "record", "pairs": [[1, 2]]},
+        {"is": "float", "text": "much"},
+    ],
+)
+def test_a_forged_message_is_refused(message):
+    with pytest.raises(ExerciseError, match="cannot read what the submission sent"):
+        plain.decode(message, lambda number, name: None)
+
+
+# --- what is run ---------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_definitions_are_run_and_other_statements_are_not():
+    code = "limit: int = 3\nf = lambda: limit\nraise SystemExit\nfor i in range(3): limit = i\n"
+    with submitted(code + "def g(): return limit\nlimit()\n") as submission:
+        assert (submission.module.f(), submission.module.g()) == (3, 3)
+        assert submission.load_errors == []
+
+
+@pytest.mark.slow
+def test_what_fails_to_load_is_reported_and_the_rest_still_works():
+    cells = [
+        ("cell 1", "import no_such_package\nx = 1 / 0"),
+        ("cell 2", "def f(:"),
+        ("cell 3", "def f(): return 1"),
+    ]
+    with Submission(cells) as submission:
+        assert submission.module.f() == 1
+    assert submission.load_errors == [
+        "SyntaxError: invalid syntax (cell 2, line 1)",
+        "ModuleNotFoundError: No module named 'no_such_package' (cell 1, line 1)",
+        "ZeroDivisionError: division by zero (cell 1, line 2)",
+    ]
+
+
+@pytest.mark.slow
+def test_one_call_that_never_ends_does_not_spoil_the_next_test():
+    with submitted("def loop():\n    while True: pass\ndef f(): return 1\n") as submission:
+        submission.limit(0.3)
+        with pytest.raises(SubmissionError, match="too long"):
+            submission.module.loop()
+        submission.limit(5)
+        assert submission.module.f() == 1
+
+
+@pytest.mark.slow
+def test_a_submission_that_never_loads_is_tried_once(monkeypatch):
+    monkeypatch.setattr(module, "LOAD_LIMIT_S", 1.0)
+    start_s = time.monotonic()
+    with submitted("x = [0 for _ in iter(int, 1)]\ndef f(): return 1\n") as submission:
+        for _ in range(5):
+            with pytest.raises(SubmissionError, match="cannot be loaded: it takes too long"):
+                submission.module.f()
+    assert time.monotonic() - start_s < 5
+
+
+# --- what it cannot do ---------------------------------------------------------------------
+
+ATTACKS = {
+    "ends the process": "import os\ndef f(): os._exit(0)",
+    "ends the program": "def f(): raise SystemExit(0)",
+    "crashes": "def f():\n    g = lambda n: g(n + 1)\n    return g(0)",
+    "closes its pipes": "import os\ndef f(): os.closerange(0, 99)",
+    "forges a reply": "import os\ndef f():\n    for fd in range(3, 20):\n        try:\n"
+    "            os.write(fd, b'\\0\\0\\0\\x02[]')\n        except OSError: pass\n",
+    "starts a process": "import os\ndef f(): return 0 if os.fork() else 1",
+    "runs a program": "import subprocess\ndef f(): return subprocess.run(['true']).returncode",
+    "reads a file": f"def f(): return open({str(SECRET)!r}).read()",
+    "lists a folder": f"import os\ndef f(): return os.listdir({str(SECRET.parent)!r})",
+    "reads a file by foreign code": "import soundfile\ndef f():\n    return len(soundfile.read("
+    f"{str(SECRET)!r}, format='RAW', samplerate=8000, channels=1, subtype='PCM_U8')[0])",
+    "reads a file through /proc": f"def f(): return open('/proc/self/root' + {str(SECRET)!r})",
+    "writes a file": "def f(): return open('answer.txt', 'w').write('1')",
+    "deletes a file": f"import os\ndef f(): os.remove({str(SECRET)!r})",
+    "asks the network": "import socket\ndef f(): return socket.create_connection(('127.0.0.1', 9))",
+    "opens a port": "import socket\ndef f(): return socket.socket().bind(('127.0.0.1', 0))",
+    "kills its parent": "import os\ndef f(): os.kill(os.getppid(), 9)",
+    "takes all memory": "def f(): return len(bytearray(64 << 30))",
+    "returns too much": "import itertools\ndef f(): return 'x' * 80_000_000",
+    "calls C": "import ctypes\ndef f(): return ctypes.CDLL(None).getpid()",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_submission_gets_nothing_out_of_it_that(attack):
+    with submitted(ATTACKS[attack]) as submission:
+        submission.limit(5)
+        with pytest.raises(SubmissionError):
+            submission.module.f()
+    assert SECRET.exists()
+
+
+@pytest.mark.slow
+def test_printing_for_ever_ends_with_the_time():
+    with submitted("def f():\n    while True: print('x' * 1000)") as submission:
+        submission.limit(0.5)
+        with pytest.raises(SubmissionError, match="too long"):
+            submission.module.f()
+
+
+@pytest.mark.slow
+def test_an_object_that_equals_everything_equals_nothing_here():
+    code = """
+class Yes:
+    __eq__ = __ne__ = __lt__ = __gt__ = __contains__ = __bool__ = lambda *_: True
+    __hash__ = None
+class YesNumber(float):
+    __eq__ = __lt__ = lambda *_: True
+    __hash__ = None
+class YesList(list):
+    __eq__ = lambda *_: True
+    __hash__ = None
+def f(): return Yes()
+def g(): return YesNumber(7)
+def h(): return YesList([7])
+"""
+    with submitted(code) as submission:
+        with pytest.raises(SubmissionError):
+            assert submission.module.f() == 42
+        assert submission.module.g() != 42
+        assert submission.module.h() != [42]
+
+
+@pytest.mark.slow
+def test_no_key_and_no_path_of_the_user_is_in_the_environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with submitted("import os\ndef f(): return dict(os.environ)") as submission:
+        environment = submission.module.f()
+    assert "sk-secret" not in environment.values()
+    assert environment["HOME"] != os.environ.get("HOME")
+
+
+@pytest.mark.slow
+def test_what_it_leaves_running_ends_with_it():
+    if not fence.own_namespaces():
+        pytest.skip("this system gives no namespaces: only the audit hook refuses processes")
+    code = "import _posixsubprocess, os\ndef f(): return 1\n"  # a way that the hook cannot see
+    start = (
+        "_posixsubprocess.fork_exec([b'/bin/sleep', b'4217'], [b'/bin/sleep'], True, (), None, "
+        "None, -1, -1, -1, -1, -1, -1, *os.pipe(), True, True, -1, None, None, None, -1, None, "
+        "False)"
+    )
+    with submitted(f"{code}x = {start}\n") as submission:
+        assert submission.module.f() == 1
+        assert submission.load_errors == []
+        assert running("4217")
+    deadline_s = time.monotonic() + 5  # the kernel needs a moment
+    while running("4217") and time.monotonic() < deadline_s:
+        pass
+    assert not running("4217")
+
+
+def running(argument: str) -> list[Path]:
+    """Return the processes that were started with this argument."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if argument.encode() in (folder / "cmdline").read_bytes().split(b"\0"):
+                found.append(folder)
+    return found
+
+
+@pytest.mark.slow
+def test_landlock_closes_what_the_hook_cannot_see():
+    code = f"import soundfile\ndef f(): return soundfile.info({str(SECRET)!r}).frames"
+    with submitted(code) as submission, pytest.raises(SubmissionError, match="Error opening"):
+        submission.module.f()
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+def test_a_link_is_not_a_submission(tmp_path):
+    (tmp_path / "ex90_copy.py").symlink_to(SECRET)
+    with pytest.raises(ExerciseError, match="is a link, not a file"):
+        read_source(tmp_path / "ex90_copy.py")
+
+
+def test_a_file_that_is_far_too_large_is_refused(tmp_path):
+    (tmp_path / "ex90.py").write_bytes(b"#" * 6_000_000)
+    with pytest.raises(ExerciseError, match="6 MB, at most 5"):
+        read_source(tmp_path / "ex90.py")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', '{"cells": [1]}', "\x00"])
+def test_a_broken_notebook_is_refused(tmp_path, text):
+    (tmp_path / "ex90.ipynb").write_text(text)
+    with pytest.raises(ExerciseError, match=r"ex90\.ipynb is not a notebook"):
+        read_source(tmp_path / "ex90.ipynb")
