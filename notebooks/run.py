@@ -2,7 +2,8 @@
 
     python notebooks/run.py [NAME.ipynb ...]
 
-Executed copies go to build/notebooks. Exit status 1 if a cell fails; the cell is shown.
+These are the lessons, and the exercises with their solutions filled in. Executed copies go to
+build/notebooks. Exit status 1 if a cell fails; the cell is shown.
 """
 
 import asyncio
@@ -15,8 +16,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from voxlab.grading import source
+
 HERE = Path(__file__).parent
-BUILD = HERE.parent / "build" / "notebooks"
+ROOT = HERE.parent
+BUILD = ROOT / "build" / "notebooks"
 CELL_TIMEOUT_S = 300
 
 
@@ -46,10 +50,20 @@ async def run(path: Path, slots: asyncio.Semaphore) -> bool:
         return not failure
 
 
+def solved_exercises() -> list[Path]:
+    """Write each exercise's notebook with its solution filled in; return the files."""
+    files = []
+    for solution in sorted((ROOT / "solutions").glob("ex*.py")):
+        script = source.without_markers(solution.read_text("utf-8"), solution.name)
+        files.append(BUILD / f"{solution.stem}.ipynb")
+        files[-1].write_text(source.as_notebook(script, solution.name), encoding="utf-8")
+    return files
+
+
 async def main(names: list[str]) -> int:
     """Run the named notebooks, or all of them."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    paths = [Path(name) for name in names] or sorted(HERE.glob("*.ipynb"))
+    paths = [Path(name) for name in names] or [*sorted(HERE.glob("*.ipynb")), *solved_exercises()]
     slots = asyncio.Semaphore(os.cpu_count() or 1)
     results = await asyncio.gather(*(run(path, slots) for path in paths))
     return 0 if all(results) else 1
