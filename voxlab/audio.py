@@ -66,18 +66,16 @@ class Audio:
         return Audio(self.samples[start : max(start, round(end_s * self.rate_hz))], self.rate_hz)
 
     def resample(self, rate_hz: int) -> "Audio":
-        """Return the same sound at another rate (windowed sinc, torchaudio).
+        """Return the same sound at another rate (soxr, high quality).
 
         Raises AudioError if the rate is not a whole number above 0.
         """
         _refuse_rate(rate_hz)
         if rate_hz == self.rate_hz or not self.samples.size:
             return Audio(self.samples, rate_hz)
-        import torch
-        from torchaudio.functional import resample  # heavy: loaded where needed
+        import soxr
 
-        waveform = torch.from_numpy(self.samples.copy())
-        return Audio(resample(waveform, self.rate_hz, rate_hz).numpy(), rate_hz)
+        return Audio(soxr.resample(self.samples, self.rate_hz, rate_hz), rate_hz)
 
     def _repr_html_(self) -> str:
         return player_html(self)

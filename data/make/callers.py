@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from hibari import SAMPLE_RATE, Hibari
+from torchaudio.functional import resample
 
 from voxlab import audio
 from voxlab.audio import Audio
@@ -54,10 +56,19 @@ def pieces(entry: Mapping[str, Any], voice: Voice) -> Iterator[Audio]:
     """Yield what an utterance is made of: speech, trimmed and at one level, and pauses."""
     for piece in entry.get("pieces", [entry.get("text")]):
         if isinstance(piece, str):
-            spoken = voice(piece, entry.get("speed", 1)).resample(RATE_HZ)
-            yield at_level(audio.trim(spoken))
+            yield at_level(audio.trim(at_rate(voice(piece, entry.get("speed", 1)))))
         else:
             yield audio.silence(piece["pause_s"], RATE_HZ)
+
+
+def at_rate(sound: Audio) -> Audio:
+    """Return a sound at RATE_HZ, through a gentle filter like those of cheap hardware.
+
+    With a sharp one (soxr) Moonshine hears "to-morrow" and "No weight" in these voices: its word
+    error rate on them is 4.1% instead of 0.9%, a low-pass before it changes nothing.
+    """
+    waveform = torch.from_numpy(sound.samples.copy())
+    return Audio(resample(waveform, sound.rate_hz, RATE_HZ).numpy(), RATE_HZ)
 
 
 def at_level(sound: Audio) -> Audio:

@@ -2,7 +2,6 @@
 
 from functools import cache
 
-from voxlab.audio import silence
 from voxlab.providers.base import Providers
 
 
@@ -17,5 +16,4 @@ def offline() -> Providers:
     from voxlab.providers.rules import RuleLLM
     from voxlab.vad import SileroVAD
 
-    silence(0.1, 24_000).resample(16_000)  # loads torch now, not under the first sentence
     return Providers(stt=MoonshineSTT(), llm=RuleLLM(), tts=HibariTTS(), vad=SileroVAD())
