@@ -1,4 +1,4 @@
-"""The pipeline agent: worked by hand, against a recursion, interrupted, and with broken parts."""
+"""The pipeline agent: worked by hand, interrupted, and with broken parts."""
 
 import asyncio
 import contextvars
@@ -20,6 +20,8 @@ from voxlab.agents.shop import shop_agent, shop_tools
 from voxlab.agents.tools import Tool
 from voxlab.clock import run_virtual
 from voxlab.endpointing import VADOptions
+from voxlab.errors import ProviderError
+from voxlab.interruptions import Meaning
 from voxlab.providers.base import Message, Providers, ToolCall, ToolSpec, Transcript
 from voxlab.providers.rules import RuleLLM
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS, scripted
@@ -201,57 +203,7 @@ def test_the_greeting_and_every_reply_are_kept_in_the_history():
     ]
 
 
-# --- streaming, against the max-plus recursion ---------------------------------------------
-
-TURN = st.fixed_dictionaries(
-    {
-        "words": st.lists(st.integers(2, 12), min_size=1, max_size=8),
-        "first_token": st.integers(0, 2**20),
-        "token": st.integers(0, 2**18),
-        "first_audio": st.lists(st.integers(0, 2**21), min_size=8, max_size=8),
-        "words_per_s": st.sampled_from([1, 2, 4, 64, 1024]),
-        "synthesis_rate": st.sampled_from([0.5, 1, 2, 16]),
-    }
-)
-GRID_S = 2.0**-20
-PATIENT = replace(
-    QUIET,
-    turns=TurnOptions(user_idle_s=999),
-    reply=replace(QUIET.reply, tts_timeout_s=99),
-)
-LATE_END = {"hang_up": "500 s after the call starts", "limit_s": 600}
-
-
-@pytest.mark.slow
-@settings(deadline=None)
-@given(TURN)
-def test_a_streamed_turn_is_the_max_plus_recursion_bit_for_bit(turn):
-    sentences = [" ".join(["word"] * count) + "." for count in turn["words"]]
-    first_token_s, token_s = turn["first_token"] * GRID_S, turn["token"] * GRID_S
-    first_audio_s = [delay * GRID_S for delay in turn["first_audio"]]
-    voice = ScriptedTTS(first_audio_s, turn["words_per_s"], turn["synthesis_rate"])
-    model = ScriptedLLM([" ".join(sentences)], first_token_s, token_s)
-    providers = Providers(stt("Hi."), model, voice)
-    call = hold([HELLO], providers, options=PATIENT, **LATE_END)
-
-    synth_start, first_byte, synth_end, play_start = [], [], [], []
-    tokens, synthesised, played = -1, 0.0, 0.0
-    for count, delay_s in zip(turn["words"], first_audio_s, strict=False):
-        tokens += count
-        text_ready = 3.5 + first_token_s + tokens * token_s
-        duration = count / turn["words_per_s"]
-        synth_start.append(max(text_ready, synthesised))
-        first_byte.append(synth_start[-1] + delay_s)
-        synthesised = first_byte[-1] + max(0.0, duration / turn["synthesis_rate"] - delay_s)
-        synth_end.append(synthesised)
-        play_start.append(max(first_byte[-1], played))
-        played = play_start[-1] + duration
-
-    assert times(call, "tts", "request") == synth_start
-    assert times(call, "tts", "first_audio") == first_byte
-    assert times(call, "tts", "done") == synth_end
-    assert times(call, "agent", "sentence") == play_start
-    assert times(call, "agent", "speech_stopped")[-1] == played
+# --- streaming (its times: test_latency_agreement.py) ---------------------------------------
 
 
 def test_a_long_answer_makes_the_model_wait_for_the_voice():
@@ -371,8 +323,8 @@ def test_a_tool_that_fails_does_not_end_the_call():
 
 def test_a_barge_in_while_speaking_keeps_only_the_words_that_were_heard():
     model = llm(ANSWER, "All right.")
-    lines = [HELLO, say("Stop.", "5 s after the call starts")]
-    call = hold(lines, Providers(stt("Hi there.", "Stop."), model, tts()))
+    lines = [HELLO, say("And in Paris?", "5 s after the call starts")]
+    call = hold(lines, Providers(stt("Hi there.", "And in Paris?"), model, tts()))
     # 5.0 + 1/16; until then 1.0 s of "One two three four." (0.1 s a character) has been spoken
     assert times(call, "agent", "speech_stopped")[0] == 5.0625
     assert told(call, "agent", "interrupted", "heard") == ["One two"]
@@ -384,7 +336,7 @@ def test_a_barge_in_while_speaking_keeps_only_the_words_that_were_heard():
         ("system", "Be brief."),
         ("user", "Hi there."),
         ("assistant", "One two"),
-        ("user", "Stop."),
+        ("user", "And in Paris?"),
     ]
 
 
@@ -416,8 +368,8 @@ def test_who_goes_on_while_the_agent_thinks_is_answered_once_and_to_everything()
 
 def test_a_barge_in_during_the_filler_keeps_what_the_tool_found():
     model = llm(calls("look"), "Found it.", "All right.")
-    lines = [HELLO, say("Never mind.", "4.625 s after the call starts")]
-    call = hold(lines, Providers(stt("Hi.", "Never mind."), model, tts()), [tool("look")], FILLED)
+    lines = [HELLO, say("And in Paris?", "4.625 s after the call starts")]
+    call = hold(lines, Providers(stt("Hi.", "And in Paris?"), model, tts()), [tool("look")], FILLED)
     # the filler sounds from 4.125; "One", a third of its second, is over at 4.6875
     assert history(model.asked[2]) == [
         ("system", "Be brief."),
@@ -425,7 +377,7 @@ def test_a_barge_in_during_the_filler_keeps_what_the_tool_found():
         ("assistant", "look"),
         ("tool", '"done"'),
         ("assistant", "One"),
-        ("user", "Never mind."),
+        ("user", "And in Paris?"),
     ]
     assert told(call, "agent", "said") == ["One", "All right."]
 
@@ -434,8 +386,8 @@ def test_a_tool_that_was_cut_off_has_a_result_that_says_so():
     done = []
     model = llm(calls("slow", "fast"), "All right.")
     tools = [tool("slow", lambda: done.append("slow"), 9.0), tool("fast", lambda: 2, 0.25)]
-    lines = [HELLO, say("Never mind.", "4.5 s after the call starts")]
-    call = hold(lines, Providers(stt("Hi.", "Never mind."), model, tts()), tools, FILLED)
+    lines = [HELLO, say("And in Paris?", "4.5 s after the call starts")]
+    call = hold(lines, Providers(stt("Hi.", "And in Paris?"), model, tts()), tools, FILLED)
     check_history(model.asked[1])
     assert history(model.asked[1])[1:] == [
         ("user", "Hi."),
@@ -443,7 +395,7 @@ def test_a_tool_that_was_cut_off_has_a_result_that_says_so():
         ("tool", UNFINISHED),
         ("tool", "2"),
         ("assistant", "One"),
-        ("user", "Never mind."),
+        ("user", "And in Paris?"),
     ]
     assert done == []
     assert times(call, "tool", "finished") == [4.0625]
@@ -452,15 +404,15 @@ def test_a_tool_that_was_cut_off_has_a_result_that_says_so():
 def test_what_a_tool_did_before_the_reply_was_audible_is_not_asked_for_again():
     # "Book it." is answered by a tool at 3.75; before the reply sounds the user adds something
     model = llm(calls("book"), "It is booked.", "Fine.", "Bye.")
-    lines = [HELLO, say("Thanks.", "4.0 s after the call starts", 0.5), NEXT]
-    heard = stt("Book it.", "Thanks.", "And now?")
+    lines = [HELLO, say("No.", "4.0 s after the call starts", 0.5), NEXT]
+    heard = stt("Book it.", "No.", "And now?")
     call = hold(lines, Providers(heard, model, tts()), [tool("book", latency_s=0.125)])
-    assert told(call, "turn", "commit") == ["Book it.", "Book it. Thanks.", "And now?"]
+    assert told(call, "turn", "commit") == ["Book it.", "Book it. No.", "And now?"]
     assert history(model.asked[2])[1:] == [
         ("user", "Book it."),
         ("assistant", "book"),
         ("tool", '"done"'),
-        ("user", "Thanks."),
+        ("user", "No."),
     ]
     assert history(model.asked[3])[5:] == [("assistant", "Fine."), ("user", "And now?")]
 
@@ -469,16 +421,16 @@ def test_a_turn_that_is_interrupted_twice_before_it_is_audible_is_asked_once_in_
     model = llm(calls("book"), "It is booked.", "Fine.", "Very fine.")
     lines = [
         HELLO,
-        say("Please.", "4.0 s after the call starts", 0.5),  # the next request: 5.0
-        say("Thanks.", "5.125 s after the call starts", 0.5),
+        say("Not Paris.", "4.0 s after the call starts", 0.5),  # the next request: 5.0
+        say("No.", "5.125 s after the call starts", 0.5),
     ]
-    heard = stt("Book it.", "Please.", "Thanks.")
+    heard = stt("Book it.", "Not Paris.", "No.")
     hold(lines, Providers(heard, model, tts()), [tool("book", latency_s=0.125)])
     assert history(model.asked[3])[1:] == [
         ("user", "Book it."),
         ("assistant", "book"),
         ("tool", '"done"'),
-        ("user", "Please. Thanks."),
+        ("user", "Not Paris. No."),
     ]
 
 
@@ -492,7 +444,7 @@ def test_after_a_reply_that_ended_unheard_the_next_one_can_be_heard():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", ["Stop.", ""])
+@pytest.mark.parametrize("words", ["And in Paris?", ""])
 def test_an_interruption_at_any_moment_and_at_every_tie_leaves_the_call_in_order(words):
     tools = [tool("look", latency_s=0.5)]
     for sixteenths in range(53, 17 * 16):  # from where it is a segment of its own
@@ -535,7 +487,9 @@ def test_however_often_the_user_interrupts_every_word_stands_in_the_history_once
     lines.append(say("last", f"{at_s + 30} s after the call starts"))
     model = llm(*answers)
     providers = Providers(stt(*heard, "last"), model, tts())
-    options = replace(FILLED, turns=TurnOptions(user_idle_s=999))
+    options = replace(
+        FILLED, turns=TurnOptions(user_idle_s=999), classify=lambda *_: Meaning.REQUEST
+    )
     call = hold(lines, providers, [tool("look", latency_s=latency_s)], options, patience_s=99)
     assert reason(call) == "the caller hung up"
     for messages in model.asked:
@@ -546,6 +500,71 @@ def test_however_often_the_user_interrupts_every_word_stands_in_the_history_once
     said = told(call, "agent", "said")
     known = [m.text for m in last if m.role == "assistant" and m.text]
     assert known == said[: len(known)]
+
+
+# --- what the interruption means -----------------------------------------------------------
+
+
+def over_the_reply(words, lasts_s=1.0):
+    """Hold a call in which the user says something over "Red green blue. Cyan."."""
+    next_line = say("Next?", "12 s after the call starts")
+    lines = [HELLO, say(words, "5.0 s after the call starts", lasts_s), next_line]
+    model = llm("Red green blue. Cyan.", "A new answer.", "Bye.")
+    return hold(lines, Providers(stt("Hi there.", words, "Next?"), model, tts()))
+
+
+def test_a_backchannel_is_resumed_at_the_word_where_the_agent_stopped():
+    call = over_the_reply("Uh huh.", 0.5)
+    assert told(call, "turn", "interruption", "meaning") == ["backchannel"]
+    assert "".join(told(call, "agent", "said")[:1]) == "Red green blue. Cyan."
+    assert told(call, "turn", "commit") == ["Hi there.", "Next?"]
+
+
+def test_stop_drops_the_rest_and_nothing_is_said_until_the_user_speaks():
+    call = over_the_reply("Stop.")
+    assert told(call, "turn", "interruption", "meaning") == ["stop"]
+    assert told(call, "turn", "commit") == ["Hi there.", "Next?"]
+    assert told(call, "agent", "said")[1:] == ["A new answer."]  # to "Next?"
+
+
+def test_a_correction_drops_the_rest_and_is_answered():
+    call = over_the_reply("No, I meant Tuesday.")
+    assert told(call, "turn", "commit") == ["Hi there.", "No, I meant Tuesday.", "Next?"]
+    assert times(call, "agent", "interrupted")
+
+
+class Judge:
+    """Says how likely the user is done, one answer a pause, at once."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.heard_s = []
+
+    async def probability(self, turn):
+        self.heard_s.append(turn.duration_s)
+        return self.answers.pop(0)
+
+
+def test_a_turn_that_sounds_finished_is_answered_sooner_and_one_that_does_not_later():
+    end = TurnOptions().end_of_turn
+    for probability, silence_s in ((0.9, end.finished_s), (0.1, end.unsure_s)):
+        providers = Providers(stt("Hi there."), llm("One."), tts(), end_of_turn=Judge(probability))
+        call = hold([HELLO], providers)
+        ends_s = times(call, "caller", "speech_stopped")[0]
+        words_known_s = times(call, "stt", "final")[0]
+        expected_s = max(ends_s + silence_s, words_known_s)
+        assert times(call, "turn", "commit") == [pytest.approx(expected_s)]
+
+
+def test_a_judge_who_fails_leaves_the_plain_silence():
+    class Broken:
+        async def probability(self, turn):
+            raise ProviderError("the model is gone")
+
+    call = hold([HELLO], Providers(stt("Hi there."), llm("One."), tts(), end_of_turn=Broken()))
+    ends_s = times(call, "caller", "speech_stopped")[0]
+    assert times(call, "turn", "commit") == [pytest.approx(ends_s + TurnOptions().silence_s)]
+    assert told(call, "turn", "failed", "error") == ["the model is gone"]
 
 
 # --- nobody speaks -------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from voxlab import turns
+from voxlab.interruptions import Meaning
 from voxlab.turns import (
     EVENTS,
     TABLE,
@@ -18,8 +19,11 @@ from voxlab.turns import (
     CallStarted,
     CancelReply,
     CloseSegment,
+    EndJudged,
+    EndTurnAfter,
     HangUp,
     HearingFailed,
+    JudgeEnd,
     OpenSegment,
     Pause,
     Reply,
@@ -102,7 +106,7 @@ def test_39_1_4_an_interruption_takes_the_floor_even_if_the_reply_was_just_over(
 
 def test_39_1_4_silence_ends_the_turn():
     turn, actions = run(UserStarted(), UserStopped(0.2))
-    assert actions[-1] == StartTimer(Timer.END_OF_TURN, pytest.approx(0.3))
+    assert actions[-1] == EndTurnAfter(0.5)
     turn, actions = run(Transcribed("hello"), SilenceElapsed(), turn=turn)
     assert (turn.state, actions) == (State.THINKING, [Reply("hello")])
 
@@ -141,6 +145,86 @@ def test_a_noise_gives_the_floor_back_where_it_was(before):
     assert not of(CancelReply, actions)
 
 
+@pytest.mark.parametrize("before", [THINKING, SPEAKING])
+def test_a_backchannel_gives_the_floor_back_where_it_was(before):
+    turn, actions = run(*SPOKE, Transcribed("uh huh", Meaning.BACKCHANNEL), turn=before)
+    assert turn == before
+    assert actions[-2:] == [StopTimer(Timer.END_OF_TURN), Resume()]
+
+
+@pytest.mark.parametrize("before", [THINKING, SPEAKING])
+def test_stop_stops_and_nothing_is_answered(before):
+    turn, actions = run(*SPOKE, Transcribed("stop", Meaning.STOP), turn=before)
+    assert turn == Turn()
+    assert not of(Reply, actions)
+    assert actions[-3:] == [
+        CancelReply(),
+        StopTimer(Timer.END_OF_TURN),
+        StartTimer(Timer.USER_IDLE, OPTIONS.user_idle_s),
+    ]
+
+
+@pytest.mark.parametrize("meaning", [Meaning.CORRECTION, Meaning.REQUEST, Meaning.HANDOVER])
+def test_a_correction_a_request_and_a_wish_for_a_person_are_answered(meaning):
+    _, actions = run(*SPOKE, Transcribed("words", meaning), SilenceElapsed(), turn=SPEAKING)
+    assert actions[-2:] == [CancelReply(), Reply("words")]
+
+
+def test_a_backchannel_and_then_words_interrupt():
+    okay = Transcribed("okay", Meaning.BACKCHANNEL)
+    turn, actions = run(*SPOKE, UserStarted(), okay, turn=SPEAKING)
+    assert (turn.state, of(Resume, actions)) == (State.INTERRUPTED, [])
+    _, actions = run(UserStopped(), Transcribed("but what about Tuesday"), turn=turn)
+    assert of(CancelReply, actions)
+
+
+# --- the end of a turn ---------------------------------------------------------------------
+
+
+def silences(*events, turn=None):
+    return [action.silence_s for action in of(EndTurnAfter, run(*events, turn=turn)[1])]
+
+
+def test_the_wait_follows_the_words_and_their_sound_once_both_are_known():
+    end = OPTIONS.end_of_turn
+    words = Transcribed("a table for two.")
+    assert silences(*SPOKE, words) == [0.5]
+    assert silences(*SPOKE, words, EndJudged(0.9)) == [0.5, end.finished_s]
+    assert silences(*SPOKE, EndJudged(0.9), words) == [0.5, end.finished_s]
+    assert silences(*SPOKE, EndJudged(0.1), words) == [0.5, end.unsure_s]
+    assert silences(*SPOKE, EndJudged(0.9), Transcribed("a table for")) == [0.5, end.unfinished_s]
+
+
+def test_an_unfinished_turn_waits_on_even_if_the_plain_silence_is_over():
+    turn, actions = run(*SPOKE, SilenceElapsed(), EndJudged(0.1), Transcribed("a table for"))
+    assert not of(Reply, actions)
+    _, actions = run(SilenceElapsed(), turn=turn)
+    assert of(Reply, actions) == [Reply("a table for")]
+
+
+def test_a_pause_within_a_turn_is_judged_anew():
+    first = (*SPOKE, EndJudged(0.1), Transcribed("a table for"))
+    turn, actions = run(*first, *SPOKE, EndJudged(0.9), Transcribed("four people."))
+    assert of(EndTurnAfter, actions)[-1].silence_s == OPTIONS.end_of_turn.finished_s
+    assert of(Reply, run(SilenceElapsed(), turn=turn)[1]) == [Reply("a table for four people.")]
+
+
+def test_a_judge_is_asked_at_each_pause_and_his_late_word_changes_nothing():
+    assert of(JudgeEnd, run(*SPOKE, *SPOKE)[1]) == [JudgeEnd()] * 2
+    turn, _ = run(*SPOKE, UserStarted())
+    assert run(EndJudged(0.9), turn=turn) == (turn, [])
+    assert run(EndJudged(0.9), turn=THINKING) == (THINKING, [])
+
+
+def test_an_interruption_too_is_judged_by_its_sound():
+    turn, _ = run(*SPOKE, EndJudged(0.9), turn=SPEAKING)
+    _, actions = run(Transcribed("what about Tuesday?"), turn=turn)
+    assert actions == [CancelReply(), EndTurnAfter(OPTIONS.end_of_turn.finished_s)]
+
+
+# --- words over the agent ------------------------------------------------------------------
+
+
 def test_words_over_the_agent_cancel_its_reply_at_once():
     turn, actions = run(*SPOKE, Transcribed("no"), turn=SPEAKING)
     assert (turn.state, actions[-1]) == (State.LISTENING, CancelReply())
@@ -177,12 +261,6 @@ def test_the_agent_waits_for_every_transcript():
     assert not of(Reply, actions)
     _, actions = run(*SPOKE, *SPOKE, Transcribed("one"), SilenceElapsed(), Transcribed("two"))
     assert of(Reply, actions) == [Reply("one two")]
-
-
-def test_silence_already_heard_counts_towards_the_end_of_the_turn():
-    for silent_s, delay_s in ((0.0, 0.5), (0.4, 0.1), (0.9, 0.0)):
-        _, actions = run(UserStarted(), UserStopped(silent_s))
-        assert actions[-1] == StartTimer(Timer.END_OF_TURN, pytest.approx(delay_s))
 
 
 # --- what goes wrong -----------------------------------------------------------------------
@@ -247,9 +325,12 @@ def test_a_user_who_speaks_is_asked_anew():
 # --- any order of events -------------------------------------------------------------------
 
 ANY_EVENT = (
-    *(kind() for kind in EVENTS if kind is not Transcribed),
+    *(kind() for kind in EVENTS if kind not in (Transcribed, EndJudged)),
     Transcribed(""),
     Transcribed("word"),
+    Transcribed("okay", Meaning.BACKCHANNEL),
+    Transcribed("stop", Meaning.STOP),
+    EndJudged(0.1),
 )
 
 
@@ -300,6 +381,7 @@ class Shell:
     turn: Turn = field(default_factory=Turn)
     segment_open: bool = False
     transcripts_due: int = 0
+    judge_due: bool = False
     timers: set[Timer] = field(default_factory=set)
     reply: AgentReply | None = None
     owed: list[str] = field(default_factory=list)  # words of the user that nobody has answered
@@ -314,11 +396,21 @@ class Shell:
     def on_OpenSegment(self, action):  # noqa: N802 - named after the action
         assert not self.segment_open
         self.segment_open = True
+        self.judge_due = False  # the shell gives it up
 
     def on_CloseSegment(self, action):  # noqa: N802
         assert self.segment_open
         self.segment_open = False
         self.transcripts_due += 1
+
+    def on_JudgeEnd(self, action):  # noqa: N802
+        assert not self.segment_open
+        self.judge_due = True
+
+    def on_EndTurnAfter(self, action):  # noqa: N802
+        assert action.silence_s >= 0
+        assert not self.segment_open
+        self.timers.add(Timer.END_OF_TURN)
 
     def on_StartTimer(self, action):  # noqa: N802
         assert action.delay_s >= 0
@@ -361,9 +453,17 @@ class Shell:
     # what can happen by itself
 
     def transcript(self, event):
+        """Return the words in it that must be answered: not those that only say "go on"."""
+        words = event.text.split() if isinstance(event, Transcribed) else []
+        if words and self.turn.state == State.INTERRUPTED:
+            if not event.meaning.takes_the_floor:
+                words = []
+            elif event.meaning is Meaning.STOP:  # whatever was asked before is dropped
+                self.answered, self.owed, words = self.answered + self.owed, [], []
         self.transcripts_due -= 1
-        self.owed += event.text.split() if isinstance(event, Transcribed) else []
+        self.owed += words
         self.post(event)
+        return words
 
     def elapse(self, timer):
         self.timers.remove(timer)
@@ -429,11 +529,16 @@ class HonestCall(RuleBasedStateMachine):
         self.shell.post(UserStopped(silent_s))
 
     @precondition(lambda self: self.live() and self.shell.transcripts_due)
-    @rule(words=st.integers(0, 2))
-    def recogniser_answers(self, words):
+    @rule(words=st.integers(0, 2), meaning=st.sampled_from(Meaning))
+    def recogniser_answers(self, words, meaning):
         new = list(itertools.islice(self.words, words))
-        self.spoken += new
-        self.shell.transcript(Transcribed(" ".join(new)))
+        self.spoken += self.shell.transcript(Transcribed(" ".join(new), meaning))
+
+    @precondition(lambda self: self.live() and self.shell.judge_due)
+    @rule(probability=st.sampled_from([0.0, 0.49, 0.5, 1.0]))
+    def the_judge_answers(self, probability):
+        self.shell.judge_due = False
+        self.shell.post(EndJudged(probability))
 
     @precondition(lambda self: self.live() and self.shell.transcripts_due)
     @rule()
@@ -522,5 +627,9 @@ def test_the_module_has_no_clock_no_await_and_no_sound():
     with open(turns.__file__, encoding="utf-8") as file:
         source = file.read()
     imported = set(re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE))
-    assert imported == {"collections.abc", "dataclasses", "enum"}
+    assert {name for name in imported if not name.startswith("voxlab")} == {
+        "collections.abc",
+        "dataclasses",
+        "enum",
+    }
     assert not re.search(r"^\s*(async |await )", source, re.MULTILINE)

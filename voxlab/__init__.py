@@ -2,8 +2,9 @@
 
 Floors (imports go down or stay level; tests/test_architecture.py reads this table):
 1 `errors`, `clock`, `audio`, `timeline`, `data`, `models`, `wheels`, `conversions`,
-  `repair_torchaudio`
-2 `vad`, `endpointing`, `turns`, `sentences`, `providers`
+  `repair_torchaudio`, `inference`
+2 `vad`, `endpointing`, `end_of_turn`, `interruptions`, `turns`, `turn_events`, `sentences`,
+  `providers`, `budgets`, `profiles`, `turn_model`, `latency`, `intervals`, `codec`
 3 `agents`
 4 `metrics`
 5 `plots`, `widgets`, `notebook`, `grading`, `cli`, `__main__`

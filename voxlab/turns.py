@@ -10,8 +10,76 @@ itself returns to listening, and a user who speaks while the agent thinks is hea
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from voxlab.end_of_turn import EndOfTurnOptions, silence_needed_s
+from voxlab.interruptions import Meaning
+from voxlab.turn_events import (
+    EVENTS,
+    Action,
+    Actions,
+    AgentFinished,
+    AgentStarted,
+    CallStarted,
+    CancelReply,
+    CloseSegment,
+    EndJudged,
+    EndTurnAfter,
+    Event,
+    HangUp,
+    HearingFailed,
+    JudgeEnd,
+    OpenSegment,
+    Pause,
+    Reply,
+    Resume,
+    Say,
+    SilenceElapsed,
+    StartTimer,
+    StopTimer,
+    Timer,
+    Transcribed,
+    UserIdle,
+    UserStarted,
+    UserStopped,
+)
+
+__all__ = [
+    "EVENTS",
+    "TABLE",
+    "Action",
+    "Actions",
+    "AgentFinished",
+    "AgentStarted",
+    "CallStarted",
+    "CancelReply",
+    "CloseSegment",
+    "EndJudged",
+    "EndTurnAfter",
+    "Event",
+    "HangUp",
+    "HearingFailed",
+    "JudgeEnd",
+    "OpenSegment",
+    "Pause",
+    "Reply",
+    "Resume",
+    "Say",
+    "SilenceElapsed",
+    "StartTimer",
+    "State",
+    "Step",
+    "StopTimer",
+    "Timer",
+    "Transcribed",
+    "Turn",
+    "TurnOptions",
+    "UserIdle",
+    "UserStarted",
+    "UserStopped",
+    "step",
+]
 
 
 class State(StrEnum):
@@ -24,176 +92,17 @@ class State(StrEnum):
     #                              known what was said
 
 
-class Timer(StrEnum):
-    """What the machine may wait for; one timer of a kind runs at a time."""
-
-    END_OF_TURN = "end_of_turn"
-    USER_IDLE = "user_idle"
-
-
-# --- events: what happens to the machine ---------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CallStarted:
-    """The line is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class UserStarted:
-    """The VAD hears speech begin."""
-
-
-@dataclass(frozen=True, slots=True)
-class UserStopped:
-    """The VAD hears a pause; the user has already been silent for silent_s seconds."""
-
-    silent_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Transcribed:
-    """The final transcript of one segment of speech; empty if there were no words in it."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class HearingFailed:
-    """The recogniser failed on a segment: something was said, nobody knows what."""
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceElapsed:
-    """The END_OF_TURN timer ran out."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentStarted:
-    """The reply becomes audible, also again after a gap."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentFinished:
-    """The reply is complete and its last sample has been played."""
-
-
-@dataclass(frozen=True, slots=True)
-class UserIdle:
-    """The USER_IDLE timer ran out."""
-
-
-Event = (
-    CallStarted
-    | UserStarted
-    | UserStopped
-    | Transcribed
-    | HearingFailed
-    | SilenceElapsed
-    | AgentStarted
-    | AgentFinished
-    | UserIdle
-)
-EVENTS: tuple[type[Event], ...] = (
-    CallStarted,
-    UserStarted,
-    UserStopped,
-    Transcribed,
-    HearingFailed,
-    SilenceElapsed,
-    AgentStarted,
-    AgentFinished,
-    UserIdle,
-)
-
-# --- actions: what the shell must do -------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSegment:
-    """Start to recognise speech, from the pre-roll on."""
-
-
-@dataclass(frozen=True, slots=True)
-class CloseSegment:
-    """The segment is complete: ask the recogniser for its final transcript."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartTimer:
-    """Start (or restart) a timer that sends its event after delay_s seconds."""
-
-    timer: Timer
-    delay_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class StopTimer:
-    """Forget a timer, if it runs."""
-
-    timer: Timer
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The turn is committed: answer this text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Speak a fixed sentence: a greeting, a question back, an apology."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Silence the agent at once; keep what it had still to say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Go on speaking at the word where the pause cut in."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelReply:
-    """Drop the reply and all it has still to say; keep in the history what was heard of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """End the call."""
-
-    reason: str
-
-
-Action = (
-    OpenSegment
-    | CloseSegment
-    | StartTimer
-    | StopTimer
-    | Reply
-    | Say
-    | Pause
-    | Resume
-    | CancelReply
-    | HangUp
-)
-Actions = tuple[Action, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class TurnOptions:
     """How turns are taken.
 
-    silence_s: silence after which the user's turn ends (chapter: 0.5, typically 0.5 to 0.8).
+    silence_s: silence after which the user's turn ends (chapter: 0.5, typically 0.5 to 0.8), where
+    nobody judges whether it sounds finished; else end_of_turn says how long to wait.
     user_idle_s: silence of both after which the agent asks back; max_prompts times, then hangs up.
     """
 
     silence_s: float = 0.5
+    end_of_turn: EndOfTurnOptions = field(default_factory=EndOfTurnOptions)
     user_idle_s: float = 8.0
     max_prompts: int = 2
     greeting: str = ""
@@ -217,6 +126,7 @@ class Turn:
     pending: int = 0  # segments whose transcript is still to come
     silence_over: bool = False  # the END_OF_TURN timer ran out since the last speech
     hearing_failed: bool = False
+    sounds_finished: float | None = None  # the probability, once judged after the last speech
     texts: tuple[str, ...] = ()  # said in this turn and not yet committed
     unanswered: tuple[str, ...] = ()  # committed, but no reply to it was audible yet
     audible: bool = False  # the current reply has been heard
@@ -273,11 +183,8 @@ def _barge_in(turn: Turn, event: Event, options: TurnOptions) -> Step:
 def _wait_for_silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
     if not turn.user_speaking:
         return turn, ()
-    silent_s = event.silent_s if isinstance(event, UserStopped) else 0.0
-    return replace(turn, user_speaking=False, pending=turn.pending + 1), (
-        CloseSegment(),
-        StartTimer(Timer.END_OF_TURN, max(0.0, options.silence_s - silent_s)),
-    )
+    stopped = replace(turn, user_speaking=False, pending=turn.pending + 1, sounds_finished=None)
+    return stopped, (CloseSegment(), JudgeEnd(), EndTurnAfter(options.silence_s))
 
 
 def _collect(turn: Turn, event: Event, options: TurnOptions) -> Step:
@@ -288,7 +195,24 @@ def _collect(turn: Turn, event: Event, options: TurnOptions) -> Step:
     failed = turn.hearing_failed or isinstance(event, HearingFailed)
     texts = (*turn.texts, text) if text else turn.texts
     heard = replace(turn, pending=turn.pending - 1, texts=texts, hearing_failed=failed)
-    return _commit_if_complete(heard, options)
+    return _weigh(heard, options)
+
+
+def _note_end(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """It is known whether the turn sounds finished."""
+    if turn.user_speaking or not isinstance(event, EndJudged):
+        return turn, ()
+    return _weigh(replace(turn, sounds_finished=event.probability), options)
+
+
+def _weigh(turn: Turn, options: TurnOptions) -> Step:
+    """Set how long to wait, once both witnesses are heard: the words and their sound."""
+    known = turn.texts and not turn.pending and not turn.user_speaking
+    if turn.sounds_finished is None or not known or turn.state is not State.LISTENING:
+        return _commit_if_complete(turn, options)
+    text = " ".join(turn.texts)
+    silence_s = silence_needed_s(text, turn.sounds_finished, options.end_of_turn)
+    return replace(turn, silence_over=False), (EndTurnAfter(silence_s),)
 
 
 def _silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
@@ -311,10 +235,13 @@ def _commit_if_complete(turn: Turn, options: TurnOptions) -> Step:
 
 
 def _judge(turn: Turn, event: Event, options: TurnOptions) -> Step:
-    """What the interrupting user said is known: words take the floor, mere noise gives it back."""
+    """What the interrupting user said is known: it takes the floor, or gives it back."""
     if not turn.pending:
         return turn, ()
-    if isinstance(event, HearingFailed) or (isinstance(event, Transcribed) and event.text):
+    meaning = event.meaning if isinstance(event, Transcribed) and event.text else Meaning.NOISE
+    if meaning is Meaning.STOP:
+        return _fall_silent(turn, options)
+    if isinstance(event, HearingFailed) or meaning.takes_the_floor:
         listening = replace(turn, state=State.LISTENING, texts=turn.unanswered, unanswered=())
         heard, actions = _collect(listening, event, options)
         return heard, (CancelReply(), *actions)
@@ -328,8 +255,29 @@ def _judge(turn: Turn, event: Event, options: TurnOptions) -> Step:
     )
 
 
+def _fall_silent(turn: Turn, options: TurnOptions) -> Step:
+    """The user wants silence, and nothing else: drop the reply, and wait."""
+    listening = replace(
+        turn, state=State.LISTENING, pending=turn.pending - 1, texts=(), unanswered=()
+    )
+    if listening.pending or listening.user_speaking:
+        return listening, (CancelReply(),)
+    return Turn(prompts=turn.prompts), (
+        CancelReply(),
+        StopTimer(Timer.END_OF_TURN),
+        StartTimer(Timer.USER_IDLE, options.user_idle_s),
+    )
+
+
 def _note_silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
     return replace(turn, silence_over=not turn.user_speaking), ()
+
+
+def _keep_end(turn: Turn, event: Event, options: TurnOptions) -> Step:
+    """Whether the interruption sounds finished matters once it has taken the floor."""
+    if turn.user_speaking or not isinstance(event, EndJudged):
+        return turn, ()
+    return replace(turn, sounds_finished=event.probability), ()
 
 
 def _speak(turn: Turn, event: Event, options: TurnOptions) -> Step:
@@ -362,6 +310,7 @@ TABLE: dict[tuple[State, type[Event]], Rule] = {
     (State.LISTENING, UserStopped): _wait_for_silence,
     (State.LISTENING, Transcribed): _collect,
     (State.LISTENING, HearingFailed): _collect,
+    (State.LISTENING, EndJudged): _note_end,
     (State.LISTENING, SilenceElapsed): _silence,
     (State.LISTENING, AgentStarted): _ignore,  # a cancelled reply
     (State.LISTENING, AgentFinished): _ignore,  # a cancelled reply
@@ -371,6 +320,7 @@ TABLE: dict[tuple[State, type[Event]], Rule] = {
     (State.THINKING, UserStopped): _ignore,  # no segment is open
     (State.THINKING, Transcribed): _ignore,  # none is pending
     (State.THINKING, HearingFailed): _ignore,  # none is pending
+    (State.THINKING, EndJudged): _ignore,  # no turn is open
     (State.THINKING, SilenceElapsed): _ignore,
     (State.THINKING, AgentStarted): _speak,
     (State.THINKING, AgentFinished): _listen,
@@ -380,6 +330,7 @@ TABLE: dict[tuple[State, type[Event]], Rule] = {
     (State.SPEAKING, UserStopped): _ignore,  # no segment is open
     (State.SPEAKING, Transcribed): _ignore,  # none is pending
     (State.SPEAKING, HearingFailed): _ignore,  # none is pending
+    (State.SPEAKING, EndJudged): _ignore,  # no turn is open
     (State.SPEAKING, SilenceElapsed): _ignore,
     (State.SPEAKING, AgentStarted): _speak,  # the next sentence after a gap
     (State.SPEAKING, AgentFinished): _listen,
@@ -389,6 +340,7 @@ TABLE: dict[tuple[State, type[Event]], Rule] = {
     (State.INTERRUPTED, UserStopped): _wait_for_silence,
     (State.INTERRUPTED, Transcribed): _judge,
     (State.INTERRUPTED, HearingFailed): _judge,
+    (State.INTERRUPTED, EndJudged): _keep_end,
     (State.INTERRUPTED, SilenceElapsed): _note_silence,
     (State.INTERRUPTED, AgentStarted): _ignore,  # the agent is paused
     (State.INTERRUPTED, AgentFinished): _listen_on,

@@ -8,19 +8,20 @@ a barge-in stops everything at once, and the history keeps only what was spoken.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from voxlab import turns
 from voxlab.agents.ear import AudioEar, Ear, EdgeEar
-from voxlab.agents.line import Line
+from voxlab.agents.line import RATE_HZ, Line
 from voxlab.agents.playout import Playout
 from voxlab.agents.reply import Reply, ReplyOptions
 from voxlab.agents.tools import Tool, Toolbox
 from voxlab.audio import Audio
 from voxlab.endpointing import VADOptions
 from voxlab.errors import ProviderError, ProviderTimeout
-from voxlab.providers.base import Message, Providers, Speech
+from voxlab.interruptions import Meaning, classify
+from voxlab.providers.base import EndOfTurn, Message, Providers, Speech
 from voxlab.providers.guard import guarded
 from voxlab.turns import Timer, Turn, TurnOptions
 
@@ -38,6 +39,7 @@ FRAGILE_REPLIES = 2  # so many replies in a row without a voice, and the agent h
 class PipelineOptions:
     """How the agent behaves; each part has its own options.
 
+    classify: what words over the agent mean, see `interruptions.classify`.
     stt_timeout_s: longest wait for a final transcript after the end of a segment.
     """
 
@@ -45,6 +47,7 @@ class PipelineOptions:
     vad: VADOptions = field(default_factory=VADOptions)
     turns: TurnOptions = field(default_factory=lambda: TurnOptions(greeting=GREETING))
     reply: ReplyOptions = field(default_factory=ReplyOptions)
+    classify: Callable[[str, str, float], Meaning] = classify
     stt_timeout_s: float = 4.0
 
 
@@ -73,7 +76,8 @@ class PipelineAgent:
 class _Segment:
     """A stretch of the user's speech on its way to the recogniser."""
 
-    def __init__(self, final_within_s: float) -> None:
+    def __init__(self, since_s: float, final_within_s: float) -> None:
+        self.since_s = since_s
         self._frames: asyncio.Queue[Audio | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
         self._final_within_s = final_within_s
         self.closed = asyncio.Event()
@@ -111,6 +115,9 @@ class _Session:
         self._line = line
         self._turn = Turn()
         self._turns_committed = 0
+        self._silent_since_s = 0.0  # the user's last sound
+        self._turn_since_s: float | None = None  # where the turn's sound begins
+        self._judging: asyncio.Task[None] | None = None
         self._committed = ""  # all that the user said in this turn
         self._in_history = ""  # the part of it that the history has: tools have worked for it
         self._events: deque[turns.Event] = deque()
@@ -158,6 +165,8 @@ class _Session:
 
     async def _listen(self, ear: Ear) -> None:
         async for heard in ear.listen(self._line):
+            if isinstance(heard, turns.UserStopped):
+                self._silent_since_s = self._line.now_s - heard.silent_s
             if not isinstance(heard, Audio):
                 self.post(heard)
             elif self._segment is not None:
@@ -168,12 +177,15 @@ class _Session:
     def _perform(self, action: turns.Action) -> None:
         match action:
             case turns.OpenSegment():
-                self._segment = _Segment(self._options.stt_timeout_s)
-                self._tasks.create_task(self._recognise(self._segment))
+                self._open_segment()
             case turns.CloseSegment():
                 self._close_segment()
+            case turns.JudgeEnd():
+                self._judge_end()
+            case turns.EndTurnAfter(silence_s):
+                self._start_timer(Timer.END_OF_TURN, self._silent_since_s + silence_s)
             case turns.StartTimer(timer, delay_s):
-                self._start_timer(timer, delay_s)
+                self._start_timer(timer, self._line.now_s + delay_s)
             case turns.StopTimer(timer):
                 self._stop_timer(timer)
             case turns.Reply(text):
@@ -183,6 +195,7 @@ class _Session:
             case turns.Pause():
                 self._playout.pause()
             case turns.Resume():
+                self._turn_since_s = None
                 self._line.record("agent", "resumed")
                 self._playout.resume()
             case turns.CancelReply():
@@ -190,16 +203,43 @@ class _Session:
             case turns.HangUp(reason):
                 self._line.hang_up(reason)
 
-    def _start_timer(self, timer: Timer, delay_s: float) -> None:
+    def _start_timer(self, timer: Timer, at_s: float) -> None:
         self._stop_timer(timer)
         end = turns.SilenceElapsed() if timer is Timer.END_OF_TURN else turns.UserIdle()
-        self._timers[timer] = self._line.call_at(self._line.now_s + delay_s, self.post, end)
+        self._timers[timer] = self._line.call_at(max(at_s, self._line.now_s), self.post, end)
 
     def _stop_timer(self, timer: Timer) -> None:
         if timer in self._timers:
             self._timers.pop(timer).cancel()
 
     # --- hearing ---------------------------------------------------------------------------
+
+    def _open_segment(self) -> None:
+        if self._judging is not None:
+            self._judging.cancel()  # the user goes on: what was to be judged is over
+        vad = self._options.vad
+        since_s = self._line.now_s - vad.min_speech_s  # the first sound, as far as we know
+        if self._turn_since_s is None:
+            self._turn_since_s = since_s - vad.padding_s
+        self._segment = _Segment(since_s, self._options.stt_timeout_s)
+        self._tasks.create_task(self._recognise(self._segment))
+
+    def _judge_end(self) -> None:
+        judge = self._agent.providers.end_of_turn
+        if judge is not None and self._turn_since_s is not None:
+            start, end = (round(at_s * RATE_HZ) for at_s in (self._turn_since_s, self._line.now_s))
+            turn = Audio(self._line.heard(max(0, start), end), RATE_HZ)
+            self._judging = self._tasks.create_task(self._judge(judge, turn))
+
+    async def _judge(self, judge: EndOfTurn, turn: Audio) -> None:
+        """Tell the turn manager whether the turn sounds finished; not, if the judge fails."""
+        try:
+            probability = await judge.probability(turn)
+        except ProviderError as error:
+            self._line.record("turn", "failed", error=str(error))
+            return
+        self._line.record("turn", "judged", probability=round(probability, 4))
+        self.post(turns.EndJudged(probability))
 
     def _close_segment(self) -> None:
         if self._segment is not None:
@@ -211,17 +251,27 @@ class _Session:
 
         A recogniser that has done, or failed, before the segment ends is heard when it ends.
         """
-        result: turns.Event
         async with self._hearing:
             try:
-                text = await self._transcript(segment)
+                text: str | None = await self._transcript(segment)
                 self._line.record("stt", "final", text=text)
-                result = turns.Transcribed(text)
             except ProviderError as error:
+                text = None
                 self._line.record("stt", "failed", error=str(error))
-                result = turns.HearingFailed()
             await segment.closed.wait()
-        self.post(result)
+        if text is None:
+            self.post(turns.HearingFailed())
+        else:
+            self.post(turns.Transcribed(text, self._meaning(text, segment)))
+
+    def _meaning(self, text: str, segment: _Segment) -> Meaning:
+        """Return what words mean that are said over the agent."""
+        if self._turn.state is not turns.State.INTERRUPTED:
+            return Meaning.REQUEST
+        lasted_s = self._silent_since_s - segment.since_s
+        meaning = self._options.classify(text, self._playout.unsaid, lasted_s)
+        self._line.record("turn", "interruption", text=text, meaning=meaning)
+        return meaning
 
     async def _transcript(self, segment: _Segment) -> str:
         self._line.record("stt", "started")
@@ -246,6 +296,7 @@ class _Session:
         self._turns_committed += 1
         self._line.record("turn", "commit", turn=self._turns_committed, text=text)
         self._committed = text
+        self._turn_since_s = None
         fresh = text.removeprefix(self._in_history).strip()
         self._start_reply(user=Message("user", fresh) if fresh else None)
 

@@ -98,6 +98,11 @@ class Playout:
         """True if nothing is playing and nothing waits to be played."""
         return not self._pieces and not self._waiting
 
+    @property
+    def unsaid(self) -> str:
+        """The text that a pause has kept back."""
+        return " ".join(speech.text for speech in self._waiting if speech.text)
+
     def play(self, speech: Speech) -> None:
         """Play a piece after all that are already there; while paused, keep it."""
         if self._paused:
@@ -153,7 +158,7 @@ class Playout:
     def clear(self) -> tuple[str, str]:
         """Forget the reply. Return the text that was heard of it, and the text that was not."""
         self.pause()
-        unheard = " ".join(speech.text for speech in self._waiting if speech.text)
+        unheard = self.unsaid
         self._waiting.clear()
         self._paused = False
         return self.take_heard(), unheard

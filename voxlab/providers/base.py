@@ -130,14 +130,24 @@ class TTS(Protocol):
         ...
 
 
+class EndOfTurn(Protocol):
+    """Tells from its sound whether a turn is finished."""
+
+    async def probability(self, turn: Audio) -> float:
+        """Return how likely the speaker is done, in [0, 1]. turn: its sound up to the pause."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Providers:
     """All that a pipeline agent needs from outside.
 
     vad: None for a call without sound, whose script says itself when somebody speaks.
+    end_of_turn: None for a fixed silence that ends each turn.
     """
 
     stt: STT
     llm: LLM
     tts: TTS
     vad: VAD | None = None
+    end_of_turn: EndOfTurn | None = None

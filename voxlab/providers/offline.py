@@ -7,13 +7,20 @@ from voxlab.providers.base import Providers
 
 @cache
 def offline() -> Providers:
-    """Return Moonshine, the rule-based model, hibari and Silero, loaded once.
+    """Return Moonshine, the rule-based model, hibari, Silero and smart-turn, loaded once.
 
     Raises ModelError if `voxlab models` has not been run.
     """
     from voxlab.providers.hibari import HibariTTS
     from voxlab.providers.moonshine import MoonshineSTT
     from voxlab.providers.rules import RuleLLM
+    from voxlab.providers.smart_turn import SmartTurn
     from voxlab.vad import SileroVAD
 
-    return Providers(stt=MoonshineSTT(), llm=RuleLLM(), tts=HibariTTS(), vad=SileroVAD())
+    return Providers(
+        stt=MoonshineSTT(),
+        llm=RuleLLM(),
+        tts=HibariTTS(),
+        vad=SileroVAD(),
+        end_of_turn=SmartTurn(),
+    )
