@@ -374,7 +374,9 @@ def test_check_shows_the_card_of_what_the_cells_define_in_the_end(checkout):
             "check('ex90.1')",
             "def double(x):\n    raise NotImplementedError('Exercise ex90.1: add')",
             "check('ex90.1')",
-            "%matplotlib inline\ndef double(x):\n    return factor * x\n",
+            "%matplotlib inline\nfrom functools import cache",
+            "# a decorator belongs to what it decorates\n@cache\ndef double(x):\n"
+            "    return factor * x if double.cache_info() else None\n",
             "factor = 3",
             "factor = 2",
             "check('ex90.1')",

@@ -1,6 +1,7 @@
 """`voxlab class-kit`: a folder for the students, without answers, and one for whoever grades."""
 
 import ast
+import re
 import shutil
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def without_hidden_tests(text: str) -> str:
         nodes = ast.parse(text).body
         gone = [node for node in nodes if _is_hidden(node)] or _unused(nodes)
         if not gone:
-            return text
+            return re.sub(r"\n{4,}", "\n\n\n", text)
         lines = text.splitlines(keepends=True)
         for node in reversed(gone):
             del lines[_first_line(node) - 1 : node.end_lineno]

@@ -68,8 +68,10 @@ def _latest_definitions(cells: Sequence[str]) -> list[tuple[str, str]]:
         for node in statements:
             name = _defined(node)
             latest.pop(name, None)
-            above = "\n" * (node.lineno - 1)  # so that an error names the cell's own line
-            latest[name] = (f"In [{index}]", above + (ast.get_source_segment(cell, node) or ""))
+            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+            lines = cell.splitlines()[first - 1 : node.end_lineno]
+            above = "\n" * (first - 1)  # so that an error names the cell's own line
+            latest[name] = (f"In [{index}]", above + "\n".join(lines))
     return list(latest.values())
 
 

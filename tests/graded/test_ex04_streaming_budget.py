@@ -1,0 +1,191 @@
+"""Exercise 4: the time of a turn, one stage after the other and streaming."""
+
+import itertools
+
+import numpy as np
+
+from voxlab.grading import graded
+
+READY_S, FIRST_S = [0.6, 0.7, 3.0], [0.2, 0.2, 0.2]  # the example that is worked by hand
+SYNTHESIS_S, SPEECH_S = [0.4, 0.3, 0.3], [1.5, 0.5, 1.0]
+
+
+def answer(rng):
+    """Return text_ready_s, first_audio_s, synthesis_s and speech_s of a random answer."""
+    sentences = int(rng.integers(1, 8))
+    first_s = rng.uniform(0.05, 0.4, sentences)
+    values = (
+        np.cumsum(rng.exponential(1.0, sentences)),
+        first_s,
+        first_s + rng.uniform(0, 1.5, sentences),
+        rng.uniform(0.3, 3.0, sentences),
+    )
+    return [(np.round(1024 * each) / 1024).tolist() for each in values]  # their sums are exact
+
+
+def close(got, expected):
+    return np.shape(got) == np.shape(expected) and np.allclose(got, expected, atol=1e-6)
+
+
+# --- ex04.1 --------------------------------------------------------------------------------
+
+
+@graded(
+    "ex04.1",
+    points=1,
+    hint="Nothing is synthesised before the last text is there, and nothing is played before the "
+    "last sound is made.",
+)
+def test_without_streaming_we_wait_for_all_text_and_all_sound(exercise):
+    got = exercise.sequential(READY_S, SYNTHESIS_S, SPEECH_S)
+    assert close(got, [4.0, 7.0]), f"the example worked by hand gave {got}, expected (4.0, 7.0)"
+    got = exercise.sequential([0.7], [0.2], [1.5])
+    assert close(got, [0.9, 2.4]), f"the figure's 0.9 s, then 1.5 s of speech: got {got}"
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        ready_s, _, synthesis_s, speech_s = answer(rng)
+        first_s, total_s = exercise.sequential(ready_s, synthesis_s, speech_s)
+        told = f"text ready at {ready_s}, synthesis {synthesis_s}, speech {speech_s}"
+        assert close(first_s - max(ready_s), np.sum(synthesis_s)), f"{told}: first sound {first_s}"
+        assert close(total_s - first_s, np.sum(speech_s)), f"{told}: total {total_s}"
+
+
+# --- ex04.2 --------------------------------------------------------------------------------
+
+
+@graded(
+    "ex04.2",
+    points=1,
+    hint="A sentence waits for its own input and for the sentence before it, whichever is later: "
+    "once for the synthesiser, once for the loudspeaker. It is played from its first sound on.",
+)
+def test_a_sentence_waits_for_its_input_and_for_the_one_before_it(exercise):
+    rng = np.random.default_rng(2)
+    for values in ((READY_S, FIRST_S, SYNTHESIS_S, SPEECH_S), *(answer(rng) for _ in range(30))):
+        spoken = exercise.streaming(*values)
+        assert len(spoken) == len(values[0]), f"{len(values[0])} sentences gave {len(spoken)}"
+        made_s = played_s = 0.0
+        for k, (s, ready_s, first_s, lasts_s) in enumerate(
+            zip(spoken, values[0], values[1], values[3], strict=True)
+        ):
+            told = f"sentence {k}: text ready at {ready_s}, the one before made at {made_s} and "
+            told += f"played at {played_s}: got {vars(s)}"
+            assert s.synth_start_s >= max(ready_s, made_s) - 1e-9, f"synthesis starts early, {told}"
+            assert s.synth_start_s <= max(ready_s, made_s) + 1e-9, f"synthesis starts late, {told}"
+            assert close(s.first_byte_s - s.synth_start_s, first_s), f"first_byte_s is off, {told}"
+            assert close(s.synth_end_s - s.synth_start_s, values[2][k]), (
+                f"synth_end_s is off, {told}"
+            )
+            assert s.play_start_s >= max(s.first_byte_s, played_s) - 1e-9, f"play is early, {told}"
+            assert s.play_start_s <= max(s.first_byte_s, played_s) + 1e-9, f"play is late, {told}"
+            assert close(s.play_end_s - s.play_start_s, lasts_s), f"play_end_s is off, {told}"
+            made_s, played_s = s.synth_end_s, s.play_end_s
+
+
+@graded(
+    "ex04.2",
+    points=1,
+    hint="Some of the library's turns come out differently: a slow synthesiser, or a model that "
+    "writes more slowly than the voice speaks.",
+    hidden=True,
+)
+def test_drawn_turns_come_out_as_the_library_computes_them(exercise):
+    from voxlab.latency import simulate
+    from voxlab.turn_model import draw_turns, turn_model
+
+    parts = ({}, {"word_s": 0.6}, {"synthesis_rate": 0.7}, {"word_s": 0.3, "synthesis_rate": 1.0})
+    for seed, part in enumerate(parts):
+        model = turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5", **part)
+        draws = draw_turns(model, 25, np.random.default_rng(seed))
+        timings = simulate(draws)
+        for turn in range(len(draws)):
+            count = int((draws.words[:, turn] > 0).sum())
+            words = np.cumsum(draws.words[:count, turn]) - 1
+            ready_s = timings.answer_token_s[turn] + words * draws.word_s[turn]
+            first_s = draws.tts_first_audio_s[:count, turn]
+            synthesis_s = np.maximum(first_s, draws.tts_synthesis_s[:count, turn])
+            speech_s = draws.speech_s[:count, turn]
+            values = [each.tolist() for each in (ready_s, first_s, synthesis_s, speech_s)]
+            spoken = exercise.streaming(*values)
+            for name in ("synth_start_s", "first_byte_s", "synth_end_s", "play_start_s"):
+                got = [getattr(sentence, name) for sentence in spoken]
+                expected = getattr(timings, name)[:count, turn]
+                assert close(got, expected), f"{name} of {values}: got {got}, not {expected}"
+
+
+# --- ex04.3 --------------------------------------------------------------------------------
+
+
+@graded(
+    "ex04.3",
+    points=1,
+    hint="The first silence starts at 0; after that one starts where a sentence ends, if the next "
+    "one starts later. Where one follows at once there is none.",
+)
+def test_silence_is_the_first_wait_and_every_gap(exercise):
+    got = exercise.silences([0.8, 2.3, 3.2], [2.3, 2.8, 4.2])
+    assert close(got, [[0.0, 0.8], [2.8, 3.2]]), f"the example worked by hand gave {got}"
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        waits = rng.integers(0, 3, 6) * rng.integers(0, 2, 6)  # many are no wait at all
+        edges = np.cumsum(np.stack([waits, rng.integers(1, 9, 6)], axis=1)).reshape(6, 2) / 4
+        starts_s, ends_s = edges.T.tolist()
+        befores_s = [0.0, *ends_s[:-1]]
+        expected = [list(pair) for pair, wait in zip(zip(befores_s, starts_s), waits) if wait]  # noqa: B905
+        got = exercise.silences(starts_s, ends_s)
+        assert got == expected, f"play from {starts_s} to {ends_s}: got {got}, expected {expected}"
+
+
+# --- ex04.4 --------------------------------------------------------------------------------
+
+
+@graded(
+    "ex04.4",
+    points=1,
+    hint="Add the stages up one by one: the budget breaks in the first one that ends after the "
+    "target; ending exactly there is in time.",
+)
+def test_the_stage_at_work_when_time_runs_out_breaks_the_budget(exercise):
+    by_hand = {0.2: None, 0.7: "LLM", 0.55: "TTS"}
+    for llm_s, expected in by_hand.items():
+        stages = [("network", 0.05), ("STT", 0.15), ("LLM", llm_s), ("TTS", 0.13)]
+        got = exercise.broken_by(stages, 0.8)
+        assert got == expected, f"{stages}, 0.8 s: got {got}, expected {expected}"
+    rng = np.random.default_rng(4)
+    for _ in range(15):
+        lasts_s = (rng.integers(1, 9, 5) / 16).tolist()
+        stages = [(f"stage {letter}", each) for letter, each in zip("abcde", lasts_s, strict=True)]
+        ends_s = list(itertools.accumulate(lasts_s))
+        for k, end_s in enumerate(ends_s):
+            got = exercise.broken_by(stages, end_s)
+            expected = stages[k + 1][0] if k < 4 else None
+            assert got == expected, f"{stages}, met by {k + 1} of them at {end_s}: got {got}"
+            got = exercise.broken_by(stages, end_s - 1 / 64)
+            assert got == stages[k][0], f"{stages}, {end_s - 1 / 64} s: got {got}"
+
+
+# --- ex04.5 --------------------------------------------------------------------------------
+
+
+@graded(
+    "ex04.5",
+    points=1,
+    hint="With a filler the answer waits for two things: to be made, and for the filler's end. "
+    "Silence is before the filler, and between it and the answer.",
+)
+def test_a_filler_hides_silence_and_may_hold_the_answer_back(exercise):
+    by_hand = {0: (1.23, 1.23), 1.5: (2.03, 0.53), 0.5: (1.23, 0.53)}
+    for filler_s, expected in by_hand.items():
+        got = exercise.tool_turn(0.4, 0.5, 0.2, 0.13, filler_s)
+        assert close(got, expected), f"filler of {filler_s} s: got {got}, expected {expected}"
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        asked_s, tool_s, llm_s, tts_s = (rng.integers(1, 33, 4) / 16).tolist()
+        filler_s = int(rng.integers(1, 60)) / 16
+        none = exercise.tool_turn(asked_s, tool_s, llm_s, tts_s, 0)
+        assert none == [asked_s + tool_s + llm_s + tts_s] * 2, f"no filler: got {none}"
+        got = exercise.tool_turn(asked_s, tool_s, llm_s, tts_s, filler_s)
+        gap_s = tool_s + llm_s - filler_s  # of silence after the filler; less than 0: it is late
+        expected = [none[0] + max(0, -gap_s), max(asked_s + tts_s, gap_s)]
+        told = f"tool_turn({asked_s}, {tool_s}, {llm_s}, {tts_s}, {filler_s})"
+        assert got == expected, f"{told}: got {got}, expected {expected}"
