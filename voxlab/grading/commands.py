@@ -72,7 +72,7 @@ def _grade(arguments: argparse.Namespace) -> int:
 def _progress(people: int) -> Callable[[str], None]:
     from tqdm import tqdm
 
-    bar = tqdm(total=people, desc="grading", unit=" people", delay=1, leave=False)
+    bar = tqdm(total=people, desc="grading", unit=" people", delay=1, leave=False, disable=None)
 
     def done(who: str) -> None:
         bar.update()
