@@ -273,6 +273,16 @@ def test_no_filler_is_spoken_over_a_fast_tool_or_after_words_of_the_model():
     ]
 
 
+@pytest.mark.parametrize("wait_s", [0.25, 0.0])
+def test_a_tool_that_is_done_just_in_time_needs_no_filler(wait_s):
+    options = replace(FILLED, reply=replace(FILLED.reply, filler_after_s=wait_s))
+    model = llm(calls("look"), "Found it.")
+    call = hold(
+        [HELLO], Providers(stt("Hi."), model, tts()), [tool("look", latency_s=wait_s)], options
+    )
+    assert told(call, "agent", "said") == ["Found it."]
+
+
 def test_tools_of_one_round_run_side_by_side_and_answer_in_order():
     tools = [tool("slow", lambda: 1, 2.0), tool("fast", lambda: 2, 0.5), tool("bad", min, 0.25)]
     model = llm(calls("slow", "fast", "bad"), "Done.")

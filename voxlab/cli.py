@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab import __version__
-from voxlab.errors import ProviderError, ScriptError, VoxlabError
+from voxlab.errors import LatencyError, ProviderError, ScriptError, VoxlabError
 from voxlab.grading import commands as grading
 
 if TYPE_CHECKING:
@@ -53,6 +53,18 @@ def _parser() -> argparse.ArgumentParser:
         default="offline",
         help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and --live or --mic",
     )
+
+    about = "print one of the chapter's latency budgets and draw its waterfall"
+    budget = _add(commands, "budget", _budget, about, "yuki")
+    budget.add_argument("name", metavar="NAME", help="figure-39-1-3, yuki, yuki-tool or carlos")
+    budget.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
+
+    about = "send a recording through the mini codec; print bitrate, STOI and PESQ, write the sound"
+    example = "data/prompts/en/vm-sorry.flac --stages 4 --out coded.wav"
+    codec = _add(commands, "codec", _codec, about, example)
+    codec.add_argument("recording", type=Path, metavar="FILE.wav", help="speech, at any rate")
+    codec.add_argument("--stages", type=int, metavar="K", help="1 to 8 codes a frame; default: 8")
+    codec.add_argument("--out", type=Path, required=True, metavar="FILE.wav", help="what it became")
 
     grading.add(commands, _add)
     return parser
@@ -169,6 +181,53 @@ def _save(call: "Call", folder: Path) -> None:
         figure.savefig(folder / "call.png", dpi=100)
     except OSError as error:
         raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error
+
+
+def _budget(arguments: argparse.Namespace) -> int:
+    from voxlab.budgets import budget_table, scenario
+
+    budgets = scenario(arguments.name)
+    print("\n\n".join(budget_table(budget) for budget in budgets))
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from voxlab.plots import plot_budgets
+
+    picture = arguments.out / f"{arguments.name}.png"
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        figure = cast("Figure", plot_budgets(budgets).get_figure(root=True))
+        figure.savefig(picture, dpi=100)
+    except OSError as error:
+        raise LatencyError(f"cannot write {picture}: {error}; choose another --out") from error
+    print(f"\nsee {picture}")
+    return 0
+
+
+def _codec(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from voxlab import audio
+    from voxlab.codec.base import bitrate_of, round_trip
+    from voxlab.codec.mini import MiniCodec
+    from voxlab.codec.quality import pesq, stoi
+
+    sound, codec = audio.read(arguments.recording), MiniCodec()
+    steps = tqdm(total=3, desc="codec", unit=" steps", delay=2, leave=False)
+    made = round_trip(codec, sound, arguments.stages)
+    audio.write(arguments.out, made)
+    stages, frames_hz = arguments.stages or codec.stages, codec.frame_rate_hz
+    print(f"{codec.name}: {stages} of {codec.stages} stages, {frames_hz:g} frames/s, ", end="")
+    print(f"{bitrate_of(codec, stages) / 1000:g} kbps, latency {codec.latency_s * 1000:.0f} ms")
+    for name, measure in (("STOI", stoi), ("PESQ", pesq)):
+        steps.update()
+        try:
+            print(f"{name} {measure(sound, made):.3f}")
+        except VoxlabError as error:  # the sound is made; only its measure is missing
+            print(f"{name} not measured: {error}")
+    steps.close()
+    print(f"see {arguments.out}")
+    return 0
 
 
 def _report(call: "Call", folder: Path) -> int:

@@ -5,6 +5,7 @@ VoxlabError
 ├── ScriptError       a call script cannot be used
 ├── DataError         a file of data/ is missing or damaged
 ├── ModelError        a model is missing, damaged or cannot be fetched
+├── CodecError        codes, stages or latents do not fit the codec
 ├── LatencyError      a latency budget, profile or draw cannot be right
 ├── ProviderError     speech recognition, language model or synthesis failed
 │   └── ProviderTimeout   ... gave nothing in time
@@ -36,7 +37,11 @@ class ModelError(VoxlabError):
 
 
 class LatencyError(VoxlabError):
-    """A latency is negative or not a number, percentiles are out of order, stages run in a circle."""
+    """A latency is negative, percentiles are out of order, or stages wait in a circle."""
+
+
+class CodecError(VoxlabError):
+    """Codes, stages or latents have another shape or range than the codec's."""
 
 
 class ProviderError(VoxlabError):

@@ -18,7 +18,7 @@ class Track:
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
-        self._samples = np.zeros(rate_hz * 60, np.float32)
+        self._samples = np.zeros(0, np.float32)  # grows: calls without sound need none
         self.end = 0  # samples laid down so far
 
     def lay(self, start_s: float, audio: Audio) -> None:

@@ -136,8 +136,9 @@ class Reply:
                 for note, call in enumerate(calls, first)
             ]
             if may_fill and self.options.filler:
-                _, running = await asyncio.wait(tasks, timeout=self.options.filler_after_s)
-                if running:
+                await asyncio.wait(tasks, timeout=self.options.filler_after_s)
+                await asyncio.sleep(0)  # a tool that is done at this very moment was not too slow
+                if not all(task.done() for task in tasks):
                     await sentences.put(self.options.filler)
 
     async def _run_tool(self, call: ToolCall, note: int) -> None:
