@@ -203,8 +203,6 @@ ATTACKS = {
     "runs a program": "import subprocess\ndef f(): return subprocess.run(['true']).returncode",
     "reads a file": f"def f(): return open({str(SECRET)!r}).read()",
     "lists a folder": f"import os\ndef f(): return os.listdir({str(SECRET.parent)!r})",
-    "reads a file by foreign code": "import soundfile\ndef f():\n    return len(soundfile.read("
-    f"{str(SECRET)!r}, format='RAW', samplerate=8000, channels=1, subtype='PCM_U8')[0])",
     "reads a file through /proc": f"def f(): return open('/proc/self/root' + {str(SECRET)!r})",
     "writes a file": "def f(): return open('answer.txt', 'w').write('1')",
     "deletes a file": f"import os\ndef f(): os.remove({str(SECRET)!r})",
@@ -298,8 +296,12 @@ def running(argument: str) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not fence.has_landlock(), reason="this system has no Landlock")
 def test_landlock_closes_what_the_hook_cannot_see():
-    code = f"import soundfile\ndef f(): return soundfile.info({str(SECRET)!r}).frames"
+    read = "soundfile.read({!r}, format='RAW', samplerate=8000, channels=1, subtype='PCM_U8')"
+    code = f"import soundfile\ndef f(): return len({read.format(str(SECRET))}[0])"
+    with Submission([("ex90.py", code)], is_fenced=False) as submission:
+        assert submission.module.f() == SECRET.stat().st_size  # this is how it would be done
     with submitted(code) as submission, pytest.raises(SubmissionError, match="Error opening"):
         submission.module.f()
 

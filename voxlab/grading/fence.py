@@ -85,24 +85,27 @@ _ALL_ACCESS = (1 << 13) - 1  # of Landlock's first version
 _NO_NEW_PRIVILEGES = 38
 
 
-def _landlock(readable: Sequence[Path]) -> bool:
-    """Let this process read the folders and write nothing; return False where Linux cannot."""
+def has_landlock() -> bool:
+    """Tell whether this kernel can fence a process in."""
     if sys.platform != "linux":
         return False
+    ask_version = 1
+    return bool(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, ask_version) > 0)
+
+
+def _landlock(readable: Sequence[Path]) -> None:
+    """Let this process read the folders and write nothing, where Linux can."""
+    if not has_landlock():
+        return
     libc = ctypes.CDLL(None, use_errno=True)
     handled = ctypes.c_uint64(_ALL_ACCESS)
     ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(handled), 8, 0)
-    if ruleset < 0:
-        return False
     for path in readable:
         _allow(libc, ruleset, path, _EXECUTE | _READ_FILE | _READ_DIR)
     _allow(libc, ruleset, Path(os.devnull), _READ_FILE | _WRITE_FILE)
-    done: bool = (
-        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
-        and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0
-    )
+    libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    libc.syscall(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
-    return done
 
 
 def _allow(libc: Any, ruleset: int, path: Path, access: int) -> None:
