@@ -72,7 +72,8 @@ def as_html(cards: Sequence[ScoreCard]) -> str:
                 "<br>".join(html.escape(line) for line in said),
             ]
             data = "".join(
-                f'<td style="text-align:left;vertical-align:top">{cell}</td>' for cell in cells
+                f'<td style="text-align:left;vertical-align:top;white-space:{wrap}">{cell}</td>'
+                for cell, wrap in zip(cells, ("nowrap", "nowrap", "nowrap", "normal"), strict=True)
             )
             rows.append(f"<tr>{data}</tr>")
     return f"<table>{''.join(rows)}</table>"
