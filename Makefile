@@ -11,7 +11,7 @@ ifeq ($(shell uname -s),Linux)
 TORCH_ARGS ?= --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: setup lab test notebooks book lint types check clean
+.PHONY: setup lab test notebooks browser book lint types check clean
 
 setup: $(VENV)/.ready
 	@$(BIN)/voxlab models
@@ -32,6 +32,11 @@ test: setup
 
 notebooks: setup
 	$(BIN)/python notebooks/run.py
+
+# The live cell in a real browser: needs Chromium or Chrome (CHROMIUM=/path/to/it, or on the PATH).
+browser: setup
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
+	$(BIN)/python notebooks/browser_check.py --out build/browser
 
 book: notebooks
 	$(BIN)/jupyter nbconvert --to html --output-dir build/book build/notebooks/*.ipynb

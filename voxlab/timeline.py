@@ -4,7 +4,8 @@ Every figure, metric and grade is computed from these two, whoever held the call
 
 | source | kind and data |
 |---|---|
-| transport | `call_started`, `call_ended` {reason} |
+| transport | `call_started`, `call_ended` {reason}, `failed` {who, error, trace} |
+| | `silenced`: a browser has dropped the agent's sound that it had in hand |
 | caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, `gave_up` {line} |
 | vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
 | turn | `state` {was, now, why}, `commit` {turn, text} |
