@@ -11,8 +11,6 @@ Source: Silero Team, Silero VAD 6 (MIT licence), the voice activity detector of 
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ import numpy as np
 from voxlab import models
 from voxlab.audio import Audio, Samples
 from voxlab.errors import AudioError, VoxlabError
+from voxlab.inference import inference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -171,23 +170,6 @@ class _Network:
         return torch.sigmoid(hidden.relu() @ weight + bias)
 
 
-@contextmanager
-def _inference() -> Iterator[None]:
-    """Compute without gradients on one thread; the caller's setting comes back.
-
-    The matrices are small: with two threads on a busy machine we measured a fifth of the speed.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 @cache
 def _network() -> _Network:
     return _Network()
@@ -250,7 +232,7 @@ def speech_probabilities(audio: Audio) -> Samples:
     padded.numpy()[CONTEXT_SIZE : CONTEXT_SIZE + audio.samples.size] = audio.samples
     network, parts = _network(), []
     h = c = torch.zeros(1, 1, MEMORY_SIZE)
-    with _inference():
+    with inference():
         for windows in torch.split(padded.unfold(0, WINDOW_SIZE, FRAME_SIZE), CHUNK_FRAMES):
             features = network.features(windows)[None]  # (batch of 1, frames, 128)
             hidden, h, c = torch.lstm(
@@ -288,7 +270,7 @@ class SileroBatch:
         _refuse_unusable(frames, (len(windows), FRAME_SIZE))
         windows[:, :CONTEXT_SIZE] = windows[:, FRAME_SIZE:]
         windows[:, CONTEXT_SIZE:] = frames
-        with _inference():
+        with inference():
             features = self._network.features(self._windows)
             self._memory = torch.lstm_cell(features, self._memory, *self._network.lstm)
             probabilities: Samples = self._network.probabilities(self._memory[0]).numpy()
@@ -296,6 +278,6 @@ class SileroBatch:
 
     def reset(self, stream: int) -> None:
         """Forget what one stream heard: its call has ended and another takes the place."""
-        with _inference():
+        with inference():
             for values in (self._windows, *self._memory):
                 values[stream] = 0.0

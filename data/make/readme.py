@@ -2,7 +2,7 @@
 
     python data/make/readme.py
 
-Run it after any change of a file below callers/, prompts/, music/ or shop/.
+Run it after any change of a file below callers/, prompts/, music/, shop/ or codec/.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import soundfile
 import yaml
 
 DATA = Path(__file__).resolve().parents[1]
-FOLDERS = ("callers", "prompts", "music", "shop")
+FOLDERS = ("callers", "prompts", "music", "shop", "codec")
 
 OURS = "MIT, as the project"
 ASTERISK = "Debian asterisk-core-sounds-{}-g722 1.6.1-1"
@@ -27,13 +27,17 @@ ORIGINS = {  # folder: source, licence, credit
     "prompts/it": (ASTERISK.format("it"), "CC-BY-3.0", "Carlo Flora; see CREDITS"),
     "prompts/ru": (ASTERISK.format("ru"), "CC-BY-3.0", "Maxim Topal, ivrvoice.ru"),
     "music": ("Debian asterisk-moh-opsound-g722 2.03-1.1", "CC-BY-SA-3.0", "Macroform"),
+    "codec": (
+        "python -m voxlab.codec.train",
+        "CC-BY-SA-3.0",
+        "voxlab; the speakers in codec/README.md",
+    ),
     "shop": ("written for voxlab; people and numbers are invented", OURS, "voxlab"),
 }
 
 
-def replace_section(name: str, lines: list[str]) -> None:
-    """Put lines between the markers "<!-- name -->" and "<!-- /name -->" of data/README.md."""
-    readme = DATA / "README.md"
+def replace_section(name: str, lines: list[str], readme: Path = DATA / "README.md") -> None:
+    """Put lines between the markers "<!-- name -->" and "<!-- /name -->" of a README."""
     before, opening, rest = readme.read_text("utf-8").partition(f"<!-- {name} -->\n")
     _, closing, after = rest.partition(f"<!-- /{name} -->\n")
     if not opening or not closing:

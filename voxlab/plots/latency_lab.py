@@ -1,19 +1,17 @@
 """The latency lab's figure, made to follow a slider: what stands still is drawn once."""
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
 from voxlab.latency import TurnTimings
 from voxlab.plots import latency
 from voxlab.plots.palette import AGENT, ERROR, USER
+from voxlab.plots.redrawn import Redrawn
 from voxlab.profiles import Array
 
 SIZE_IN, DPI = (11, 5.2), 80
@@ -33,16 +31,15 @@ def plot_latency_lab(timings: TurnTimings, ttfb_s: Array, target_s: float = 0.5)
     return lab.figure
 
 
-class LatencyLab:
+class LatencyLab(Redrawn):
     """The figure of `plot_latency_lab`, and a quick way to draw it again with other times.
 
     Its axes stay as they are; only the bars, curves and figures on them are drawn anew.
     """
 
     def __init__(self, target_s: float) -> None:
+        super().__init__(Figure(figsize=SIZE_IN, dpi=DPI))
         self.target_s = target_s
-        self.figure = Figure(figsize=SIZE_IN, dpi=DPI)
-        self._canvas: Any = FigureCanvasAgg(self.figure)
         grid = self.figure.add_gridspec(
             2, 2, height_ratios=(5, 1.2), width_ratios=(3, 2), hspace=0.62, wspace=0.16
         )
@@ -57,14 +54,10 @@ class LatencyLab:
         self._stack.set_yticks([])
         self._stack.axvline(1000 * target_s, color=ERROR, linestyle="--", linewidth=1.2)
         latency.clean(self._stack, "wait for the first audio (ms)")
-        self._moving: list[tuple[Axes, Artist]] = []
-        self._still: object = None  # the pixels of what stands still
 
     def update(self, timings: TurnTimings, ttfb_s: Array) -> None:
         """Show another typical turn, and the waits of many."""
-        for _, artist in self._moving:
-            artist.remove()
-        self._moving = [*self._draw_turn(timings), *self._draw_waits(ttfb_s)]
+        self.replace([*self._draw_turn(timings), *self._draw_waits(ttfb_s)])
 
     def _draw_turn(self, timings: TurnTimings) -> Iterator[tuple[Axes, Artist]]:
         for span in timings.spans():
@@ -86,20 +79,3 @@ class LatencyLab:
             yield ax, ax.plot(at_s, percent, "o", color=USER)[0]
             label = f"P{percent} {1000 * at_s:.0f} ms"
             yield ax, ax.text(at_s * 1.15, percent - 6, label, fontsize=9)
-
-    def png(self) -> bytes:
-        """Return the picture; quick, if not the first time."""
-        if self._still is None:
-            for _, artist in self._moving:
-                artist.set_visible(False)
-            self._canvas.draw()
-            self._still = self._canvas.copy_from_bbox(self.figure.bbox)
-            for _, artist in self._moving:
-                artist.set_visible(True)
-        self._canvas.restore_region(self._still)
-        for ax, artist in self._moving:
-            ax.draw_artist(artist)
-        png = io.BytesIO()
-        pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
-        Image.fromarray(pixels).save(png, "png", compress_level=1)
-        return png.getvalue()
