@@ -29,7 +29,9 @@ from jiwer import wer
 from voxlab import audio, data, metrics, turns
 from voxlab.agents.hold import play
 from voxlab.agents.pipeline import PipelineAgent
+from voxlab.agents.scenarios import outcome, scenarios
 from voxlab.agents.script import CallScript, Moment, ScriptLine
+from voxlab.agents.shop import shop_agent
 from voxlab.audio import Audio
 from voxlab.endpointing import VADOptions
 from voxlab.providers.base import Providers, Speech
@@ -272,6 +274,16 @@ def plain(text: str) -> str:
     return " ".join(numbers.get(word, word) for word in re.findall(r"[a-z0-9']+", text.lower()))
 
 
+def interruption_scenarios() -> dict[str, list[bool]]:
+    """Tell by what should follow which scenarios come out right with all offline engines."""
+    right: dict[str, list[bool]] = {}
+    for scenario in scenarios().values():
+        call = play(scenario.script, shop_agent())
+        met = scenario.is_met_by(outcome(call.timeline))
+        right.setdefault(scenario.wanted.then, []).append(met)
+    return right
+
+
 def turn_manager_us_per_frame() -> float:
     """Return what deciding costs: the VAD's frame decision and the machine, a 20 ms frame."""
     from voxlab.endpointing import SpeechDetector
@@ -321,6 +333,8 @@ def main() -> None:
     print(f"a pause of 0.8 s within a turn: one turn in {sum(whole)} of {len(whole)}")
     for name, holds in quiet.items():
         print(f"{name}: {'yes' if holds else 'no'}")
+    for then, right in interruption_scenarios().items():
+        print(f"interruptions after which the agent {then}: {sum(right)} of {len(right)} right")
     if "--json" in sys.argv[1:]:
         print(json.dumps(figures))
 

@@ -29,6 +29,7 @@ SAID = {
         *("What's the weather?", "And in Paris?", "How long will that take?", "Twelve."),
         *("Yes, but is there a later table?", "I need it by Friday", "Can you stop the delivery?"),
         *("I don't want to talk to a person", "Who is the person on the label?"),
+        *("Sorry, could you repeat that?", "Sorry, what was the number?", "No, what is that?"),
     ],
 }
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxlab import audio, models
+from voxlab import audio, data, models
 from voxlab.audio import Audio, concatenate, noise, silence
 from voxlab.clock import run_virtual
 from voxlab.errors import ModelError, ProviderError
@@ -99,6 +99,14 @@ def test_margins_are_added_only_where_there_is_sound():
 @pytest.mark.parametrize("kind", ["white", "pink", "car", "clicks"])
 def test_noise_is_not_taken_for_words(stt, kind):
     assert stt.recognize(noise(kind, 2.0, 16_000, np.random.default_rng(0))) == ""
+
+
+def test_a_second_look_finds_the_words_that_the_decoder_would_not_begin():
+    stt = MoonshineSTT(partial_every_s=None)  # this recording, with this much silence around it
+    margin = silence(0.25, 16_000)
+    said = concatenate([margin, data.utterance("go_on", "espeak").audio, margin])
+    assert words(stt.recognize(said)) in ("ok go on", "okay go on")
+    assert run_virtual(transcripts(stt, said))[-1].text == stt.recognize(said)
 
 
 @pytest.mark.parametrize("duration_s", [0.0, 0.001, 0.05, 0.1, 0.2, 3.0])

@@ -41,14 +41,15 @@ _STOP = re.compile(
     r"(be )?quiet|enough|that's enough|shut up|never ?mind|forget it|cancel that|pause)"
     r"( please| now| there| stop| wait)*"
 )
-_HANDOVER = re.compile(
+WANTS_A_PERSON = (
+    r"^(?!.*\b(don't|do not|not|without) (\w+ ){0,6}(person|human|operator)\b).*"
     r"\b((real|actual|live) (person|human|agent|people)|human( being)?|operator|representative|"
     r"(talk|speak) (to|with) (a |an |some|the |your )?(person|human|someone|somebody|one|manager|"
     r"supervisor|agent)|someone real|put me through|transfer me)\b"
 )
-_NEGATED_PERSON = re.compile(r"\b(don't|do not|not|without) (\w+ ){0,6}(person|human|operator)\b")
 _CORRECTION = re.compile(
-    r"^((oh |um |uh |er |sorry |wait |hold on |okay |ok )*(no|nope|not|actually|sorry|wrong)\b)|"
+    r"^((oh |um |uh |er |sorry |wait |hold on |okay |ok )*(no|nope|not|actually|sorry|wrong)\b)"
+    r"(?! (could|can|would|what|i (didn't|did not|missed)))|"  # "Sorry, what?" corrects nothing
     r"\b(i meant|i mean|i said|instead|rather|that's (not|wrong)|that is (not|wrong)|"
     r"not (that|this|the)|make (it|that)|correction)\b"
 )
@@ -79,7 +80,7 @@ def classify(text: str, unheard: str = "", lasted_s: float = 1.0) -> Meaning:
     said = " ".join(words)
     if not words:
         return Meaning.NOISE
-    if _HANDOVER.search(said) and not _NEGATED_PERSON.search(said):
+    if re.search(WANTS_A_PERSON, said):
         return Meaning.HANDOVER
     if _STOP.fullmatch(said):
         return Meaning.STOP

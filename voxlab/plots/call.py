@@ -24,6 +24,7 @@ STATE_LOOK = {
 LANES = {"user": 14.0, "agent": 9.8, "turn": 7.2, "STT": 5.4, "LLM": 3.8, "tools": 2.2, "TTS": 0.6}
 WORDS_LINES = 3  # room for so many lines of words over each voice
 PLACEHOLDER = " …"
+LEGEND_CHARS = 22  # of small print, for an entry of the legend with its sign
 CHARS_PER_INCH = 16.0  # of the small print, on the safe side
 STAGES = {  # lane: (source, kind that begins, kinds that end)
     "STT": ("stt", "started", ("final", "failed")),
@@ -146,6 +147,7 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
         ("agent", "resumed", "agent", ">", AGENT, "reply resumed"),
     )
     handles: list[Artist] = []
+    left, right = ax.get_xlim()
     for source, kind, lane, marker, color, label in marks:
         times_s = [event.at_s for event in timeline.select(source, kind)]
         if times_s:
@@ -164,7 +166,7 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
             loc="lower left",
             bbox_to_anchor=(0, 1),
             borderaxespad=0.0,
-            ncols=9,
+            ncols=max(2, int(_chars_in(ax, right - left) / LEGEND_CHARS)),
             fontsize=8,
             frameon=False,
             columnspacing=1.2,

@@ -31,6 +31,7 @@ LOOP = 3  # ... so, above that, as many tokens said twice in a row are the decod
 SHORTEST_S = 0.1  # no word is shorter
 LONGEST_S = 28.0  # errors fall up to 29 s and rise beyond (1.0% of words there, 8.8% at 50 s)
 MARGIN_S = 0.2  # of 33 sentences cut off sharply on both sides it misheard 7, with margins none
+NARROWER_S = 0.15  # is cut off at both ends for a second look
 PAUSE_S = 0.2  # a longer recording is cut in the middle of its quietest pause of this length ...
 PAUSE_FROM = 0.6  # ... in the last 40% of LONGEST_S
 
@@ -62,7 +63,8 @@ class MoonshineSTT:
 
         Raises ProviderError if the engine fails.
         """
-        return " ".join(filter(None, map(self._piece_text, _pieces(audio))))
+        heard = " ".join(filter(None, map(self._text, _pieces(audio))))
+        return heard if heard or audio.duration_s > LONGEST_S else self._text(_narrower(audio))
 
     async def transcribe(self, audio: AsyncIterator[Audio]) -> AsyncIterator[Transcript]:
         """Hear one segment: a partial transcript whenever the text changed, then the final one.
@@ -85,12 +87,14 @@ class MoonshineSTT:
                     yield Transcript(text, is_final=False)
         if segment.unheard_s:
             segment.update(await self._hear(segment.rest()))
+        if not segment.text and not segment.settled and segment.duration_s:
+            segment.update(await self._hear(_narrower(segment.rest())))
         yield Transcript(segment.text, is_final=True)
 
     async def _hear(self, piece: Audio) -> str:
-        return await compute(self._piece_text, piece, cost_s=cost_s(piece.duration_s))
+        return await compute(self._text, piece, cost_s=cost_s(piece.duration_s))
 
-    def _piece_text(self, piece: Audio) -> str:
+    def _text(self, piece: Audio) -> str:
         if piece.duration_s < SHORTEST_S:
             return ""
         try:
@@ -157,6 +161,15 @@ def _pieces(audio: Audio) -> Iterator[Audio]:
         yield audio.between(0.0, at_s)
         audio = audio.between(at_s, audio.duration_s)
     yield audio
+
+
+def _narrower(audio: Audio) -> Audio:
+    """Return a recording without its edges, for a second look if nothing was heard in the first.
+
+    The decoder may stop before its first word for no reason. Of 204 short utterances, two thirds
+    of them in a cafe, it heard nothing in 31 and then 21 of those; in 29 noises nothing, twice.
+    """
+    return audio.between(NARROWER_S, max(NARROWER_S, audio.duration_s - NARROWER_S))
 
 
 def _with_margins(audio: Audio) -> Audio:

@@ -12,11 +12,17 @@ def phrase(tool: str, arguments: Result, result: Result) -> str:
 
     >>> phrase("check_shipping", {}, {"order_id": "70316", "status": "processing", "eta": None})
     'Order 7 0 3 1 6 is still processing. It has not been shipped yet.'
+    >>> phrase("get_weather", {}, {"sky": "clear", "high_c": 21})
+    'Here is what I found: sky clear, high c 21.'
     """
     if "error" in result:
         return _error(tool, arguments, str(result["error"]))
     words = PHRASES.get(tool)
-    return words(result) if words else "That is done."
+    try:
+        return words(result) if words else "That is done."
+    except (KeyError, TypeError, ValueError, AttributeError):  # a tool of that name, not the shop's
+        found = (f"{name.replace('_', ' ')} {value}" for name, value in result.items())
+        return f"Here is what I found: {', '.join(found)}."
 
 
 def _spelled(order_id: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from voxlab.interruptions import WANTS_A_PERSON
 from voxlab.providers.base import Message, TextDelta, ToolCall, ToolSpec
 from voxlab.providers.phrases import phrase
 from voxlab.providers.scripted import paced
@@ -47,10 +48,7 @@ TABLE = ("day", "time", "party_size")
 
 # The first pattern that is found in the user's words wins.
 INTENTS = (
-    Intent(
-        "talk_to_person",
-        r"\b(real person|human|operator|representative|(talk|speak) to (someone|a person))\b",
-    ),
+    Intent("talk_to_person", WANTS_A_PERSON),
     Intent(
         "get_weather",
         r"\b(weather|rain\w*|sunny|forecast|snow\w*|temperature)\b",
