@@ -311,3 +311,78 @@ def test_a_level_that_is_not_one_is_refused(level_db):
 def test_a_window_shorter_than_a_frame_is_refused():
     with pytest.raises(VoxlabError, match=r"window_s is 0.01, needs a frame \(0.032 s\)"):
         NoiseFloor(window_s=0.01)
+
+
+# --- a room that talks ---------------------------------------------------------------------
+
+ROOM_DB, USER_DB = -40.0, -25.0
+MINUTE = round(60 / FRAME_S)
+
+
+def cafe_with_a_turn(room_says: float, seconds: float = 60.0):
+    """A room at -40 dB that the network calls speech by room_says; the user from 40 s to 43 s."""
+    rng = np.random.default_rng(0)
+    count = round(seconds / FRAME_S)
+    levels_db = ROOM_DB + rng.uniform(-1, 1, count)
+    probabilities = np.full(count, room_says)
+    user = slice(round(40 / FRAME_S), round(43 / FRAME_S))
+    levels_db[user] = USER_DB + rng.uniform(-3, 3, user.stop - user.start)
+    probabilities[user] = 0.95
+    return probabilities, levels_db
+
+
+def test_in_a_room_that_talks_only_who_is_louder_is_the_user():
+    probabilities, levels_db = cafe_with_a_turn(room_says=0.8)
+    (deaf,) = [event.at_s for event in speech_events(probabilities)][:1]
+    assert deaf == 0.0, "without levels the room is one long turn"
+    events = speech_events(probabilities, levels_db=levels_db)
+    assert [event.at_s for event in events[2:]] == pytest.approx([40, 43], abs=0.05)
+    assert events[1].known_at_s < 2, "the room is known after a second"
+
+
+def test_where_the_room_is_no_speech_levels_decide_nothing():
+    probabilities, levels_db = cafe_with_a_turn(room_says=0.1)
+    user = probabilities > 0.5
+    levels_db[user] = ROOM_DB  # a whisper in hiss: no louder than the room, and still heard
+    assert speech_events(probabilities, levels_db=levels_db) == speech_events(probabilities)
+
+
+@given(st.lists(st.floats(0, 1), max_size=200), st.floats(-80, 0))
+def test_zero_asks_for_nothing(probabilities, level_db):
+    options = VADOptions(start_over_floor_db=0.0, stop_over_floor_db=0.0)
+    levels_db = [level_db] * len(probabilities)
+    assert speech_events(probabilities, options, levels_db=levels_db) == speech_events(
+        probabilities, options
+    )
+
+
+def test_a_caller_who_speaks_from_the_first_moment_is_heard():
+    levels_db = np.full(60, USER_DB)
+    started, _ = speech_events(np.full(60, 0.9), levels_db=levels_db)
+    assert started.at_s == 0.0
+
+
+def test_the_floor_is_that_of_a_sorted_window():
+    rng = np.random.default_rng(3)
+    levels_db, floor = rng.uniform(-80, 0, 500).round(), NoiseFloor(window_s=1.0)
+    for heard, level_db in enumerate(levels_db, 1):
+        window = sorted(levels_db[max(0, heard - 32) : heard])
+        assert floor.step(level_db) == window[int(0.1 * (len(window) - 1))]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"start_over_floor_db": 2.0}, "0 <= stop <= start"),
+        ({"stop_over_floor_db": -1.0}, "0 <= stop <= start"),
+        ({"start_over_floor_db": math.inf}, "0 <= stop <= start"),
+    ],
+)
+def test_levels_out_of_order_are_refused(options, why):
+    with pytest.raises(VoxlabError, match=why):
+        VADOptions(**options)
+
+
+def test_one_level_for_each_probability():
+    with pytest.raises(VoxlabError, match="one each"):
+        speech_events([0.1, 0.2], levels_db=[-40.0])

@@ -4,9 +4,10 @@ Floors (imports go down or stay level; tests/test_architecture.py reads this tab
 1 `errors`, `clock`, `audio`, `timeline`, `data`, `models`, `wheels`, `conversions`,
   `repair_torchaudio`, `inference`
 2 `vad`, `endpointing`, `end_of_turn`, `interruptions`, `turns`, `turn_events`, `sentences`,
-  `providers`, `budgets`, `profiles`, `turn_model`, `latency`, `intervals`, `codec`
+  `providers`, `budgets`, `profiles`, `turn_model`, `latency`, `intervals`, `codec`,
+  `telephony`, `rooms`, `end_of_turn_curve`, `turn_map`
 3 `agents`
-4 `metrics`
+4 `metrics`, `vad_costs`, `serving`
 5 `plots`, `widgets`, `notebook`, `grading`, `cli`, `__main__`
 """
 

@@ -218,6 +218,16 @@ def level_db(audio: Audio) -> float:
     return 10 * math.log10(power) if power > 0 else -math.inf
 
 
+def levels_db(frames: Samples) -> NDArray[np.float64]:
+    """Return each frame's root mean square in dB of full scale; silence gives -inf.
+
+    frames: float (..., size). Returns float64 (...).
+    """
+    with np.errstate(divide="ignore"):
+        power = np.mean(np.square(frames, dtype=np.float64), axis=-1)
+        return np.asarray(10 * np.log10(power))
+
+
 def audible_span(audio: Audio, threshold_db: float = AUDIBLE_DB) -> tuple[float, float]:
     """Return when the first and last sound above threshold_db begin and end, in seconds.
 

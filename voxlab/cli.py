@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from voxlab import __version__
 from voxlab.errors import LatencyError, ProviderError, ScriptError, VoxlabError
 from voxlab.grading import commands as grading
+from voxlab.serving import commands as serving
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     codec.add_argument("--out", type=Path, required=True, metavar="FILE.wav", help="what it became")
 
     grading.add(commands, _add)
+    serving.add(commands, _add)
     return parser
 
 

@@ -2,15 +2,17 @@
 
 `step` hears one probability a frame and tells `SpeechStarted` and `SpeechStopped`, with
 hysteresis; `speech_segments` is the same machine over a recording, so that a stream and a file
-never disagree. `NoiseFloor` follows how loud the room is. No clock, no input or output:
-time is the number of frames heard.
+never disagree. `NoiseFloor` follows how loud the room is, so that voices in the room are not taken
+for the user's. No clock, no input or output: time is the number of frames heard.
 
 How long to wait after `SpeechStopped` before answering is the turn manager's decision, not ours.
 Source: section 39.1's paragraph on barge-in (0.5; 250-500 ms of silence) and its warning on rooms.
 """
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +32,11 @@ class VADOptions:
     changes (hysteresis), so that a wavering probability does not flicker. Durations are rounded
     up to whole frames, to one at least. padding_s widens the segments of a recording, so that
     soft beginnings and ends are kept.
-    Raises VoxlabError if the thresholds are out of order or a duration is negative.
+
+    The last two matter where the room itself talks (`TalkingRoom`): there a frame is no speech,
+    whatever its probability, unless it is so much louder than the noise floor, start_over_floor_db
+    to start, stop_over_floor_db to go on. 0 asks for nothing.
+    Raises VoxlabError if the thresholds are out of order, or a duration or level is negative.
     """
 
     threshold: float = 0.5
@@ -38,6 +44,8 @@ class VADOptions:
     min_speech_s: float = 0.064
     min_silence_s: float = 0.2
     padding_s: float = 0.3
+    start_over_floor_db: float = 6.0
+    stop_over_floor_db: float = 3.0
 
     def __post_init__(self) -> None:
         if not 0 < self.exit_threshold <= self.threshold <= 1:
@@ -49,6 +57,11 @@ class VADOptions:
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise VoxlabError(f"{name} is {value}, needs seconds, 0 or more: try 0.2")
+        if not 0 <= self.stop_over_floor_db <= self.start_over_floor_db < math.inf:
+            raise VoxlabError(
+                f"stop_over_floor_db {self.stop_over_floor_db} and start_over_floor_db "
+                f"{self.start_over_floor_db} need 0 <= stop <= start: try 3 and 6, or 0 and 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,7 @@ def _whole_frames(duration_s: float, frame_s: float) -> int:
 
 
 class SpeechDetector:
-    """`step` with its state kept, for one listener.
+    """`step` with its state kept, for one listener, and the noise of the room where he is.
 
     Raises VoxlabError if frame_s is not positive.
     """
@@ -138,16 +151,22 @@ class SpeechDetector:
         self.options = options or VADOptions()
         self.frame_s = frame_s
         self.state = SpeechState()
+        self.room = TalkingRoom(self.options, frame_s)
 
-    def step(self, probability: float) -> SpeechEvent | None:
-        """Hear one frame; return the event if speech started or stopped."""
+    def step(self, probability: float, level_db: float | None = None) -> SpeechEvent | None:
+        """Hear one frame; return the event if speech started or stopped.
+
+        level_db: how loud the frame is (dB of full scale); without it every room is quiet.
+        """
+        if level_db is not None and self.room.hides(probability, level_db, self.state.speaking):
+            probability = min(probability, 0.0)  # NaN and -1 are still refused
         self.state, event = step(self.state, probability, self.options, self.frame_s)
         return event
 
     def finish(self) -> SpeechStopped | None:
         """End the audio and start anew; return the stop of speech that was still on."""
         event = finish(self.state, self.frame_s)
-        self.state = SpeechState()
+        self.state, self.room = SpeechState(), TalkingRoom(self.options, self.frame_s)
         return event
 
 
@@ -165,44 +184,65 @@ class Segment:
 
 
 def speech_events(
-    probabilities: ArrayLike, options: VADOptions | None = None, frame_s: float = FRAME_S
+    probabilities: ArrayLike,
+    options: VADOptions | None = None,
+    frame_s: float = FRAME_S,
+    levels_db: ArrayLike | None = None,
 ) -> list[SpeechEvent]:
     """Return every start and stop of speech in a recording; they alternate, a start first.
 
-    probabilities: float (frames,) in [0, 1]. Speech that is still on at the end stops there.
-    Raises VoxlabError if a probability or frame_s is out of range, or the shape differs.
+    probabilities: float (frames,) in [0, 1]; levels_db: float (frames,), see
+    `audio.levels_db`; without them every room is quiet. Speech that is still on at the end
+    stops there. Raises VoxlabError if a probability, a level or frame_s is out of range, or a shape
+    differs.
     """
     values = np.asarray(probabilities, dtype=np.float64)
     if values.ndim != 1:
         raise VoxlabError(f"probabilities have shape {values.shape}, need (frames,): one listener")
     detector = SpeechDetector(options, frame_s)
-    events = [detector.step(value) for value in values.tolist()]
+    if levels_db is None:
+        events = [detector.step(value) for value in values.tolist()]
+    else:
+        levels = np.asarray(levels_db, np.float64)
+        if levels.shape != values.shape:
+            raise VoxlabError(f"levels {levels.shape} for probabilities {values.shape}: one each")
+        both = zip(values.tolist(), levels.tolist(), strict=True)
+        events = [detector.step(value, level_db) for value, level_db in both]
     return [event for event in (*events, detector.finish()) if event]
 
 
 def speech_segments(
-    probabilities: ArrayLike, options: VADOptions | None = None, frame_s: float = FRAME_S
+    probabilities: ArrayLike,
+    options: VADOptions | None = None,
+    frame_s: float = FRAME_S,
+    levels_db: ArrayLike | None = None,
 ) -> list[Segment]:
     """Return where a recording holds speech, widened by padding_s, in order and disjoint.
 
-    probabilities: float (frames,) in [0, 1]. Two segments whose paddings would overlap meet in
-    the middle. Raises VoxlabError as `speech_events` does.
+    probabilities, levels_db: float (frames,), as for `speech_events`. Two segments whose paddings
+    would overlap meet in the middle. Raises VoxlabError as `speech_events` does.
 
     >>> speech_segments([0, 0, 1, 1, 1, 0, 0, 0], VADOptions(padding_s=0.0), frame_s=0.1)
     [Segment(start_s=0.2, end_s=0.5)]
     """
     options = options or VADOptions()
-    times_s = [event.at_s for event in speech_events(probabilities, options, frame_s)]
-    if not times_s:
-        return []
-    middles_s = [
-        (end + start) / 2 for end, start in zip(times_s[1::2], times_s[2::2], strict=False)
-    ]
-    edges_s = [0.0, *middles_s, np.size(probabilities) * frame_s]
+    events = speech_events(probabilities, options, frame_s, levels_db)
+    return segments(events, options.padding_s, np.size(probabilities) * frame_s)
+
+
+def segments(events: Sequence[SpeechEvent], padding_s: float, duration_s: float) -> list[Segment]:
+    """Return the stretches of speech between events, widened: see `speech_segments`.
+
+    events: starts and stops in turn, as `speech_events` returns them; duration_s: of the recording.
+    """
+    times_s = [event.at_s for event in events]
+    starts_s, ends_s = times_s[::2], times_s[1::2]
+    middles_s = [(end + start) / 2 for end, start in zip(ends_s, starts_s[1:], strict=False)]
+    earliest_s, latest_s = [0.0, *middles_s], [*middles_s, duration_s]
     return [
-        Segment(max(start - options.padding_s, earliest), min(end + options.padding_s, latest))
+        Segment(max(start - padding_s, earliest), min(end + padding_s, latest))
         for start, end, earliest, latest in zip(
-            times_s[::2], times_s[1::2], edges_s[:-1], edges_s[1:], strict=True
+            starts_s, ends_s, earliest_s, latest_s, strict=False
         )
     ]
 
@@ -226,6 +266,7 @@ class NoiseFloor:
         if not frame_s <= window_s < math.inf:
             raise VoxlabError(f"window_s is {window_s}, needs a frame ({frame_s} s) at least")
         self._levels_db: deque[float] = deque(maxlen=_whole_frames(window_s, frame_s))
+        self._sorted_db: list[float] = []
 
     def step(self, level_db: float) -> float:
         """Hear one frame's level (dB of full scale, see audio.level_db); return the floor in dB.
@@ -234,6 +275,54 @@ class NoiseFloor:
         """
         if not level_db < math.inf:
             raise VoxlabError(f"a level of {level_db} dB: needs a number or -inf for silence")
+        if len(self._levels_db) == self._levels_db.maxlen:
+            del self._sorted_db[bisect_left(self._sorted_db, self._levels_db[0])]
         self._levels_db.append(max(level_db, self.QUIETEST_DB))
-        rank = int(self.SHARE * (len(self._levels_db) - 1))
-        return sorted(self._levels_db)[rank]
+        insort(self._sorted_db, self._levels_db[-1])
+        return self._sorted_db[int(self.SHARE * (len(self._sorted_db) - 1))]
+
+
+class TalkingRoom:
+    """Tells a room that talks, such as a cafe, from the user in it: he is louder.
+
+    A detector of speech is right about a cafe: somebody speaks. So we ask it about the quietest
+    frames, those at the noise floor. If it calls most of them speech, too, the room talks, and only
+    what is louder than the floor can be the user. In any other room levels decide nothing: in
+    hiss, the soft parts of a word are no louder than the floor, and the network still hears them.
+
+    With 8 talkers 5 dB below the user, the end of 94 of 128 turns went unheard without this, of 4
+    with it; in cars, hiss, music and clicks nothing changes (benchmarks/rooms.py).
+    """
+
+    MEMORY_S = 20.0  # of quiet frames
+    EVIDENCE_S = 1.0  # of quiet frames, before we judge a room
+
+    def __init__(self, options: VADOptions, frame_s: float = FRAME_S) -> None:
+        self._options = options
+        self._floor = NoiseFloor(frame_s=frame_s)
+        self._quiet: deque[bool] = deque(maxlen=_whole_frames(self.MEMORY_S, frame_s))
+        self._spoke = 0  # of them
+        self._evidence = _whole_frames(self.EVIDENCE_S, frame_s)
+
+    @property
+    def talks(self) -> bool:
+        """Whether most of the quietest frames count as speech."""
+        return len(self._quiet) >= self._evidence and 2 * self._spoke >= len(self._quiet)
+
+    def hides(self, probability: float, level_db: float, speaking: bool) -> bool:
+        """Hear one frame; tell whether it is the room, and not the user.
+
+        level_db: of the frame (dB of full scale). Raises VoxlabError as `NoiseFloor.step` does.
+        """
+        options = self._options
+        over_db = level_db - self._floor.step(level_db)
+        if over_db < options.stop_over_floor_db:
+            self._note(probability >= options.exit_threshold)
+        needed_db = options.stop_over_floor_db if speaking else options.start_over_floor_db
+        return self.talks and over_db < needed_db
+
+    def _note(self, spoke: bool) -> None:
+        if len(self._quiet) == self._quiet.maxlen:
+            self._spoke -= self._quiet[0]
+        self._quiet.append(spoke)
+        self._spoke += spoke

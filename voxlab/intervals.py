@@ -1,6 +1,8 @@
 """How sure are we? Intervals for figures that come from few measurements."""
 
+import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,3 +37,25 @@ def bootstrap_interval(
     tail = 50 * (1 - confidence)
     low, high = np.percentile(statistic(again), [tail, 100 - tail])
     return float(low), float(high)
+
+
+def share_interval(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the range in which a share lies of which successes in trials were seen.
+
+    It stays honest where nothing or everything succeeded: 0 of 10 may well be a quarter. successes
+    may be a sum of chances. Raises VoxlabError unless 0 <= successes <= trials, with one trial.
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+
+    >>> low, high = share_interval(0, 10)
+    >>> low, round(high, 3)
+    (0.0, 0.278)
+    """
+    if not (trials > 0 and 0 <= successes <= trials):
+        raise VoxlabError(f"{successes} successes in {trials} trials: need 0 to all of one or more")
+    if not 0 < confidence < 1:
+        raise VoxlabError(f"a confidence of {confidence}: needs a number between 0 and 1, try 0.95")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, weight = successes / trials, z * z / trials
+    middle = (share + weight / 2) / (1 + weight)
+    half = math.sqrt(weight * share * (1 - share) + weight * weight / 4) / (1 + weight)
+    return max(0.0, middle - half), min(1.0, middle + half)

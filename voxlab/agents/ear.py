@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.audio import Audio, Samples
+from voxlab.audio import Audio, Samples, levels_db
 from voxlab.endpointing import SpeechDetector, SpeechStarted, SpeechStopped, VADOptions
 from voxlab.errors import ProviderError
 from voxlab.providers.base import VAD
@@ -28,7 +28,7 @@ class Ear(Protocol):
 
 
 class AudioEar:
-    """Hears sound: VAD, hysteresis, and a pre-roll so that the first syllable is not lost."""
+    """Hears sound: VAD over the room's noise, hysteresis, and a pre-roll for the first syllable."""
 
     def __init__(self, vad: VAD, options: VADOptions) -> None:
         if vad.rate_hz != RATE_HZ:
@@ -45,7 +45,7 @@ class AudioEar:
         preroll: deque[Samples] = deque(maxlen=math.ceil(preroll_s / frame_s))
         speaking = False
         async for frame in line.frames(size):
-            edge = detector.step(stream.probability(frame))
+            edge = detector.step(stream.probability(frame), float(levels_db(frame)))
             if isinstance(edge, SpeechStarted):
                 speaking = True
                 line.record("vad", "speech_started", speech_at_s=edge.at_s)

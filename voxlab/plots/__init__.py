@@ -1,6 +1,8 @@
 """Results as pictures. A plot computes nothing: it draws what it is given and returns its axes."""
 
 from voxlab.plots.call import plot_call
+from voxlab.plots.codec import plot_code_use, plot_ladder, plot_spectrogram, plot_spectrograms
+from voxlab.plots.endpointing import plot_end_of_turn
 from voxlab.plots.latency import (
     plot_budget_bar,
     plot_budgets,
@@ -9,13 +11,25 @@ from voxlab.plots.latency import (
     plot_waits,
 )
 from voxlab.plots.latency_lab import plot_latency_lab
+from voxlab.plots.residual_stages import plot_cells, plot_residual_stages
+from voxlab.plots.turns import plot_transitions
+from voxlab.plots.vad import plot_vad
 
 __all__ = [
     "plot_budget_bar",
     "plot_budgets",
     "plot_call",
+    "plot_cells",
+    "plot_code_use",
+    "plot_end_of_turn",
+    "plot_ladder",
     "plot_latency_lab",
     "plot_profiles",
+    "plot_residual_stages",
+    "plot_spectrogram",
+    "plot_spectrograms",
+    "plot_transitions",
     "plot_turns",
+    "plot_vad",
     "plot_waits",
 ]

@@ -1,0 +1,802 @@
+"""A realtime session in virtual time: the order of its events, and the rules behind them.
+
+Every stream is refereed by `realtime_automaton` while the client reads it.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from realtime_client import WEATHER_TOOL, Client, engines, quiet, session, tone, weather_call
+
+from voxlab.audio import Audio
+from voxlab.clock import run_virtual
+from voxlab.providers.base import Message, Providers, TextDelta, ToolCall, ToolSpec, Transcript
+from voxlab.serving.realtime.maker import Pace, Patience
+from voxlab.serving.realtime.session import SessionOptions
+
+Event = dict[str, Any]
+LONG = "This is the first sentence of a long answer. " + "And here it goes on and on. " * 12
+TURN = quiet(0.5) + tone(1.0) + quiet(0.8)
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    return run_virtual(main)
+
+
+def ends(client: Client) -> list[Event]:
+    return [event["response"] for event in client.of("response.done")]
+
+
+# --- a voice turn ---------------------------------------------------------------------------
+
+
+def test_a_voice_turn_has_the_documented_order():
+    async def turn() -> None:
+        async with session(engines(["Hello! How are you?"])) as client:
+            await client.stream(TURN)
+            await client.rest()
+            assert client.types() == [
+                "session.created",
+                "input_audio_buffer.speech_started",
+                "input_audio_buffer.speech_stopped",
+                "input_audio_buffer.committed",
+                "conversation.item.added",
+                "conversation.item.done",
+                "response.created",
+                "response.output_item.added",
+                "conversation.item.added",
+                "response.content_part.added",
+                "response.output_audio.done",
+                "response.output_audio_transcript.done",
+                "response.content_part.done",
+                "conversation.item.done",
+                "response.output_item.done",
+                "response.done",
+                "rate_limits.updated",
+            ]
+            client.automaton.finish()
+
+    run(turn())
+
+
+def test_offsets_include_the_padding_and_the_silence_window():
+    async def turn() -> None:
+        async with session() as client:
+            await client.stream(TURN)
+            started = await client.until("input_audio_buffer.speech_started")
+            stopped = await client.until("input_audio_buffer.speech_stopped")
+            # the tone lasts from 500 to 1500 ms; a frame of the detector is 32 ms
+            assert started["audio_start_ms"] == pytest.approx(500 - 300, abs=32)
+            assert stopped["audio_end_ms"] == pytest.approx(1500 + 500, abs=48)
+            assert started["item_id"] == stopped["item_id"]
+
+    run(turn())
+
+
+def test_the_committed_audio_is_what_the_offsets_say():
+    async def turn() -> None:
+        async with session() as client:
+            await client.append(TURN)
+            item_id = (await client.until("input_audio_buffer.committed"))["item_id"]
+            await client.send("conversation.item.retrieve", item_id=item_id)
+            item = (await client.until("conversation.item.retrieved"))["item"]
+            audio = base64.b64decode(item["content"][0]["audio"])
+            start_ms = client.of("input_audio_buffer.speech_started")[0]["audio_start_ms"]
+            end_ms = client.of("input_audio_buffer.speech_stopped")[0]["audio_end_ms"]
+            assert audio == TURN[48 * start_ms : 48 * end_ms]
+
+    run(turn())
+
+
+def test_two_turns_in_one_append_are_two_turns():
+    async def turns() -> None:
+        async with session(engines(["One.", "Two."])) as client:
+            await client.append(TURN + TURN)
+            await client.rest()
+            assert len(client.of("input_audio_buffer.committed")) == 2
+            # the second turn came before the first was answered: it was spoken over
+            assert [end["status"] for end in ends(client)] == ["cancelled", "completed"]
+
+    run(turns())
+
+
+def test_transcription_events_come_only_if_asked_for_and_tell_what_was_heard():
+    async def turn() -> None:
+        async with session(engines(texts=["Hi there.", "Bye."])) as client:
+            await client.stream(TURN)
+            await client.rest()
+            await client.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+            await client.stream(TURN)
+            await client.rest()
+            kind = "conversation.item.input_audio_transcription.completed"
+            (heard,) = client.of(kind)
+            assert heard["transcript"] == "Bye."
+            assert heard["usage"]["type"] == "duration"
+            assert heard["usage"]["seconds"] == pytest.approx(1.8, abs=0.05)
+
+    run(turn())
+
+
+def test_audio_comes_in_slices_of_100_ms_and_faster_than_it_plays():
+    async def turn() -> None:
+        async with session(engines([LONG])) as client:
+            await client.push_to_talk()
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            began_s = asyncio.get_running_loop().time()
+            await client.until("response.done")
+            took_s = asyncio.get_running_loop().time() - began_s
+            deltas = client.of("response.output_audio.delta")
+            assert max(len(base64.b64decode(event["delta"])) for event in deltas) <= 4800
+            spoken_s = len(client.sound()) / 48_000
+            assert spoken_s > 20
+            assert took_s == pytest.approx((spoken_s - 0.5) / 4, rel=0.1)
+
+    run(turn())
+
+
+# --- barge-in, cancel, truncate -------------------------------------------------------------
+
+
+def test_speech_over_a_response_cancels_it_and_keeps_what_was_sent():
+    async def turn() -> None:
+        async with session(engines([LONG, "Yes?"])) as client:
+            await client.ask("Tell me a story.")
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            reading = asyncio.create_task(client.read_on())
+            await client.stream(TURN)
+            reading.cancel()
+            await client.rest()
+            cut, answer = ends(client)
+            assert cut["status"] == "cancelled"
+            assert cut["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+            (item,) = cut["output"]
+            assert item["status"] == "incomplete"
+            said = item["content"][0]["transcript"]
+            assert said
+            assert LONG.startswith(said.strip())
+            assert len(said) < len(LONG) - 50
+            assert answer["status"] == "completed"
+
+    run(turn())
+
+
+def test_after_speech_started_no_delta_of_the_cancelled_response_comes():
+    async def turn() -> None:
+        async with session(engines([LONG])) as client:
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            await client.append(tone(0.5))  # nobody has read the deltas that are queued by now
+            await client.rest()
+            kinds = [event["type"] for event in client.events]
+            after = kinds[kinds.index("input_audio_buffer.speech_started") :]
+            assert not [kind for kind in after if kind.endswith(".delta")]
+            assert after[-2:] == ["response.done", "rate_limits.updated"]
+
+    run(turn())
+
+
+def test_a_response_that_must_not_be_interrupted_goes_on():
+    async def turn() -> None:
+        detection = {"type": "server_vad", "interrupt_response": False}
+        async with session(engines([LONG])) as client:
+            await client.update(audio={"input": {"turn_detection": detection}})
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            await client.append(TURN)
+            await client.rest()
+            assert [end["status"] for end in ends(client)] == ["completed"]
+            (error,) = client.of("error")  # the turn asked for an answer of its own
+            assert error["error"]["code"] == "conversation_already_has_active_response"
+
+    run(turn())
+
+
+@pytest.mark.parametrize("when", ["response.created", "response.output_audio.delta"])
+def test_the_client_can_cancel_at_any_time(when: str):
+    async def turn() -> None:
+        async with session(engines([LONG])) as client:
+            await client.send("response.create")
+            await client.until(when)
+            await client.send("response.cancel")
+            done = await client.until("response.done")
+            details = done["response"]["status_details"]
+            assert details == {"type": "cancelled", "reason": "client_cancelled"}
+            await client.rest()
+            client.automaton.finish()
+
+    run(turn())
+
+
+def test_a_second_cancel_is_refused():
+    async def turn() -> None:
+        async with session(engines([LONG])) as client:
+            await client.send("response.create")
+            await client.send("response.cancel", event_id="first")
+            await client.send("response.cancel", event_id="second")
+            error = (await client.until("error"))["error"]
+            assert (error["code"], error["event_id"]) == ("response_cancel_not_active", "second")
+
+    run(turn())
+
+
+async def answered(client: Client) -> Event:
+    """Have a question answered; return the assistant's item."""
+    await client.push_to_talk()
+    await client.ask("Hello?")
+    await client.send("response.create")
+    item: Event = (await client.until("response.done"))["response"]["output"][0]
+    return item
+
+
+def test_truncating_cuts_the_audio_and_deletes_the_whole_transcript():
+    class Remembering:
+        seen: Sequence[Message] = ()
+
+        async def stream(
+            self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        ) -> AsyncIterator[TextDelta]:
+            self.seen = messages
+            yield TextDelta("Paris is the capital of France.")
+
+    llm = Remembering()
+
+    async def turn() -> None:
+        async with session(replace(engines(), llm=llm)) as client:
+            item = await answered(client)
+            place = {"item_id": item["id"], "content_index": 0, "audio_end_ms": 700}
+            await client.send("conversation.item.truncate", **place)
+            truncated = await client.until("conversation.item.truncated")
+            assert {name: truncated[name] for name in place} == place
+            await client.send("conversation.item.retrieve", item_id=item["id"])
+            (part,) = (await client.until("conversation.item.retrieved"))["item"]["content"]
+            assert "transcript" not in part
+            assert len(base64.b64decode(part["audio"])) == 48 * 700
+            await client.send("response.create")
+            await client.until("response.done")
+            assert [message.role for message in llm.seen] == ["system", "user"]
+
+    run(turn())
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "param"),
+    [
+        ({"item_id": "nobody"}, "item_truncate_invalid_item_id", "item_id"),
+        ({"audio_end_ms": 60_000}, "invalid_value", "audio_end_ms"),
+        ({"content_index": 3}, "invalid_value", "content_index"),
+        ({"item_id": "mine"}, "invalid_value", "item_id"),
+    ],
+)
+def test_what_cannot_be_truncated_is_refused(change: Event, code: str, param: str):
+    async def turn() -> None:
+        async with session(engines(["Hello to you, too."])) as client:
+            item = await answered(client)
+            await client.ask("One more.", item_id="mine")
+            place = {"item_id": item["id"], "content_index": 0, "audio_end_ms": 100, **change}
+            await client.send("conversation.item.truncate", **place)
+            error = (await client.until("error"))["error"]
+            assert (error["code"], error["param"]) == (code, param)
+
+    run(turn())
+
+
+# --- responses ------------------------------------------------------------------------------
+
+
+def test_only_one_response_writes_to_the_conversation():
+    async def turn() -> None:
+        async with session(engines([LONG])) as client:
+            await client.send("response.create")
+            await client.send("response.create", event_id="again")
+            error = (await client.until("error"))["error"]
+            assert error["code"] == "conversation_already_has_active_response"
+            assert error["event_id"] == "again"
+
+    run(turn())
+
+
+def test_an_out_of_band_response_runs_beside_and_leaves_no_trace():
+    async def turn() -> None:
+        async with session(engines([LONG, "positive"])) as client:
+            await client.ask("I love it.")
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            aside = {
+                "conversation": "none",
+                "output_modalities": ["text"],
+                "metadata": {"topic": "mood"},
+                "input": [],
+            }
+            await client.send("response.create", response=aside)
+            await client.rest()
+            told = {end["conversation_id"]: end for end in ends(client)}
+            assert told[None]["metadata"] == {"topic": "mood"}
+            assert told[None]["output"][0]["content"] == [
+                {"type": "output_text", "text": "positive"}
+            ]
+            assert told[None]["output"][0]["id"] not in client.automaton.order
+            assert len(told) == 2
+            client.automaton.finish()
+
+    run(turn())
+
+
+def test_the_input_of_a_response_replaces_the_conversation():
+    seen: list[list[str]] = []
+
+    class Noting:
+        async def stream(
+            self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        ) -> AsyncIterator[TextDelta]:
+            seen.append([message.text for message in messages])
+            yield TextDelta("Fine.")
+
+    async def turn() -> None:
+        async with session(replace(engines(), llm=Noting())) as client:
+            await client.update(instructions="Be brief.", output_modalities=["text"])
+            await client.ask("First.", item_id="one")
+            await client.ask("Second.")
+            part = {"type": "input_text", "text": "Own."}
+            own = {"type": "message", "role": "user", "content": [part]}
+            reference = {"type": "item_reference", "id": "one"}
+            for given in ([reference, own], [], None):
+                await client.send("response.create", response={"input": given})
+                await client.until("rate_limits.updated")
+            assert seen[0] == ["Be brief.", "First.", "Own."]
+            assert seen[1] == ["Be brief."]
+            assert seen[2] == ["Be brief.", "First.", "Second.", "Fine.", "Fine."]
+
+    run(turn())
+
+
+def test_text_only_output_has_no_sound():
+    async def turn() -> None:
+        async with session(engines(["Just text."])) as client:
+            await client.update(output_modalities=["text"])
+            await client.send("response.create")
+            done = await client.until("response.done")
+            (item,) = done["response"]["output"]
+            assert item["content"] == [{"type": "output_text", "text": "Just text."}]
+            assert not client.of("response.output_audio.delta")
+            assert done["response"]["usage"]["output_token_details"]["audio_tokens"] == 0
+
+    run(turn())
+
+
+def test_a_limit_on_tokens_ends_a_response_incomplete():
+    async def turn() -> None:
+        async with session(engines([LONG])) as client:
+            await client.send("response.create", response={"max_output_tokens": 10})
+            response = (await client.until("response.done"))["response"]
+            assert response["status"] == "incomplete"
+            assert response["status_details"]["reason"] == "max_output_tokens"
+            transcript = response["output"][0]["content"][0]["transcript"]
+            assert transcript == LONG[:40].strip()
+
+    run(turn())
+
+
+def test_several_function_calls_come_in_one_turn_and_their_results_are_answered():
+    heard: list[Sequence[Message]] = []
+
+    class Asking:
+        async def stream(
+            self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        ) -> AsyncIterator[TextDelta | ToolCall]:
+            heard.append(messages)
+            assert [tool.name for tool in tools] == ["get_weather"]
+            if messages[-1].role == "tool":
+                yield TextDelta("Both are sunny.")
+            else:
+                yield TextDelta("Let me look that up. ")
+                yield weather_call("Paris")
+                yield weather_call("Rome")
+
+    async def turn() -> None:
+        async with session(replace(engines(), llm=Asking())) as client:
+            await client.push_to_talk()
+            await client.update(tools=[WEATHER_TOOL])
+            await client.ask("Paris or Rome?")
+            await client.send("response.create")
+            done = await client.until("response.done")
+            filler, first, second = done["response"]["output"]
+            assert filler["content"][0]["transcript"] == "Let me look that up."
+            assert first["call_id"] != second["call_id"]
+            cities = [json.loads(call["arguments"])["city"] for call in (first, second)]
+            assert cities == ["Paris", "Rome"]
+            for call in (first, second):
+                output = {"type": "function_call_output", "call_id": call["call_id"]}
+                await client.send(
+                    "conversation.item.create", item={**output, "output": '{"sky": "clear"}'}
+                )
+            await client.send("response.create")
+            done = await client.until("response.done")
+            assert done["response"]["output"][0]["content"][0]["transcript"] == "Both are sunny."
+            roles = [message.role for message in heard[-1]]
+            assert roles == ["system", "user", "assistant", *["assistant", "tool"] * 2]
+
+    run(turn())
+
+
+def test_a_filler_is_spoken_before_a_tool_is_called_in_silence():
+    async def turn() -> None:
+        options = SessionOptions(filler="One moment.")
+        async with session(engines([weather_call()]), options) as client:
+            await client.send("response.create")
+            done = await client.until("response.done")
+            filler, call = done["response"]["output"]
+            assert filler["content"][0]["transcript"] == "One moment."
+            assert call["name"] == "get_weather"
+
+    run(turn())
+
+
+def test_rate_limits_fall_with_what_was_used_and_recover():
+    async def turn() -> None:
+        async with session(engines(["One.", "Two.", "Three."])) as client:
+            left = []
+            for wait_s in (0, 0, 120):
+                await asyncio.sleep(wait_s)
+                await client.send("response.create")
+                limits = (await client.until("rate_limits.updated"))["rate_limits"]
+                left.append({limit["name"]: limit["remaining"] for limit in limits})
+            assert left[1]["tokens"] < left[0]["tokens"]
+            assert left[2] == pytest.approx(left[0], abs=60)
+
+    run(turn())
+
+
+# --- engines that fail ----------------------------------------------------------------------
+
+
+class Broken:
+    """An engine that fails at everything."""
+
+    async def transcribe(self, audio: AsyncIterator[Audio]) -> AsyncIterator[Transcript]:
+        raise RuntimeError("no ears")
+        yield
+
+    async def stream(self, messages: object, tools: object) -> AsyncIterator[TextDelta]:
+        raise RuntimeError("no mind")
+        yield
+
+    async def synthesize(self, text: str) -> AsyncIterator[Any]:
+        raise RuntimeError("no voice")
+        yield
+
+
+@pytest.mark.parametrize("which", ["stt", "llm", "tts"])
+def test_an_engine_that_fails_fails_its_response_and_the_session_lives(which: str):
+    async def turn() -> None:
+        providers: Providers = replace(engines(["Hello."]), **{which: Broken()})
+        async with session(providers) as client:
+            await client.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+            await client.append(TURN)
+            response = (await client.until("response.done"))["response"]
+            assert response["status"] == "failed"
+            assert response["status_details"]["type"] == "failed"
+            assert "no " in response["status_details"]["error"]["message"]
+            await client.rest()
+            failed = client.of("conversation.item.input_audio_transcription.failed")
+            assert len(failed) == (which == "stt")
+            await client.update(instructions="Still there?")
+            client.automaton.finish()
+
+    run(turn())
+
+
+def test_an_engine_that_hangs_is_given_up():
+    class Hanging(Broken):
+        async def stream(self, messages: object, tools: object) -> AsyncIterator[TextDelta]:
+            await asyncio.sleep(3600)
+            yield TextDelta("late")
+
+    async def turn() -> None:
+        options = SessionOptions(patience=Patience(llm_s=3.0))
+        async with session(replace(engines(), llm=Hanging()), options) as client:
+            await client.send("response.create")
+            response = (await client.until("response.done"))["response"]
+            assert "gave nothing for 3 s" in response["status_details"]["error"]["message"]
+
+    run(turn())
+
+
+# --- turn detection -------------------------------------------------------------------------
+
+
+class Judge:
+    """Says how finished a turn sounds, by the script."""
+
+    def __init__(self, *answers: float) -> None:
+        self.answers = iter(answers)
+        self.heard_s: list[float] = []
+
+    async def probability(self, turn: Audio) -> float:
+        self.heard_s.append(turn.duration_s)
+        return next(self.answers)
+
+
+@pytest.mark.parametrize(
+    ("eagerness", "finished", "silence_ms"),
+    [("auto", 0.99, 300), ("auto", 0.5, 2000), ("low", 0.0, 8000), ("high", 0.0, 2000)],
+)
+def test_semantic_vad_waits_longer_the_less_finished_a_turn_sounds(
+    eagerness: str, finished: float, silence_ms: int
+):
+    async def turn() -> None:
+        async with session(engines(end_of_turn=Judge(finished))) as client:
+            detection = {"type": "semantic_vad", "eagerness": eagerness}
+            await client.update(audio={"input": {"turn_detection": detection}})
+            await client.append(tone(1.0) + quiet(9.0))
+            stopped = await client.until("input_audio_buffer.speech_stopped")
+            assert stopped["audio_end_ms"] == pytest.approx(1000 + silence_ms, abs=64)
+
+    run(turn())
+
+
+def test_semantic_vad_does_not_split_a_turn_at_a_pause():
+    async def turn() -> None:
+        judge = Judge(0.1, 0.99)
+        async with session(engines(end_of_turn=judge)) as client:
+            await client.update(audio={"input": {"turn_detection": {"type": "semantic_vad"}}})
+            await client.append(tone(1.0) + quiet(1.0) + tone(1.0) + quiet(1.0))
+            await client.rest()
+            assert len(client.of("input_audio_buffer.speech_started")) == 1
+            assert len(client.of("input_audio_buffer.committed")) == 1
+            assert judge.heard_s == pytest.approx([1.2, 3.2], abs=0.1)
+
+    run(turn())
+
+
+def test_a_change_of_detector_replaces_it_whole():
+    async def turn() -> None:
+        async with session() as client:
+            server = {"type": "server_vad", "threshold": 0.9}
+            after = []
+            for detection in (server, {"type": "server_vad", "prefix_padding_ms": 100}):
+                event = await client.update(audio={"input": {"turn_detection": detection}})
+                after.append(event["session"]["audio"]["input"]["turn_detection"])
+            assert after[1] == {**after[0], "prefix_padding_ms": 100}
+            assert after[1]["threshold"] == 0.9
+            event = await client.update(
+                audio={"input": {"turn_detection": {"type": "semantic_vad"}}}
+            )
+            assert event["session"]["audio"]["input"]["turn_detection"] == {
+                "type": "semantic_vad",
+                "eagerness": "auto",
+                "create_response": True,
+                "interrupt_response": True,
+            }
+            event = await client.update(audio={"input": {"turn_detection": None}})
+            assert event["session"]["audio"]["input"]["turn_detection"] is None
+
+    run(turn())
+
+
+def test_push_to_talk_says_nothing_until_it_is_told_to():
+    async def turn() -> None:
+        async with session(engines(["Yes."])) as client:
+            await client.push_to_talk()
+            await client.append(TURN)
+            await client.send("input_audio_buffer.commit")
+            await client.rest()
+            assert client.types()[2:] == [
+                "input_audio_buffer.committed",
+                "conversation.item.added",
+                "conversation.item.done",
+            ]
+            await client.send("response.create")
+            assert (await client.until("response.done"))["response"]["status"] == "completed"
+
+    run(turn())
+
+
+def test_a_turn_that_nobody_wants_answered_is_only_committed():
+    async def turn() -> None:
+        detection = {"type": "server_vad", "create_response": False}
+        async with session() as client:
+            await client.update(audio={"input": {"turn_detection": detection}})
+            await client.append(TURN)
+            await client.rest()
+            assert client.types()[-1] == "conversation.item.done"
+
+    run(turn())
+
+
+def test_the_client_may_commit_while_somebody_speaks():
+    async def turn() -> None:
+        async with session() as client:
+            await client.append(tone(1.0))
+            started = await client.until("input_audio_buffer.speech_started")
+            await client.send("input_audio_buffer.commit")
+            committed = await client.until("input_audio_buffer.committed")
+            assert committed["item_id"] == started["item_id"]
+            await client.append(tone(1.0) + quiet(0.8))  # what follows is another turn
+            again = await client.until("input_audio_buffer.speech_started")
+            assert again["item_id"] != started["item_id"]
+            assert again["audio_start_ms"] >= 1000
+
+    run(turn())
+
+
+def test_clearing_forgets_the_audio_but_not_the_time():
+    async def turn() -> None:
+        async with session() as client:
+            await client.append(tone(1.0))
+            await client.send("input_audio_buffer.clear")
+            await client.until("input_audio_buffer.cleared")
+            await client.append(quiet(1.0) + tone(0.5))
+            started = await client.until("input_audio_buffer.speech_started")
+            assert started["audio_start_ms"] == pytest.approx(2000 - 300, abs=32)
+
+    run(turn())
+
+
+def test_an_idle_timeout_speaks_after_the_reply_has_been_played():
+    async def turn() -> None:
+        detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+        async with session(engines(["Two words."] * 9)) as client:
+            await client.update(audio={"input": {"turn_detection": detection}})
+            await client.send("response.create")
+            await client.until("response.done")
+            done_s = asyncio.get_running_loop().time()
+            played_s = len(client.sound()) / 48_000
+            streaming = asyncio.create_task(client.stream(quiet(8.0)))
+            triggered = await client.until("input_audio_buffer.timeout_triggered")
+            waited_s = asyncio.get_running_loop().time() - done_s
+            assert waited_s == pytest.approx(played_s + 5.0, abs=0.1)
+            assert triggered["audio_end_ms"] - triggered["audio_start_ms"] == 5000
+            await client.until("response.created")
+            await streaming
+
+    run(turn())
+
+
+def test_without_being_asked_for_no_idle_timeout_comes():
+    async def turn() -> None:
+        async with session(engines(["Hello."])) as client:
+            await client.send("response.create")
+            await client.rest(quiet_s=600)
+            assert not client.of("input_audio_buffer.timeout_triggered")
+
+    run(turn())
+
+
+# --- formats --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+def test_a_telephones_formats_work_both_ways(kind: str):
+    from voxlab.serving.realtime.formats import wire_format
+
+    wire = wire_format(kind)
+
+    async def turn() -> None:
+        async with session(engines(["A short answer."])) as client:
+            audio_format = {"format": {"type": kind}}
+            await client.update(audio={"input": audio_format, "output": audio_format})
+            speech = Audio(np.frombuffer(TURN, "<i2").astype(np.float32) / 32768, 24_000)
+            await client.append(wire.encode(speech.resample(8000).samples))
+            started = await client.until("input_audio_buffer.speech_started")
+            assert started["audio_start_ms"] == pytest.approx(200, abs=32)
+            response = (await client.until("response.done"))["response"]
+            assert response["audio"]["output"]["format"] == {"type": kind}
+            assert len(client.sound()) == pytest.approx(8000 * 3 / 2.8, abs=2)
+
+    run(turn())
+
+
+def test_changing_the_format_converts_what_is_in_the_buffer():
+    async def turn() -> None:
+        async with session() as client:
+            await client.push_to_talk()
+            await client.append(tone(1.0))
+            await client.update(audio={"input": {"format": {"type": "audio/pcmu"}}})
+            await client.send("input_audio_buffer.commit")
+            item_id = (await client.until("input_audio_buffer.committed"))["item_id"]
+            await client.send("conversation.item.retrieve", item_id=item_id)
+            item = (await client.until("conversation.item.retrieved"))["item"]
+            assert len(base64.b64decode(item["content"][0]["audio"])) == 8000
+
+    run(turn())
+
+
+# --- the session ----------------------------------------------------------------------------
+
+
+def test_the_session_is_complete_from_the_start():
+    async def turn() -> None:
+        async with session(None, SessionOptions(started_at=1000, model="gpt-realtime")) as client:
+            told = client.events[0]["session"]
+            assert told["type"] == "realtime"
+            assert told["object"] == "realtime.session"
+            assert told["expires_at"] == 1000 + 3600
+            assert told["output_modalities"] == ["audio"]
+            detection = told["audio"]["input"]["turn_detection"]
+            expected = {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+            assert expected.items() <= detection.items()
+
+    run(turn())
+
+
+def test_a_voice_that_has_been_heard_cannot_change():
+    async def turn() -> None:
+        async with session(engines(["Hello."])) as client:
+            await client.update(audio={"output": {"voice": "marin"}})
+            await client.send("response.create")
+            await client.until("rate_limits.updated")
+            voice = {"type": "realtime", "audio": {"output": {"voice": "cedar"}}}
+            await client.send("session.update", session=voice)
+            assert (await client.until("error"))["error"]["code"] == "cannot_update_voice"
+            same = {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
+            await client.send("session.update", session=same)
+            await client.until("session.updated")
+
+    run(turn())
+
+
+def test_a_session_ends_after_an_hour():
+    async def hour() -> None:
+        async with session() as client:
+            events = await client.rest(quiet_s=3601)
+            assert events[-1]["error"]["code"] == "session_expired"
+            assert asyncio.get_running_loop().time() >= 3600
+
+    run(hour())
+
+
+def test_items_can_be_put_anywhere():
+    async def turn() -> None:
+        async with session() as client:
+            for item_id, previous in (("b", None), ("a", "root"), ("d", None), ("c", "b")):
+                part = {"type": "input_text", "text": item_id}
+                item = {"id": item_id, "type": "message", "role": "user", "content": [part]}
+                await client.send("conversation.item.create", item=item, previous_item_id=previous)
+                await client.until("conversation.item.done")
+            assert client.automaton.order == ["a", "b", "c", "d"]
+            await client.send("conversation.item.delete", item_id="b")
+            await client.until("conversation.item.deleted")
+            assert client.automaton.order == ["a", "c", "d"]
+
+    run(turn())
+
+
+# --- clients that do not behave -------------------------------------------------------------
+
+
+def test_a_client_that_does_not_read_stops_its_own_session_only():
+    async def silent_reader() -> None:
+        async with session(engines([LONG * 6]), SessionOptions(pace=Pace(1e9))) as client:
+            await client.send("response.create")
+            await asyncio.sleep(600)  # nobody reads
+            assert client.wire.to_client.full()
+            async with session(engines(["Hello."])) as other:
+                await other.send("response.create")
+                await other.until("response.done")
+            # the first one has lost nothing
+            response = (await client.until("response.done"))["response"]
+            assert response["output"][0]["content"][0]["transcript"] == (LONG * 6).strip()
+
+    run(silent_reader())
+
+
+def test_a_client_that_asks_without_reading_is_slowed_down():
+    async def flood() -> None:
+        async with session() as client:
+            with pytest.raises(TimeoutError):
+                await flooded(client, 1000)
+            client.wire.hang_up()
+
+    async def flooded(client: Client, events: int) -> None:
+        for _ in range(events):  # 5 MiB of errors
+            await client.send("response.cancel", event_id="x" * 5000)
+
+    run(flood())

@@ -1,0 +1,64 @@
+"""The turn manager's transition table as a picture, drawn from the code that runs."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from voxlab.plots.call import STATE_LOOK
+from voxlab.plots.palette import SILENCE
+from voxlab.turn_map import Transitions, transitions
+from voxlab.turns import EVENTS, TABLE, Rule, State
+
+NOTHING = "_ignore"  # the rule of events that are late or cannot happen
+
+
+def plot_transitions(leads: Transitions | None = None, ax: Axes | None = None) -> Axes:
+    """Draw what the turn manager does: a row for each state, a column for each event.
+
+    A cell names its rule in `turns.TABLE`, and below it the states that the event can lead to, as
+    `turn_map.transitions` found them by running the machine. A white cell ignores its event.
+    """
+    leads = leads or transitions()
+    states = list(State)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(1.35 * len(EVENTS), 4.4), layout="constrained")
+    for row, state in enumerate(states):
+        for column, event in enumerate(EVENTS):
+            others = [each for each in State if each in leads[state, event] - {state}]
+            _draw_cell(ax, (column, row), state, TABLE[state, event], others)
+    ax.set(xlim=(-0.5, len(EVENTS) - 0.5), ylim=(len(states) - 0.5, -0.5))
+    ax.set_xticks(range(len(EVENTS)), [_words(event.__name__) for event in EVENTS], fontsize=9)
+    ax.set_yticks(range(len(states)), [state.value for state in states], fontsize=10)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _draw_cell(
+    ax: Axes, at: tuple[int, int], state: State, rule: Rule, leads_to: list[State]
+) -> None:
+    column, row = at
+    frame: dict[str, Any] = {"facecolor": "white", "edgecolor": SILENCE}
+    if rule.__name__ == NOTHING:
+        ax.text(column, row, "–", ha="center", va="center", color="gray")
+    else:
+        frame = {"facecolor": STATE_LOOK[state][0], "edgecolor": "none", "alpha": 0.22}
+        ax.text(column, row - 0.2, _words(rule.__name__), ha="center", va="center", fontsize=9)
+        arrows = "\n".join(f"→ {other.value}" for other in leads_to)
+        ax.text(column, row + 0.24, arrows, ha="center", va="center", fontsize=6.5)
+    ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, zorder=0, **frame))
+
+
+def _words(name: str) -> str:
+    r"""Return a name of the code as words, on two lines if there are several.
+
+    >>> _words("_wait_for_silence"), _words("UserStarted")
+    ('wait for\nsilence', 'user\nstarted')
+    """
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    words = spaced.replace("_", " ").split()
+    half = (len(words) + 1) // 2
+    return "\n".join(" ".join(part) for part in (words[:half], words[half:]) if part)

@@ -1,0 +1,1 @@
+"""Servers: the agents' counterparts on this machine, and the agents behind a socket."""

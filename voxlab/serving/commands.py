@@ -1,0 +1,72 @@
+"""The command `voxlab serve`."""
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from voxlab.errors import VoxlabError
+
+Add = Callable[..., argparse.ArgumentParser]
+
+
+def add(commands: Any, add_command: Add) -> None:
+    """Add the command to the parser. add_command: see voxlab.cli."""
+    about = "run a server on this machine"
+    serve = commands.add_parser("serve", help=about, description=about)
+    kinds = serve.add_subparsers(required=True, metavar="KIND")
+
+    about = "speak OpenAI's Realtime protocol, backed by voxlab's engines"
+    realtime = add_command(kinds, "realtime", _realtime, about, "")
+    realtime.epilog = "example: voxlab serve realtime --port 8765 --beta"
+    realtime.add_argument("--port", type=int, default=8765, help="default: 8765; 0 for any")
+    realtime.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine")
+    realtime.add_argument(
+        "--providers",
+        choices=("offline", "scripted"),
+        default="offline",
+        help="scripted needs no models: it hears given questions and speaks silence",
+    )
+    realtime.add_argument("--llm-url", metavar="URL", help="an OpenAI-compatible language model")
+    realtime.add_argument("--llm-model", metavar="NAME", help="its name there")
+    realtime.add_argument("--key", help="the API key that is right; default: any")
+    realtime.add_argument("--beta", action="store_true", help="allow the retired beta dialect")
+    realtime.add_argument("--tls", action="store_true", help="wss, with a certificate of our own")
+    realtime.add_argument("--filler", default="", help="said before a tool is called in silence")
+
+
+def _realtime(arguments: argparse.Namespace) -> int:
+    if bool(arguments.llm_url) != bool(arguments.llm_model):
+        raise VoxlabError("a language model needs both --llm-url and --llm-model")
+    if not 0 <= arguments.port <= 65535:
+        raise VoxlabError(f"--port {arguments.port}: needs 0 to 65535, 0 for any that is free")
+    from voxlab.clock import run_real
+    from voxlab.serving.realtime import engines
+
+    offline = arguments.providers == "offline"
+    made = engines.offline_engines() if offline else engines.scripted_engines()
+    if arguments.llm_url:
+        made = engines.with_llm(made, arguments.llm_url, arguments.llm_model)
+    run_real(_serve(arguments, made))
+    return 0
+
+
+async def _serve(arguments: argparse.Namespace, engines: Any) -> None:
+    from voxlab.serving.realtime.certificate import certificate, tls_context
+    from voxlab.serving.realtime.server import ServerOptions, serving
+    from voxlab.serving.realtime.session import SessionOptions
+
+    file = certificate() if arguments.tls else None
+    options = ServerOptions(
+        host=arguments.host,
+        port=arguments.port,
+        key=arguments.key,
+        allows_beta=arguments.beta,
+        tls=tls_context(file) if file else None,
+        session=SessionOptions(filler=arguments.filler),
+    )
+    async with serving(engines, options) as server:
+        print(f"{server.url}  (base_url {server.http_url}; Ctrl-C stops)", flush=True)
+        if file:
+            print(f"clients trust {file}", flush=True)
+        await asyncio.Event().wait()

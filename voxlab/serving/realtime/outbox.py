@@ -1,0 +1,92 @@
+"""What waits to be sent: bounded for those who make it, and with deltas that can be taken back."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Event = dict[str, Any]
+
+ROOM_BYTES = 128 * 1024  # two seconds of audio: whoever makes more waits
+FULL_BYTES = 4 * 2**20  # whoever asks for more answers than this without reading any waits
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    frames: tuple[str, ...]
+    delta: Event | None
+    size: int
+
+
+class Outbox:
+    """The frames that the writer has not sent yet, in order.
+
+    shim: turns an event into those of another dialect. `put` never waits; who makes sound or text
+    awaits `room`, who answers a client awaits `relief`. A writer that ends calls `close`.
+    """
+
+    def __init__(self, shim: Callable[[Event], Iterable[Event]]) -> None:
+        self._shim = shim
+        self._waiting: deque[_Waiting] = deque()
+        self._size = 0
+        self._changed = asyncio.Event()
+        self._is_sending = False
+        self._closed = False
+
+    def put(self, event: Event) -> None:
+        """Queue an event."""
+        frames = tuple(json.dumps(each, separators=(",", ":")) for each in self._shim(event))
+        delta = event if event["type"].endswith(".delta") and "response_id" in event else None
+        waiting = _Waiting(frames, delta, sum(map(len, frames)))
+        self._waiting.append(waiting)
+        self._size += waiting.size
+        self._changed.set()
+
+    async def get(self) -> tuple[str, ...]:
+        """Return the next frames to send; those of the call before count as sent by then."""
+        self._is_sending = False
+        self._changed.set()
+        await self._until(lambda: bool(self._waiting))
+        waiting = self._waiting.popleft()
+        self._size -= waiting.size
+        self._is_sending = True
+        self._changed.set()
+        return waiting.frames
+
+    def take_back(self, item_id: str) -> list[Event]:
+        """Remove and return the deltas of a response's item that nobody has seen, in order."""
+        taken: list[Event] = []
+        kept: deque[_Waiting] = deque()
+        for waiting in self._waiting:
+            if waiting.delta and waiting.delta["item_id"] == item_id:
+                taken.append(waiting.delta)
+                self._size -= waiting.size
+            else:
+                kept.append(waiting)
+        self._waiting = kept
+        self._changed.set()
+        return taken
+
+    async def room(self) -> None:
+        """Wait until little waits to be sent."""
+        await self._until(lambda: self._size < ROOM_BYTES)
+
+    async def relief(self) -> None:
+        """Wait until not very much waits to be sent."""
+        await self._until(lambda: self._size < FULL_BYTES)
+
+    async def flushed(self) -> None:
+        """Wait until all is sent."""
+        await self._until(lambda: not self._waiting and not self._is_sending)
+
+    def close(self) -> None:
+        """Nothing will be sent any more: nobody need wait."""
+        self._closed = True
+        self._changed.set()
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds() and not self._closed:
+            self._changed.clear()
+            await self._changed.wait()
