@@ -111,6 +111,20 @@ def test_a_short_noise_is_no_speech():
     assert found == []
 
 
+def test_in_a_room_that_talks_the_ear_hears_who_is_louder():
+    class Talkative(LoudnessVAD):
+        def probability(self, frame):
+            return 0.9
+
+    rng = np.random.default_rng(0)
+    cafe = Audio(0.01 * rng.standard_normal(10 * RATE_HZ).astype(np.float32), RATE_HZ)
+    found = heard(AudioEar(Talkative(), OPTIONS), (0.0, cafe), (6.4, ramp(0.64)), until_s=10.0)
+    starts = [at_s for at_s, each in found if isinstance(each, UserStarted)]
+    assert [at_s for at_s in starts if at_s > 3] == [pytest.approx(6.4 + 0.064)]
+    stops = [at_s for at_s, each in found if isinstance(each, UserStopped)]
+    assert stops[-1] == pytest.approx(7.04 + 0.192)
+
+
 def test_a_vad_of_another_rate_is_refused():
     class Telephone(LoudnessVAD):
         rate_hz = 8000

@@ -239,6 +239,21 @@ class RandomSession(RuleBasedStateMachine):
     def wait(self, duration_s: float) -> None:
         self.do(asyncio.sleep(duration_s))
 
+    @rule(duration_s=st.floats(0, 3))
+    def look_away(self, duration_s: float) -> None:
+        """Read nothing for a while, so that what is sent queues up."""
+
+        async def away() -> None:
+            self.reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.reading
+            await asyncio.sleep(duration_s)
+            await self.client.send("response.cancel")
+            await asyncio.sleep(0.1)
+
+        self.do(away())
+        self.reading = self.loop.create_task(self.client.read_on())
+
     @invariant()
     def nothing_has_broken(self) -> None:
         if hasattr(self, "held"):

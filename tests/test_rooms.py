@@ -60,7 +60,7 @@ def test_the_telephone_carries_300_to_3400_hertz(frequency_hz: float, passes: bo
     assert power_db == pytest.approx(0, abs=0.2) if passes else power_db < -35
 
 
-@given(st.floats(0.01, 0.9), st.floats(400, 3000))
+@given(st.floats(0.01, 0.9), st.sampled_from([437.0, 1013.0, 1771.0]))  # none divides 8 kHz
 def test_the_telephones_noise_is_that_of_eight_bits(level: float, frequency_hz: float) -> None:
     sent = tone(0.5, level, frequency_hz)
     heard, sent = telephone(sent).between(0.1, 0.4), sent.between(0.1, 0.4)
@@ -68,7 +68,7 @@ def test_the_telephones_noise_is_that_of_eight_bits(level: float, frequency_hz: 
     gain = correlation / np.vdot(sent.samples, sent.samples)
     rest = heard.samples - gain * sent.samples
     snr_db = 10 * np.log10(np.vdot(gain * sent.samples, gain * sent.samples) / np.vdot(rest, rest))
-    assert 28 < snr_db < 60  # G.711 gives 30 to 40 dB over a wide range of levels
+    assert 28 < snr_db < 50  # G.711 gives 30 to 40 dB over a wide range of levels
     assert gain == pytest.approx(1, abs=0.03)
 
 

@@ -20,11 +20,11 @@ _UNFINISHED = frozenset(
         "to of in on at for from with by about into between until near under over "
         "is are was were am be been i'm it's i'd i'll i've you're we're they're "
         "can could will would shall should may might must do does did have has had "
-        "um uh er erm hmm like"
+        "um umm uh ah er erm hmm like"
     )
 )
 # The same where the recogniser has set a full stop: some sentences do end in "on" or "is".
-_UNFINISHED_AT_A_STOP = frozenset(_WORD.findall("um uh er erm hmm the a my and or because"))
+_UNFINISHED_AT_A_STOP = frozenset(_WORD.findall("um umm uh ah er erm hmm the a my and or because"))
 # Whole answers: too short for a network that judges how a sentence falls.
 _COMPLETE = frozenset(
     _WORD.findall(
