@@ -185,6 +185,38 @@ def _columns(channels: Sequence[Audio]) -> tuple[Samples, int]:
     return columns, rates.pop()
 
 
+class Resampler:
+    """A stream from one rate to another; a rate to itself costs nothing."""
+
+    def __init__(self, from_hz: int, to_hz: int, quality: str = "HQ") -> None:
+        self._stream: Any = None
+        if from_hz != to_hz:
+            import soxr
+
+            self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality)
+
+    def feed(self, samples: Samples, *, last: bool = False) -> Samples:
+        """Return what the stream gives for the next samples; last: and all that is still in it."""
+        if self._stream is None:
+            return samples
+        resampled: Samples = self._stream.resample_chunk(samples, last=last)
+        return resampled
+
+
+def to_pcm16(samples: Samples) -> bytes:
+    """Return samples as 16-bit little-endian PCM; what lies beyond full scale is clipped.
+
+    >>> to_pcm16(np.array([0.5, 2.0])).hex()
+    '0040ff7f'
+    """
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+
+
+def from_pcm16(data: bytes) -> Samples:
+    """Return the samples of 16-bit little-endian PCM, float32 (samples,). data: whole samples."""
+    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+
+
 def silence(duration_s: float, rate_hz: int) -> Audio:
     """Return duration_s of nothing."""
     return Audio(np.zeros(round(duration_s * rate_hz), np.float32), rate_hz)

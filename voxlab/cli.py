@@ -14,6 +14,7 @@ from voxlab.serving import commands as serving
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from voxlab.agents.hold import Party
     from voxlab.agents.script import CallScript
     from voxlab.providers.base import Providers
     from voxlab.timeline import Call, Event
@@ -49,10 +50,17 @@ def _parser() -> argparse.ArgumentParser:
     clock.add_argument("--mic", action="store_true", help="you are the caller, in real time")
     call.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
     call.add_argument(
+        "--agent",
+        choices=("voxlab", "realtime"),
+        default="voxlab",
+        help="voxlab: our pipeline; realtime: one connection in the Realtime protocol",
+    )
+    call.add_argument(
         "--providers",
         choices=("offline", "openai"),
         default="offline",
-        help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and --live or --mic",
+        help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and --live or --mic; with "
+        "--agent realtime and OPENAI_BASE_URL=http://127.0.0.1:8765/v1, voxlab serve realtime",
     )
 
     about = "print one of the chapter's latency budgets and draw its waterfall"
@@ -101,11 +109,32 @@ def _call(arguments: argparse.Namespace) -> int:
     in_real_time = arguments.live or arguments.mic
     if arguments.providers == "openai" and not in_real_time:
         raise ProviderError("a network answers in real time, not in virtual time: add --live")
-    providers = _providers(script, arguments)
+    agent = _agent(script, arguments)
     print(f"{script.title}: {script.about}")
-    call = _hold(script, providers, arguments)
+    call = _hold(script, agent, arguments)
     _save(call, arguments.out)
     return _report(call, arguments.out)
+
+
+def _agent(script: "CallScript", arguments: argparse.Namespace) -> "Party":
+    """Choose who answers; the realtime agent brings a session of its own, unless it has a key."""
+    from voxlab.agents.shop import shop_agent, shop_realtime_agent
+
+    if arguments.agent == "voxlab":
+        return shop_agent(_providers(script, arguments))
+    if arguments.providers == "openai":
+        from voxlab.agents.realtime_connection import to_server
+
+        return shop_realtime_agent(to_server())
+    from voxlab.agents.realtime_settings import RealtimeSettings
+    from voxlab.agents.reply import ReplyOptions
+    from voxlab.serving.realtime.link import in_memory
+    from voxlab.serving.realtime.session import SessionOptions
+
+    connect = in_memory(_providers(script, arguments), SessionOptions(filler=ReplyOptions().filler))
+    if script.has_sound or arguments.mic:
+        return shop_realtime_agent(connect)
+    return shop_realtime_agent(connect, RealtimeSettings(turn_detection=None))
 
 
 def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Providers":
@@ -128,13 +157,11 @@ def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Provider
     return scripted([line.utterance.text for line in script.lines], RuleLLM())
 
 
-def _hold(script: "CallScript", providers: "Providers", arguments: argparse.Namespace) -> "Call":
+def _hold(script: "CallScript", agent: "Party", arguments: argparse.Namespace) -> "Call":
     from voxlab.agents.hold import hold_call, play
     from voxlab.agents.microphone import LAG_S, Microphone
-    from voxlab.agents.shop import shop_agent
     from voxlab.clock import run_real
 
-    agent = shop_agent(providers)
     if not arguments.mic:
         progress = _live_line if arguments.live else _progress(script)
         return play(script, agent, live=arguments.live, on_event=progress)

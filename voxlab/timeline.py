@@ -6,6 +6,9 @@ Every figure, metric and grade is computed from these two, whoever held the call
 |---|---|
 | transport | `call_started`, `call_ended` {reason}, `failed` {who, error, trace} |
 | | `silenced`: a browser has dropped the agent's sound that it had in hand |
+| | `sent`, `received` {event, sound_bytes}: of a realtime connection, its sound only counted |
+| | `connected` {again, resent_s}, `disconnected` {error}, `reconnecting` {attempt, delay_s}, |
+| | `refused` {code, message, param}, `overflow` {kept_s}: of the agent on such a connection |
 | caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, `gave_up` {line} |
 | vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
 | turn | `state` {was, now, why}, `commit` {turn, text} |

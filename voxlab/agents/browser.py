@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.audio import AUDIBLE_DB, Audio, Samples, level_db
+from voxlab.audio import AUDIBLE_DB, Audio, Resampler, Samples, level_db
 from voxlab.timeline import Event
 
 LAG_S = 0.1  # how late a message may be before the ear misses it; see Line.lag_s
@@ -40,7 +40,8 @@ class BrowserCaller:
         self._sent_to = 0  # the browser has the agent's sound up to this sample of the line
         self._queued = np.zeros(0, np.float32)  # the last of it, as it was sent
         self._loudest_db = AUDIBLE_DB + PAUSE_DB
-        self._to_line_rate = _resampler(rate_hz)
+        # LQ holds back at most 22 ms of 16 ms blocks, HQ 39 ms
+        self._to_line_rate = Resampler(rate_hz, RATE_HZ, "LQ").feed
 
     def hear(self, block: Samples) -> None:
         """Take the next block of the microphone, float32 (samples,)."""
@@ -160,14 +161,3 @@ def place(count: int, filled: int, now: int, *, quiet: bool) -> int | None:
     if ahead > lag // 2 and (quiet or ahead > MOST_LATE_S * RATE_HZ):
         return None
     return filled
-
-
-def _resampler(rate_hz: int) -> Callable[[Samples], Samples]:
-    """Return a function that brings block after block to the line's rate."""
-    if rate_hz == RATE_HZ:
-        return lambda block: block
-    import soxr
-
-    # LQ holds back at most 22 ms of 16 ms blocks, HQ 39 ms
-    stream = soxr.ResampleStream(rate_hz, RATE_HZ, 1, dtype="float32", quality="LQ")
-    return lambda block: stream.resample_chunk(block)

@@ -54,15 +54,19 @@ class Line:
 
     background: sound at the caller's end, looped for the whole call.
     lag_s: how far `frames` stays behind the clock (a microphone's blocks arrive late).
+    rate_hz: of both voices.
     """
 
-    def __init__(self, *, background: Audio | None = None, lag_s: float = 0.0) -> None:
+    def __init__(
+        self, *, background: Audio | None = None, lag_s: float = 0.0, rate_hz: int = RATE_HZ
+    ) -> None:
         self.timeline = Timeline()
-        self.user = Track(RATE_HZ)
-        self.agent = Track(RATE_HZ)
+        self.rate_hz = rate_hz
+        self.user = Track(rate_hz)
+        self.agent = Track(rate_hz)
         self.closed = asyncio.Event()
         self.lag_s = lag_s
-        self._background = background.resample(RATE_HZ).samples if background else None
+        self._background = background.resample(rate_hz).samples if background else None
         self._listeners: list[Callable[[Event], None]] = []
         self._start_s = asyncio.get_running_loop().time()
 
@@ -77,7 +81,11 @@ class Line:
 
     def record(self, source: str, kind: str, **data: Any) -> Event:
         """Note that something happens now, and tell everybody who listens."""
-        event = self.timeline.add(Event(self.now_s, source, kind, data))
+        return self.record_at(self.now_s, source, kind, **data)
+
+    def record_at(self, at_s: float, source: str, kind: str, **data: Any) -> Event:
+        """Note something that happened at at_s and is known only now."""
+        event = self.timeline.add(Event(at_s, source, kind, data))
         for listener in tuple(self._listeners):
             listener(event)
         return event
@@ -118,12 +126,12 @@ class Line:
     async def frames(self, size: int) -> AsyncIterator[Samples]:
         """Yield what the user's side sounds like, frame by frame as time goes by.
 
-        Each frame: float32 (size,) at 16 kHz, given when its last sample has sounded. Ends when
+        Each frame: float32 (size,) at rate_hz, given when its last sample has sounded. Ends when
         the line is closed.
         """
         end = size
         while not self.closed.is_set():
-            await self.wait_until(end / RATE_HZ + self.lag_s)
+            await self.wait_until(end / self.rate_hz + self.lag_s)
             yield self.heard(end - size, end)
             end += size
 
@@ -157,6 +165,6 @@ class Line:
         """Return the call as it was up to now."""
         if not self.user.end and not self.agent.end:
             return Call(self.timeline)
-        end = max(round(self.timeline.duration_s * RATE_HZ), self.user.end, self.agent.end)
+        end = max(round(self.timeline.duration_s * self.rate_hz), self.user.end, self.agent.end)
         user, agent = self.heard(0, end), self.agent.between(0, end)
-        return Call(self.timeline, Audio(user, RATE_HZ), Audio(agent, RATE_HZ))
+        return Call(self.timeline, Audio(user, self.rate_hz), Audio(agent, self.rate_hz))

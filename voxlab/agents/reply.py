@@ -142,18 +142,10 @@ class Reply:
                     await sentences.put(self.options.filler)
 
     async def _run_tool(self, call: ToolCall, note: int) -> None:
-        self.line.record(
-            "tool", "started", id=call.id, name=call.name, arguments={**call.arguments}
-        )
-        try:
-            async with asyncio.timeout(self.options.tool_timeout_s):
-                result = await self.tools.run(call)
-            self.ends_call |= self.tools.ends_call(call, result)
-        except Exception as error:  # a tool is the user's code: the call goes on without it
-            result = '{"error": "the system does not answer"}'
-            self.line.record("tool", "failed", id=call.id, error=f"{type(error).__name__}: {error}")
+        timeout_s = self.options.tool_timeout_s
+        result, ends_call = await self.tools.run_noted(call, self.line, timeout_s)
+        self.ends_call |= ends_call
         self.notes[note] = replace(self.notes[note], text=result)
-        self.line.record("tool", "finished", id=call.id, name=call.name, result=result)
 
     async def _speak(self, sentences: asyncio.Queue[str | None]) -> None:
         """Synthesise the sentences in order and hand them to the playout."""

@@ -3,12 +3,17 @@
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voxlab import data
 from voxlab.agents.pipeline import PipelineAgent, PipelineOptions
 from voxlab.agents.tools import Tool
 from voxlab.providers.base import Providers, ToolSpec
+
+if TYPE_CHECKING:
+    from voxlab.agents.realtime import RealtimeAgent
+    from voxlab.agents.realtime_connection import Connect
+    from voxlab.agents.realtime_settings import RealtimeOptions, RealtimeSettings
 
 TABLE_HINT = "say which weekday, time (24 hour, HH:MM) and how many people"
 
@@ -27,6 +32,22 @@ def shop_agent(
 
         providers = offline()
     return PipelineAgent(providers, shop_tools(database or data.shop()), options)
+
+
+def shop_realtime_agent(
+    connect: "Connect",
+    settings: "RealtimeSettings | None" = None,
+    options: "RealtimeOptions | None" = None,
+    database: sqlite3.Connection | None = None,
+) -> "RealtimeAgent":
+    """Return Acme's agent behind a realtime connection, the twin of `shop_agent`.
+
+    connect: `voxlab.serving.realtime.link.in_memory(providers)` for a session of our own,
+    `voxlab.agents.realtime_connection.to_server(base_url)` for a server.
+    """
+    from voxlab.agents.realtime import RealtimeAgent
+
+    return RealtimeAgent(connect, shop_tools(database or data.shop()), settings, options)
 
 
 def _text(description: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voxlab.agents.line import Line
 from voxlab.providers.base import ToolCall, ToolSpec
 
 
@@ -63,6 +64,24 @@ class Toolbox:
         if tool is None:
             return json.dumps({"error": f"no tool {call.name!r}; there are {[*self._tools]}"})
         return json.dumps(await tool.run(call.arguments), ensure_ascii=False)
+
+    async def run_noted(self, call: ToolCall, line: Line, timeout_s: float) -> tuple[str, bool]:
+        """Run a tool and note that on the line; return its result, and whether it ends the call.
+
+        A tool that breaks or takes too long has a result too, which says so.
+        """
+        arguments = dict(call.arguments)
+        line.record("tool", "started", id=call.id, name=call.name, arguments=arguments)
+        ends_call = False
+        try:
+            async with asyncio.timeout(timeout_s):
+                result = await self.run(call)
+            ends_call = self.ends_call(call, result)
+        except Exception as error:  # a tool is the user's code: the call goes on without it
+            result = '{"error": "the system does not answer"}'
+            line.record("tool", "failed", id=call.id, error=f"{type(error).__name__}: {error}")
+        line.record("tool", "finished", id=call.id, name=call.name, result=result)
+        return result, ends_call
 
     def ends_call(self, call: ToolCall, result: str) -> bool:
         """Tell whether the agent hangs up after this tool, which must not have gone wrong."""

@@ -53,7 +53,7 @@ def _realtime(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace, engines: Any) -> None:
     from voxlab.serving.realtime.certificate import certificate, tls_context
-    from voxlab.serving.realtime.server import ServerOptions, serving
+    from voxlab.serving.realtime.server import ServerOptions, serving, use_few_threads
     from voxlab.serving.realtime.session import SessionOptions
 
     file = certificate() if arguments.tls else None
@@ -65,6 +65,7 @@ async def _serve(arguments: argparse.Namespace, engines: Any) -> None:
         tls=tls_context(file) if file else None,
         session=SessionOptions(filler=arguments.filler),
     )
+    use_few_threads()
     async with serving(engines, options) as server:
         print(f"{server.url}  (base_url {server.http_url}; Ctrl-C stops)", flush=True)
         if file:

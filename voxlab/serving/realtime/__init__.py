@@ -5,6 +5,7 @@ From the wire inwards:
 | module | is |
 |---|---|
 | `server`, `http`, `certificate` | sockets: WebSocket, HTTP beside it, TLS |
+| `link` | no socket at all: the openai client's connection to a session in memory |
 | `admission` | who may open a session: keys, models, client secrets |
 | `session` | one session: the task that owns all state, with a reader and a writer beside it |
 | `listening`, `responding` | its two halves: audio in and turns out; responses |

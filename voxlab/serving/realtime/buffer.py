@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from voxlab.audio import Audio, Samples
+from voxlab.audio import Audio, Resampler, Samples
 from voxlab.providers.base import VAD
-from voxlab.serving.realtime.formats import HEARD_QUALITY, Resampler, WireFormat
+from voxlab.serving.realtime.formats import HEARD_QUALITY, WireFormat
 
 TICKS_PER_S = 24_000
 KEPT_SILENCE_S = 30.0  # so much audio without speech is kept while a detector listens
@@ -44,6 +44,10 @@ class InputBuffer:
         """Add whole samples at the end."""
         self._data += data
         self._end += len(data) // self.wire.sample_bytes * (TICKS_PER_S // self.wire.rate_hz)
+
+    def copy(self, until_s: float) -> bytes:
+        """Return the audio up to an offset of the session."""
+        return bytes(self._data[: max(0, self.wire.size(until_s - self.start_s))])
 
     def take(self, until_s: float | None = None) -> bytes:
         """Remove and return the audio up to an offset of the session, or all of it."""

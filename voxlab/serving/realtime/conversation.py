@@ -33,11 +33,13 @@ class Sound:
 class Item:
     """An item as it goes over the wire, its audio apart.
 
+    words: the assistant's, each piece with the byte of the sound at which it begins.
     heard: what the recogniser makes of the user's audio, or how it failed.
     """
 
     data: Wire
     sounds: dict[int, Sound] = field(default_factory=dict)
+    words: list[tuple[int, str]] = field(default_factory=list)
     heard: "asyncio.Future[str | ProviderError] | None" = None
 
     @property
@@ -62,6 +64,8 @@ class Item:
         heard = self.heard.result() if self.heard is not None and self.heard.done() else None
         if isinstance(heard, str):
             texts.append(heard)
+        elif self.words:  # after a truncation without a transcript, but it was said
+            texts.append("".join(text for _, text in self.words))
         else:
             texts += [part.get("transcript") or "" for part in parts]
         return " ".join(filter(None, texts)).strip()
@@ -177,6 +181,8 @@ class Conversation:
     def truncate(self, item_id: str, content_index: int, end_s: float) -> None:
         """Cut an assistant's audio to what was heard; its transcript goes, whole.
 
+        The words that were said in what is left stay in the model's memory, as they do with a
+        model that hears its own voice.
         Raises Refused if it is no assistant's audio, is still being made, or is shorter.
         """
         item = self.get(item_id, "truncate")
@@ -192,8 +198,20 @@ class Conversation:
         if end_s > sound.duration_s + 1e-9:
             said = f"{sound.duration_s * 1000:.0f}ms is already shorter than {end_s * 1000:.0f}ms"
             raise Refused("invalid_value", f"Audio content of {said}", "audio_end_ms")
-        del sound.data[sound.wire.size(end_s) :]
+        kept = sound.wire.size(end_s)
+        item.words = said_before(item.words, kept, len(sound.data))
+        del sound.data[kept:]
         item.data["content"][content_index].pop("transcript", None)
+
+
+def said_before(words: Sequence[tuple[int, str]], kept: int, size: int) -> list[tuple[int, str]]:
+    """Return the words that end in the first bytes of a sound. kept: so many; size: of all of it.
+
+    >>> said_before([(0, "It's"), (4800, " shipped"), (9600, " today.")], 9600, 14400)
+    [(0, "It's"), (4800, ' shipped')]
+    """
+    ends = [*(start for start, _ in words[1:]), size]
+    return [word for word, end in zip(words, ends, strict=False) if end <= kept]
 
 
 def messages(items: Sequence[Item], instructions: str) -> list[Message]:

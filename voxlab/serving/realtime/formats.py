@@ -4,11 +4,10 @@ audio/pcm is 16-bit little-endian at 24 kHz, audio/pcmu and audio/pcma are G.711
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from voxlab.audio import Audio, Samples
+from voxlab.audio import Audio, Resampler, Samples, from_pcm16, to_pcm16
 from voxlab.telephony import ALAW, MULAW, Companding
 
 HEARD_HZ = 16_000  # the rate of the detectors
@@ -39,13 +38,13 @@ class WireFormat:
         """Return float32 (samples,). data: whole samples."""
         if self.law:
             return self.law.decode(data)
-        return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+        return from_pcm16(data)
 
     def encode(self, samples: Samples) -> bytes:
         """Return the bytes of samples; what lies beyond full scale is clipped."""
         if self.law:
             return self.law.encode(samples)
-        return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+        return to_pcm16(samples)
 
     def audio(self, data: bytes) -> Audio:
         """Return the bytes as a recording."""
@@ -66,24 +65,6 @@ FORMATS = {
 def wire_format(name: str) -> WireFormat:
     """Return the format of a session's {"type": name}."""
     return FORMATS[name]
-
-
-class Resampler:
-    """A stream from one rate to another; a rate to itself costs nothing."""
-
-    def __init__(self, from_hz: int, to_hz: int, quality: str = "HQ") -> None:
-        self._stream: Any = None
-        if from_hz != to_hz:
-            import soxr
-
-            self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality)
-
-    def feed(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Return what the stream gives for the next samples; last: and all that is still in it."""
-        if self._stream is None:
-            return samples
-        resampled: Samples = self._stream.resample_chunk(samples, last=last)
-        return resampled
 
 
 class Encoder:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from voxlab.audio import Audio
 from voxlab.providers.base import VAD, EndOfTurn
 from voxlab.serving.realtime.buffer import KEPT_SILENCE_S, LONGEST_S, Ear, InputBuffer
 from voxlab.serving.realtime.conversation import refuse_split_samples
@@ -31,8 +32,17 @@ class Listener(Protocol):
         """Somebody began to speak, and the client has been told."""
         ...
 
-    def turn_committed(self, item_id: str, audio: bytes, *, by_client: bool) -> None:
-        """A turn is over, or the client has committed its audio."""
+    def turn_paused(self, audio: bytes) -> None:
+        """A turn may be over: this is all of it up to now."""
+        ...
+
+    def turn_committed(
+        self, item_id: str, audio: bytes, *, by_client: bool, paused: bool = False
+    ) -> None:
+        """A turn is over, or the client has committed its audio.
+
+        paused: since the latest `turn_paused` nobody has spoken.
+        """
         ...
 
 
@@ -108,14 +118,14 @@ class Listening:
         if isinstance(edge, TurnStarted):
             self._start_turn(edge)
         elif isinstance(edge, TurnPaused):
-            await self._judge(edge)
+            await self._on_pause()
         elif isinstance(edge, TurnEnded) and self.turn_id is not None:
             self._emit(
                 "input_audio_buffer.speech_stopped",
                 item_id=self.turn_id,
                 audio_end_ms=round(edge.at_s * 1000),
             )
-            self._commit(edge.at_s, by_client=False)
+            self._commit(edge.at_s, by_client=False, paused=edge.paused)
 
     def _start_turn(self, edge: TurnStarted) -> None:
         config = self._config or {}
@@ -130,18 +140,23 @@ class Listening:
         )
         self._listener.speech_started()
 
-    async def _judge(self, pause: TurnPaused) -> None:
-        """Ask how finished the turn sounds; a judge that fails leaves it open."""
+    async def _on_pause(self) -> None:
         if self._ear is None or self._detector is None or self._config is None:
             return
-        finished = UNJUDGED
-        if self._judges.end_of_turn is not None:
-            said = self.buffer.peek().between(0.0, self._ear.heard_s - self.buffer.start_s)
-            try:
-                finished = await self._judges.end_of_turn.probability(said)
-            except Exception:  # the judge is an engine: the turn ends all the same, only later
-                finished = UNJUDGED
-        self._detector.wait(semantic_wait_s(finished, self._config.get("eagerness") or "auto"))
+        said = self.buffer.copy(self._ear.heard_s)
+        self._listener.turn_paused(said)
+        if self._config["type"] == "semantic_vad":
+            finished = await self._judged(self.buffer.wire.audio(said))
+            self._detector.wait(semantic_wait_s(finished, self._config.get("eagerness") or "auto"))
+
+    async def _judged(self, said: Audio) -> float:
+        """Ask how finished the turn sounds; a judge that fails leaves it open."""
+        if self._judges.end_of_turn is None:
+            return UNJUDGED
+        try:
+            return await self._judges.end_of_turn.probability(said)
+        except Exception:  # the judge is an engine: the turn ends all the same, only later
+            return UNJUDGED
 
     def commit(self) -> None:
         """Commit what is there, as the client asks. Raises Refused under 100 ms of audio."""
@@ -154,11 +169,12 @@ class Listening:
             )
         self._commit(None, by_client=True)
 
-    def _commit(self, until_s: float | None, *, by_client: bool) -> None:
+    def _commit(self, until_s: float | None, *, by_client: bool, paused: bool = False) -> None:
         item_id, self.turn_id = self.turn_id or self._new_id("item"), None
         if by_client and self._detector is not None:
             self._detector.reset()
-        self._listener.turn_committed(item_id, self.buffer.take(until_s), by_client=by_client)
+        taken = self.buffer.take(until_s)
+        self._listener.turn_committed(item_id, taken, by_client=by_client, paused=paused)
 
     def clear(self) -> None:
         """Forget what is uncommitted, an open turn included."""

@@ -81,6 +81,8 @@ class Response:
         part = item.data["content"][0]
         if text:
             part["text" if self.is_text else "transcript"] += text
+            if not self.is_text:
+                item.words.append((len(item.sounds[0].data), text))
             self._part_event((DELTAS["text"] if self.is_text else TRANSCRIPT) + ".delta", text)
         if sound:
             item.sounds[0].data += sound
@@ -123,6 +125,7 @@ class Response:
             else:
                 name = "text" if self.is_text else "transcript"
                 part[name] = part[name][: len(part[name]) - len(delta["delta"])]
+                del self._open.words[-1:]
 
     def finish(self, status: str, details: Wire | None) -> None:
         """Close what is open; `resource` then tells how the response ended."""

@@ -6,12 +6,15 @@
 Here frames are only moved; what they mean is the session's business.
 """
 
+import asyncio
 import json
 import logging
+import os
 import secrets
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -169,6 +172,16 @@ def _quiet() -> logging.Logger:
     logger.propagate = False
     logger.addHandler(logging.NullHandler())
     return logger
+
+
+def use_few_threads() -> None:
+    """Let the running loop's engines compute in as many threads as there are cores, two at least.
+
+    asyncio would take more: then they take turns, each is done later, and frames wait for them all.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max(2, cores)))
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from voxlab.errors import ProviderError
 from voxlab.providers.base import Providers
@@ -26,7 +26,7 @@ from voxlab.serving.realtime.conversation import (
     Sound,
     new_item,
 )
-from voxlab.serving.realtime.hearing import recognised
+from voxlab.serving.realtime.hearing import Hearing
 from voxlab.serving.realtime.listening import Judges, Listening
 from voxlab.serving.realtime.maker import Made, Maker, Pace, Patience, Said
 from voxlab.serving.realtime.outbox import Outbox
@@ -37,6 +37,7 @@ INBOX = 4  # messages; a frame may hold 15 MiB of audio
 FAREWELL_S = 5.0  # the last events have so long to reach the client
 log = logging.getLogger(__name__)
 Event = dict[str, Any]
+T = TypeVar("T")
 
 
 class WireClosed(Exception):
@@ -124,6 +125,7 @@ class Session:
         self._responding = Responding(
             maker, self._conversation, self._outbox, self._emit, self._new_id
         )
+        self._hearing = Hearing(providers.stt, options.patience.stt_s)
         self._idle_turn = 0  # a timer that was set before something happened is out of date
 
     async def run(self) -> None:
@@ -185,7 +187,7 @@ class Session:
     def _emit(self, kind: str, **fields: Any) -> None:
         self._outbox.put({"type": kind, "event_id": self._new_id("event"), **fields})
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return self._group.create_task(work)
 
     def _refuse(self, error: Refused, event_id: str | None) -> None:
@@ -285,7 +287,8 @@ class Session:
         is_unheard = not any(part.get("transcript") for part in given.get("content", []))
         if item.sounds and is_unheard:
             data = b"".join(sound.data for sound in item.sounds.values())
-            self._hear(item, Sound(item_wire, bytearray(data)), tell=False)
+            sound = Sound(item_wire, bytearray(data))
+            item.heard = self._spawn(self._hearing.recognised(sound))
         return item
 
     # --- responses --------------------------------------------------------------------------
@@ -332,7 +335,14 @@ class Session:
         if detection.get("interrupt_response") and self._responding.default is not None:
             self._responding.cancel(None, "turn_detected")
 
-    def turn_committed(self, item_id: str, audio: bytes, *, by_client: bool) -> None:
+    def turn_paused(self, audio: bytes) -> None:
+        """Recognise what was said so far: if the turn is over, its text is there the sooner."""
+        sound = Sound(self._listening.buffer.wire, bytearray(audio))
+        self._hearing.pause(sound, self._spawn)
+
+    def turn_committed(
+        self, item_id: str, audio: bytes, *, by_client: bool, paused: bool = False
+    ) -> None:
         """Put what the user said into the conversation, and answer it unless a client commits."""
         previous = self._conversation.last_id
         sound = Sound(self._listening.buffer.wire, bytearray(audio))
@@ -350,7 +360,10 @@ class Session:
         self._emit("conversation.item.added", previous_item_id=previous, item=data)
         self._emit("conversation.item.done", previous_item_id=previous, item=data)
         audio_input = self._session["audio"]["input"]
-        self._hear(item, sound, tell=audio_input["transcription"] is not None)
+        heard = self._hearing.turn(sound, self._spawn, paused=paused)
+        item.heard = heard
+        if audio_input["transcription"] is not None:
+            self._spawn(self._tell(item, heard, sound.duration_s))
         self._idle_turn += 1
         if not by_client and (audio_input["turn_detection"] or {}).get("create_response"):
             try:
@@ -358,19 +371,10 @@ class Session:
             except Refused as error:
                 self._refuse(error, None)
 
-    def _hear(self, item: Item, sound: Sound, *, tell: bool) -> None:
-        """Have the recogniser write down what is said. tell: the client, too."""
-        item.heard = asyncio.get_running_loop().create_future()
-        self._spawn(self._transcribe(item, item.heard, sound, tell))
-
-    async def _transcribe(
-        self, item: Item, heard: "asyncio.Future[str | ProviderError]", sound: Sound, tell: bool
+    async def _tell(
+        self, item: Item, heard: asyncio.Task[str | ProviderError], duration_s: float
     ) -> None:
-        patience_s = self._options.patience.stt_s
-        result = await recognised(self._providers.stt, sound, patience_s)
-        heard.set_result(result)
-        if tell:
-            await self._inbox.put(_Heard(item, sound.duration_s, result))
+        await self._inbox.put(_Heard(item, duration_s, await heard))
 
     def _on_heard(self, heard: _Heard) -> None:
         if heard.item.id not in self._conversation:

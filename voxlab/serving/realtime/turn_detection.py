@@ -26,16 +26,23 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True)
 class TurnPaused:
-    """The speaker has been silent since at_s: somebody should say how long to wait."""
+    """The speaker has been silent since at_s, and the turn may be over.
+
+    With semantic_vad somebody should say how long to wait.
+    """
 
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The turn is over at at_s, the silence that ended it included."""
+    """The turn is over at at_s, the silence that ended it included.
+
+    paused: that silence has been told of as a TurnPaused.
+    """
 
     at_s: float
+    paused: bool
 
 
 Edge = TurnStarted | TurnPaused | TurnEnded
@@ -59,6 +66,7 @@ class TurnDetector:
         self._in_turn = False
         self._silent_since_s: float | None = None
         self._wait_s: float | None = None
+        self._paused = False
         self.change(config)
 
     def change(self, config: dict[str, Any]) -> None:
@@ -75,7 +83,7 @@ class TurnDetector:
     def reset(self) -> None:
         """Forget the turn: the client has committed or cleared its audio."""
         self._speech.state = SpeechState(heard=self._speech.state.heard)
-        self._in_turn, self._silent_since_s = False, None
+        self._in_turn, self._paused, self._silent_since_s = False, False, None
 
     def wait(self, silence_s: float) -> None:
         """Answer a TurnPaused: the turn ends after so much silence."""
@@ -89,21 +97,34 @@ class TurnDetector:
         if isinstance(edge, SpeechStopped):
             self._silent_since_s, self._wait_s = self._begins_s + edge.at_s, None
             if self._is_semantic:
+                self._paused = True
                 return TurnPaused(self._silent_since_s)
             return self._end(self._begins_s + edge.known_at_s)
+        if self._speech.state.speaking:
+            return self._on_silent_frames()
         now_s = self._begins_s + self._speech.state.heard * self._speech.frame_s
         since_s, wait_s = self._silent_since_s, self._wait_s
         if since_s is None or wait_s is None or now_s - since_s < wait_s - 1e-9:
             return None
         return self._end(now_s)
 
+    def _on_silent_frames(self) -> TurnPaused | None:
+        """Say once that half of the silence which ends the turn is over."""
+        state, frame_s = self._speech.state, self._speech.frame_s
+        was_paused, half_s = self._paused, self._speech.options.min_silence_s / 2
+        self._paused = not self._is_semantic and state.against * frame_s >= half_s > 0
+        if was_paused or not self._paused:
+            return None
+        return TurnPaused(self._begins_s + (state.heard - state.against) * frame_s)
+
     def _on_speech(self, edge: SpeechStarted) -> Edge | None:
-        self._silent_since_s = None
+        self._silent_since_s, self._paused = None, False
         if self._in_turn:  # it was only a pause
             return None
         self._in_turn = True
         return TurnStarted(self._begins_s + edge.at_s, self._begins_s + edge.known_at_s)
 
     def _end(self, at_s: float) -> TurnEnded:
+        paused, self._paused = self._paused, False
         self._in_turn, self._silent_since_s = False, None
-        return TurnEnded(at_s)
+        return TurnEnded(at_s, paused)
