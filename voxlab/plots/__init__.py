@@ -2,6 +2,7 @@
 
 from voxlab.plots.call import plot_call
 from voxlab.plots.codec import plot_code_use, plot_ladder, plot_spectrogram, plot_spectrograms
+from voxlab.plots.comparison import plot_paired, plot_stages
 from voxlab.plots.endpointing import plot_end_of_turn
 from voxlab.plots.latency import (
     plot_budget_bar,
@@ -11,7 +12,15 @@ from voxlab.plots.latency import (
     plot_waits,
 )
 from voxlab.plots.latency_lab import plot_latency_lab
+from voxlab.plots.realtime import plot_realtime_events
 from voxlab.plots.residual_stages import plot_cells, plot_residual_stages
+from voxlab.plots.speech_lm import (
+    plot_comparison,
+    plot_joint_tokens,
+    plot_learning,
+    plot_patterns,
+    plot_votes,
+)
 from voxlab.plots.turns import plot_transitions
 from voxlab.plots.vad import plot_vad
 
@@ -21,15 +30,23 @@ __all__ = [
     "plot_call",
     "plot_cells",
     "plot_code_use",
+    "plot_comparison",
     "plot_end_of_turn",
+    "plot_joint_tokens",
     "plot_ladder",
     "plot_latency_lab",
+    "plot_learning",
+    "plot_paired",
+    "plot_patterns",
     "plot_profiles",
+    "plot_realtime_events",
     "plot_residual_stages",
     "plot_spectrogram",
     "plot_spectrograms",
+    "plot_stages",
     "plot_transitions",
     "plot_turns",
     "plot_vad",
+    "plot_votes",
     "plot_waits",
 ]

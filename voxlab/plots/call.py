@@ -49,8 +49,8 @@ def plot_call(
         _, ax = plt.subplots(figsize=(width, 6.2), layout="constrained")
     ax.set_xlim(start_s, end_s)
     ax.set_ylim(-0.2, LANES["user"] + 3.2)
-    _draw_voice(ax, call.user, LANES["user"], USER, _user_words(call.timeline))
-    _draw_voice(ax, call.agent, LANES["agent"], AGENT, _agent_words(call.timeline))
+    draw_voice(ax, call.user, LANES["user"], USER, _user_words(call.timeline))
+    draw_voice(ax, call.agent, LANES["agent"], AGENT, _agent_words(call.timeline))
     _draw_turns(ax, call.timeline)
     for lane in STAGES:
         _draw_bars(ax, list(_stage_spans(call.timeline, lane)), LANES[lane], STAGE)
@@ -65,7 +65,7 @@ def plot_call(
     return ax
 
 
-def _draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list[Span]) -> None:
+def draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list[Span]) -> None:
     """Draw a waveform as its envelope, with the words over it."""
     if voice is not None:
         hop = max(1, voice.rate_hz // 50)
@@ -80,7 +80,7 @@ def _draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list
     for index, (start_s, end_s, text) in enumerate(words):
         free_until_s = words[index + 1][0] if index + 1 < len(words) else right
         if end_s > left:
-            _write(ax, start_s, free_until_s, y + 1.0, text, lines=WORDS_LINES)
+            write(ax, start_s, free_until_s, y + 1.0, text, lines=WORDS_LINES)
 
 
 def _draw_turns(ax: Axes, timeline: Timeline) -> None:
@@ -98,14 +98,14 @@ def _draw_bars(ax: Axes, spans: list[Span], y: float, color: str, hatch: str = "
     bars = [(start, max(end - start, 0.02)) for start, end, _ in spans]
     ax.broken_barh(bars, (y - 0.55, 1.1), facecolor=color, alpha=0.55, hatch=hatch, edgecolor="w")
     for start_s, end_s, text in spans:
-        _write(ax, start_s, end_s, y - 0.2, text, lines=1)
+        write(ax, start_s, end_s, y - 0.2, text, lines=1)
 
 
-def _write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int) -> None:
+def write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int) -> None:
     """Write a text from start_s on, wrapped to end before end_s; nothing where it does not fit."""
     left, right = ax.get_xlim()
     start_s, end_s = max(start_s, left), min(end_s, right)
-    chars = int(_chars_in(ax, end_s - start_s)) - 1
+    chars = int(chars_in(ax, end_s - start_s)) - 1
     if chars < 5 or not text:
         return
     wrapped = textwrap.wrap(
@@ -115,7 +115,7 @@ def _write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: i
         ax.text(start_s, y, "\n".join(wrapped), fontsize=7, va="bottom", clip_on=True)
 
 
-def _chars_in(ax: Axes, duration_s: float) -> float:
+def chars_in(ax: Axes, duration_s: float) -> float:
     """Return how many characters of small print fit into a stretch of time."""
     left, right = ax.get_xlim()
     figure = ax.get_figure(root=True)
@@ -132,7 +132,7 @@ def _draw_response_times(ax: Axes, timeline: Timeline) -> None:
         look = {"arrowstyle": "<->", "color": ERROR if turn.cut_off else "black", "linewidth": 0.9}
         ax.annotate("", (turn.reply_s, y), (turn.end_s, y), arrowprops=look)
         label = f"{1000 * turn.ttfb_s:.0f} ms"
-        if _chars_in(ax, abs(turn.ttfb_s)) < 0.7 * len(label):
+        if chars_in(ax, abs(turn.ttfb_s)) < 0.7 * len(label):
             continue
         ax.text((turn.end_s + turn.reply_s) / 2, y - 0.2, label, fontsize=7, ha="center", va="top")
 
@@ -166,7 +166,7 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
             loc="lower left",
             bbox_to_anchor=(0, 1),
             borderaxespad=0.0,
-            ncols=max(2, int(_chars_in(ax, right - left) / LEGEND_CHARS)),
+            ncols=max(2, int(chars_in(ax, right - left) / LEGEND_CHARS)),
             fontsize=8,
             frameon=False,
             columnspacing=1.2,
