@@ -1,6 +1,8 @@
 # The two commands a reader needs: `make lab` and `make test`. Both set up what is missing.
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
+AGENTS_JS := build/agents-js
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 
@@ -11,7 +13,7 @@ ifeq ($(shell uname -s),Linux)
 TORCH_ARGS ?= --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: setup lab test notebooks browser book lint types check clean
+.PHONY: setup lab test notebooks browser clients book lint types check clean
 
 setup: $(VENV)/.ready
 	@$(BIN)/voxlab models
@@ -38,6 +40,21 @@ browser: setup
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
 	$(BIN)/python notebooks/browser_check.py --out build/browser
 
+# Realtime clients that other people wrote. Their pins and ours conflict: an environment of their own.
+clients: $(CLIENTS)/.ready $(if $(shell command -v npm),$(AGENTS_JS)/.ready)
+	VOXLAB_AGENTS_JS=$(AGENTS_JS) $(CLIENTS)/bin/python -m pytest -o addopts=-q -rs \
+		tests/test_realtime_clients.py
+
+$(CLIENTS)/.ready: pyproject.toml constraints-clients.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install -q --no-compile --no-deps -r constraints-clients.txt -e .
+	@touch $@
+
+$(AGENTS_JS)/.ready: Makefile
+	npm install --silent --no-audit --no-fund --prefix $(AGENTS_JS) \
+		@openai/agents-realtime@0.20.0 zod@4.6.7
+	@touch $@
+
 book: notebooks
 	$(BIN)/jupyter nbconvert --to html --output-dir build/book build/notebooks/*.ipynb
 
@@ -53,4 +70,4 @@ types: setup
 check: lint types notebooks test
 
 clean:
-	rm -rf $(VENV) build out
+	rm -rf $(VENV) $(CLIENTS) build out

@@ -9,7 +9,7 @@ ends exactly once. Both raise ProtocolFault.
 import base64
 import json
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_args
 
 from openai.types.realtime import RealtimeServerEvent
@@ -18,6 +18,8 @@ from pydantic import BaseModel, ValidationError
 Event = dict[str, Any]
 
 SERVER_SIDE = {"id", "object", "expires_at"}  # of a session: the server adds them
+LARGEST_FRAME = 2**20  # what many clients read at most
+LONGEST_DELTA = 4_800  # bytes: 100 ms at 24 kHz
 NEVER = {"conversation.item.created", "conversation.created"}  # of the beta
 
 
@@ -32,10 +34,16 @@ def server_models() -> dict[str, type[BaseModel]]:
     return {get_args(m.model_fields["type"].annotation)[0]: m for m in get_args(union)}
 
 
-def validated(raw: str, models: dict[str, type[BaseModel]] | None = None) -> Event:
+def validated(raw: str) -> Event:
     """Return an event that the SDK's own model accepts to the letter."""
-    event = json.loads(raw)
-    models = models or server_models()
+    _refuse_unknown(raw)
+    event: Event = json.loads(raw)
+    return event
+
+
+@lru_cache(maxsize=256)  # the same stream is judged again and again, with one fault each time
+def _refuse_unknown(raw: str) -> None:
+    event, models = json.loads(raw), server_models()
     if event["type"] not in models or event["type"] in NEVER:
         raise ProtocolFault(f"no server sends {event['type']}")
     try:
@@ -45,7 +53,6 @@ def validated(raw: str, models: dict[str, type[BaseModel]] | None = None) -> Eve
     unknown = sorted(_unknown(model, ""))
     if unknown:
         raise ProtocolFault(f"{event['type']} has fields that the SDK does not know: {unknown}")
-    return event
 
 
 def _unknown(value: object, path: str) -> set[str]:
@@ -112,6 +119,7 @@ class Automaton:
 
     def feed(self, raw: str) -> Event:
         """Take the next event of the stream and return it."""
+        self._need(len(raw) < LARGEST_FRAME, f"a frame of {len(raw)} bytes")
         event = validated(raw)
         self._need(event["event_id"] not in self._ids, "an event_id twice")
         self._ids.add(event["event_id"])
@@ -361,7 +369,8 @@ class Automaton:
         self._need(event["delta"] != "", "an empty delta")
         if event["type"] == "response.output_audio.delta":
             self._need(part.kind == "audio", "sound in a text")
-            self._need(bool(base64.b64decode(event["delta"], validate=True)), "no sound")
+            size = len(base64.b64decode(event["delta"], validate=True))
+            self._need(0 < size <= LONGEST_DELTA, f"{size} bytes of sound in one delta")
         else:
             of = {"response.output_text.delta": "text"}.get(event["type"], "audio")
             self._need(part.kind == of, "words of the wrong kind")

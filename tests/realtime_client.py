@@ -30,6 +30,9 @@ def quiet(duration_s: float) -> bytes:
     return bytes(2 * round(duration_s * RATE_HZ))
 
 
+TURN = quiet(0.5) + tone(1.0) + quiet(0.8)
+
+
 def engines(
     answers: Sequence[Answer] = (),
     texts: Sequence[str] = ("Hello there.",),
@@ -153,16 +156,23 @@ class Client:
 
 @asynccontextmanager
 async def session(
-    providers: Providers | None = None, options: SessionOptions | None = None
+    providers: Providers | None = None,
+    options: SessionOptions | None = None,
+    *,
+    opened: bool = True,
 ) -> AsyncIterator[Client]:
-    """Hold a session in this loop; after the block the client hangs up and nothing is left."""
+    """Hold a session in this loop; after the block the client hangs up and nothing is left.
+
+    opened: whether session.created has been read.
+    """
     before = asyncio.all_tasks()
     client = Client(MemoryWire())
     held = asyncio.create_task(
         Session(client.wire, providers or engines(), options or SessionOptions()).run()
     )
     try:
-        await client.until("session.created")
+        if opened:
+            await client.until("session.created")
         yield client
     finally:
         client.wire.hang_up()

@@ -1,7 +1,7 @@
 """Clients that other people wrote, against the server: LiveKit, Pipecat and OpenAI's agents for JS.
 
-The first two need the extra `clients`; the third one needs Node.js and
-`npm install @openai/agents-realtime` in a folder that VOXLAB_AGENTS_JS names.
+`make clients` runs them in an environment of their own; elsewhere they are skipped. The third one
+needs Node.js, and @openai/agents-realtime in a folder that VOXLAB_AGENTS_JS names.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ def weather_schema() -> dict[str, Any]:
 
 
 def livekit() -> tuple[Any, Any, Any]:
-    plugin = pytest.importorskip("livekit.plugins.openai", reason="pip install 'voxlab[clients]'")
+    plugin = pytest.importorskip("livekit.plugins.openai", reason="make clients")
     from livekit import rtc
     from livekit.agents import llm
 
@@ -139,9 +139,9 @@ def test_livekit_hears_a_turn_calls_a_tool_and_is_interrupted():
 
 
 def test_pipecats_service_answers_a_turn_with_a_tool():
-    pytest.importorskip("pipecat.services.openai.realtime", reason="pip install 'voxlab[clients]'")
-    from pipecat.adapters.schemas.function_schema import FunctionSchema
-    from pipecat.adapters.schemas.tools_schema import ToolsSchema
+    pytest.importorskip("pipecat.services.openai.realtime", reason="make clients")
+    from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+    from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
     from pipecat.frames.frames import (
         ErrorFrame,
         InputAudioRawFrame,
@@ -264,7 +264,7 @@ session.sendMessage('What is the weather in Paris tomorrow?');
 
 @pytest.mark.skipif(
     not shutil.which("node") or not (AGENTS_JS / "node_modules/@openai/agents-realtime").is_dir(),
-    reason="needs Node.js and @openai/agents-realtime, see above",
+    reason="make clients, and Node.js",
 )
 def test_openais_agents_for_javascript_talk_call_a_tool_and_interrupt(tmp_path: Path):
     script = AGENTS_JS / "voxlab_client.mjs"

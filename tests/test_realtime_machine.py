@@ -1,6 +1,6 @@
 """Random sessions, and streams with planted faults: the referee must pass the one, catch the other.
 
-VOXLAB_REALTIME_SESSIONS=3000 makes a long run of the first (default: 40 sessions).
+VOXLAB_REALTIME_SESSIONS=3000 makes a long run of the first (default: 25 sessions).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from voxlab.providers.scripted import ScriptedSTT, paced
 from voxlab.serving.realtime.session import Session, SessionOptions
 
 Event = dict[str, Any]
-SESSIONS = int(os.environ.get("VOXLAB_REALTIME_SESSIONS", "40"))
+SESSIONS = int(os.environ.get("VOXLAB_REALTIME_SESSIONS", "25"))
 STORY = "Once upon a time there was a vocoder. It lived in a box, and it said: hello! " * 3
 
 

@@ -56,15 +56,21 @@ def name_of(requirement):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def requirements():
-    """Return every requirement in pyproject.toml, those of the extras included."""
-    extras = itertools.chain.from_iterable(project()["optional-dependencies"].values())
-    return [*project()["dependencies"], *extras]
+def requirements(file):
+    """Return every requirement in pyproject.toml whose pin belongs into this file."""
+    extras = dict(project()["optional-dependencies"])
+    clients = extras.pop("clients")
+    if file == "constraints-clients.txt":
+        return clients
+    return [*project()["dependencies"], *itertools.chain.from_iterable(extras.values())]
 
 
-def constraints():
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+def constraints(file):
+    lines = (ROOT / file).read_text("utf-8").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+both_environments = pytest.mark.parametrize("file", ["constraints.txt", "constraints-clients.txt"])
 
 
 # --- one version, one list of dependencies -------------------------------------------------
@@ -90,17 +96,19 @@ def test_pyproject_holds_the_one_version(files):
     assert importlib.metadata.version("voxlab") == project()["version"], "run make setup"
 
 
-def test_every_dependency_is_pinned():
-    pinned = [name_of(line) for line in constraints()]
-    assert {name_of(line) for line in requirements()} - set(pinned) == set()
-    assert [line for line in constraints() if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+@both_environments
+def test_every_dependency_is_pinned(file):
+    pinned = [name_of(line) for line in constraints(file)]
+    assert {name_of(line) for line in requirements(file)} - set(pinned) == set()
+    assert [line for line in constraints(file) if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
     assert len(pinned) == len(set(pinned)), "a package is pinned twice"
 
 
-def test_the_pins_satisfy_what_pyproject_asks_for():
+@both_environments
+def test_the_pins_satisfy_what_pyproject_asks_for(file):
     packaging = pytest.importorskip("packaging.requirements")
-    versions = {name_of(line): line.partition("==")[2] for line in constraints()}
-    for line in requirements():
+    versions = {name_of(line): line.partition("==")[2] for line in constraints(file)}
+    for line in requirements(file):
         requirement = packaging.Requirement(line)
         assert requirement.specifier.contains(versions[name_of(line)]), line
 
@@ -126,7 +134,7 @@ def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is
         for requirement in project()["dependencies"]
         for line in importlib.metadata.requires(name_of(requirement)) or ()
     }
-    assert needed - {name_of(line) for line in requirements()} - brought == set()
+    assert needed - {name_of(line) for line in requirements("constraints.txt")} - brought == set()
 
 
 # --- what is committed ---------------------------------------------------------------------
