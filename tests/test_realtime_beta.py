@@ -1,4 +1,4 @@
-"""The beta shim over a socket: its events are the beta's, and the chapter's fragment runs on it."""
+"""The beta shim over a socket: its events are the beta's, and what fragment 39.1.1a does works."""
 
 import base64
 import json
@@ -116,70 +116,37 @@ def test_every_event_of_the_beta_shim_is_one_of_the_betas():
     } <= kinds
 
 
-# The chapter's fragment 39.1.1a, word for word but for its two faults: websockets has renamed
-# extra_headers, and the body of the function is indented as Python needs it. Its open names
-# (OPENAI_API_KEY, play_audio_chunk, execute_tool) and the microphone are ours.
-async def fragment_39_1_1a(url: str, question: Audio) -> tuple[Audio, list[Event]]:
-    heard, calls = [], []
+LOOKUP = {"type": "function", "name": "lookup_order", "description": "Find an order."}
+LOOKUP["parameters"] = {"type": "object", "properties": {"order_id": {"type": "string"}}}
+FLAT = {"modalities": ["text", "audio"], "voice": "alloy", "instructions": "Help Acme's callers."}
+FLAT |= {"tools": [LOOKUP], "turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
 
-    async def play_audio_chunk(chunk: bytes) -> None:
-        heard.append(np.frombuffer(chunk, "<i2").astype(np.float32) / 32768)
 
-    async def execute_tool(name: str, arguments: Event) -> Event:
-        calls.append({"name": name, **arguments})
-        return {"id": arguments["order_id"], "status": "shipped", "items": 2, "total": 40.0}
+async def as_39_1_1a(url: str, question: Audio) -> tuple[Audio, list[Event]]:
+    """Send and read, event for event, what fragment 39.1.1a does; return the sound and the calls.
 
+    As printed, a tool's answer is followed by response.create at once, within its own response.
+    The microphone is a recording, and we stop where the fragment listens for ever.
+    """
+    pieces, calls = [], []
+    speech = audio.concatenate([question.resample(24_000), audio.silence(1.0, 24_000)])
     async with websockets.connect(url, additional_headers=BETA) as ws:
-        parameters = {"type": "object", "properties": {"order_id": {"type": "string"}}}
-        await ws.send(
-            json.dumps(
-                {
-                    "type": "session.update",
-                    "session": {
-                        "modalities": ["text", "audio"],
-                        "voice": "alloy",
-                        "instructions": "You are a helpful customer service agent for Acme Corp.",
-                        "tools": [
-                            {
-                                "type": "function",
-                                "name": "lookup_order",
-                                "description": "Look up an order by order ID or customer email",
-                                "parameters": parameters,
-                            },
-                        ],
-                        "turn_detection": {
-                            "type": "server_vad",
-                            "threshold": 0.5,
-                            "silence_duration_ms": 500,
-                        },
-                    },
-                }
-            )
-        )
-        speech = np.concatenate([question.resample(24_000).samples, np.zeros(24_000, np.float32)])
-        await ws.send(append((speech * 32767).astype("<i2").tobytes()))
-        async for message in ws:
-            event = json.loads(message)
-            if event["type"] == "response.audio.delta":
-                await play_audio_chunk(base64.b64decode(event["delta"]))
-            elif event["type"] == "response.function_call_arguments.done":
-                result = await execute_tool(event["name"], json.loads(event["arguments"]))
-                await ws.send(
-                    json.dumps(
-                        {
-                            "type": "conversation.item.create",
-                            "item": {
-                                "type": "function_call_output",
-                                "call_id": event["call_id"],
-                                "output": json.dumps(result),
-                            },
-                        }
-                    )
-                )
-                await ws.send(json.dumps({"type": "response.create"}))
-            elif event["type"] == "response.done" and heard:  # 39.1.1a listens for ever
-                break
-    return Audio(np.concatenate(heard), 24_000), calls
+        await ws.send(json.dumps({"type": "session.update", "session": FLAT}))
+        await ws.send(append(audio.to_pcm16(speech.samples)))
+        while True:
+            match event := json.loads(await ws.recv()):
+                case {"type": "response.audio.delta", "delta": delta}:
+                    pieces.append(audio.from_pcm16(base64.b64decode(delta)))
+                case {"type": "response.function_call_arguments.done", "call_id": call_id}:
+                    calls.append({"name": event["name"], **json.loads(event["arguments"])})
+                    order = {"id": "12345", "status": "shipped", "items": 2, "total": 40.0}
+                    output = {"type": "function_call_output", "call_id": call_id}
+                    output["output"] = json.dumps(order)
+                    created = {"type": "conversation.item.create", "item": output}
+                    for answer in (created, {"type": "response.create"}):
+                        await ws.send(json.dumps(answer))
+                case {"type": "response.done"} if pieces:
+                    return Audio(np.concatenate(pieces), 24_000), calls
 
 
 @pytest.mark.slow
@@ -188,7 +155,7 @@ def test_the_chapters_fragment_holds_a_conversation_from_wav_to_wav(tmp_path: Pa
         question = audio.read(data.path("callers/heart/order_where.wav"))
         async with serving(offline_engines(), ServerOptions(allows_beta=True)) as server:
             url = server.url + "?model=gpt-4o-realtime-preview"
-            return await fragment_39_1_1a(url, question)
+            return await as_39_1_1a(url, question)
 
     spoken, calls = run(talk())
     audio.write(tmp_path / "answer.wav", spoken)
