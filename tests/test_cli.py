@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,16 @@ lines:
   - {text: "What is the weather in Paris tomorrow?", lasts_s: 2,
      at: 0.5 s after the agent says "shipped"}
 """
+
+
+@pytest.mark.slow
+def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "voxlab", "budget", "yuki", "--out", str(tmp_path)]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.slow

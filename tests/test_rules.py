@@ -117,6 +117,11 @@ DECISIONS = {
 UTTERANCES = yaml.safe_load(data.path("callers/utterances.yaml").read_text("utf-8"))
 
 
+def test_words_that_the_instructions_give_exactly_are_said_exactly():
+    told = Message("system", 'You are kind. Say exactly these words: "Hello, this is Acme."')
+    assert decide([told, Message("user", "Where is my order?")], TOOLS) == "Hello, this is Acme."
+
+
 @pytest.mark.parametrize("name", UTTERANCES)
 def test_every_utterance_of_the_data_leads_to_its_decision(name):
     pieces = UTTERANCES[name].get("pieces", [UTTERANCES[name].get("text")])

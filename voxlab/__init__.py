@@ -5,9 +5,9 @@ Floors (imports go down or stay level; tests/test_architecture.py reads this tab
   `repair_torchaudio`, `inference`
 2 `vad`, `endpointing`, `end_of_turn`, `interruptions`, `turns`, `turn_events`, `sentences`,
   `providers`, `budgets`, `profiles`, `turn_model`, `latency`, `intervals`, `codec`,
-  `telephony`, `rooms`, `end_of_turn_curve`, `turn_map`
-3 `agents`
-4 `metrics`, `vad_costs`, `serving`
+  `telephony`, `rooms`, `end_of_turn_curve`, `turn_map`, `words`, `paired`, `trials`
+3 `agents`, `speech_lm`
+4 `metrics`, `stages`, `quality`, `vad_costs`, `serving`
 5 `plots`, `widgets`, `notebook`, `grading`, `cli`, `__main__`
 """
 

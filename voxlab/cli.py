@@ -1,6 +1,7 @@
 """The `voxlab` command. Exit status: 0 done, 1 the call failed, 2 bad input (one line says why)."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
     from voxlab.timeline import Call, Event
 
 
+AGENTS = ("voxlab", "realtime")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        status = command(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `voxlab ... | head`: nobody reads on; Python would flush once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except VoxlabError as error:
         print(f"voxlab: {error}", file=sys.stderr)
         return 2
@@ -51,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
     call.add_argument(
         "--agent",
-        choices=("voxlab", "realtime"),
+        choices=AGENTS,
         default="voxlab",
         help="voxlab: our pipeline; realtime: one connection in the Realtime protocol",
     )
@@ -62,6 +71,19 @@ def _parser() -> argparse.ArgumentParser:
         help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and --live or --mic; with "
         "--agent realtime and OPENAI_BASE_URL=http://127.0.0.1:8765/v1, voxlab serve realtime",
     )
+
+    about = "hold the same call with two agents; print the stage boundaries of each turn"
+    example = "data/calls/first_call.yaml --on voxlab,realtime"
+    compare = _add(commands, "compare", _compare, about, example)
+    compare.add_argument("script", type=Path, help="a call script, see data/calls")
+    compare.add_argument(
+        "--on", metavar="A,B", default="voxlab,realtime", help="default: %(default)s"
+    )
+    compare.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="default: out"
+    )
+    compare.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
+    compare.add_argument("--providers", choices=("offline", "openai"), default="offline")
 
     about = "print one of the chapter's latency budgets and draw its waterfall"
     budget = _add(commands, "budget", _budget, about, "yuki")
@@ -106,14 +128,37 @@ def _call(arguments: argparse.Namespace) -> int:
     from voxlab.agents.script import load_script
 
     script = load_script(arguments.script)
-    in_real_time = arguments.live or arguments.mic
-    if arguments.providers == "openai" and not in_real_time:
-        raise ProviderError("a network answers in real time, not in virtual time: add --live")
+    _check_clock(arguments)
     agent = _agent(script, arguments)
     print(f"{script.title}: {script.about}")
     call = _hold(script, agent, arguments)
     _save(call, arguments.out)
     return _report(call, arguments.out)
+
+
+def _check_clock(arguments: argparse.Namespace) -> None:
+    if arguments.providers == "openai" and not (arguments.live or arguments.mic):
+        raise ProviderError("a network answers in real time, not in virtual time: add --live")
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from voxlab.agents.script import load_script
+
+    names = arguments.on.split(",")
+    if len(names) != 2 or names[0] == names[1] or not set(names) <= set(AGENTS):
+        known = ", ".join(AGENTS)
+        raise ScriptError(f"--on {arguments.on}: name two of {known}, such as voxlab,realtime")
+    script = load_script(arguments.script)
+    arguments.mic = False
+    _check_clock(arguments)
+    print(f"{script.title}: {script.about}")
+    calls: dict[str, Call] = {}
+    for name in names:
+        arguments.agent = name
+        print(f"on {name}")
+        calls[name] = _hold(script, _agent(script, arguments), arguments)
+        _save(calls[name], arguments.out / name)
+    return _report_both(calls, arguments.out)
 
 
 def _agent(script: "CallScript", arguments: argparse.Namespace) -> "Party":
@@ -257,6 +302,33 @@ def _codec(arguments: argparse.Namespace) -> int:
     steps.close()
     print(f"see {arguments.out}")
     return 0
+
+
+def _report_both(calls: "dict[str, Call]", folder: Path) -> int:
+    """Print each turn at its stage boundaries, and the differences; return the exit status."""
+    import numpy as np
+
+    from voxlab.paired import paired
+    from voxlab.stages import stage_table, stage_times
+
+    print("\nmilliseconds after the user's last sound; - for what an agent does not tell or do")
+    turns = [stage_times(call.timeline) for call in calls.values()]
+    both = [*zip(*turns, strict=False)]  # an agent that fails leaves the caller's last lines unsaid
+    for pair in both:
+        print(f"\n{pair[0].text}\n{stage_table(dict(zip(calls, pair, strict=True)))}")
+    for what, name in (("TTFB", "ttfb_s"), ("total", "total_s")):
+        first_s, second_s = ([getattr(pair[agent], name) for pair in both] for agent in (0, 1))
+        try:
+            told = paired(first_s, second_s, np.random.default_rng(0)).in_words(*calls)
+        except VoxlabError as error:
+            told = str(error)
+        print(f"\n{what}: {told}")
+    failures = [call.timeline.select("transport", "failed") for call in calls.values()]
+    for name, failed in zip(calls, failures, strict=True):
+        for event in failed:
+            print(f"\n{name} failed: {event.data['error']}")
+    print(f"\nsee {' and '.join(f'{folder / name}/call.png' for name in calls)}")
+    return 1 if any(failures) else 0
 
 
 def _report(call: "Call", folder: Path) -> int:

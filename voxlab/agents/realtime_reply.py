@@ -196,9 +196,9 @@ class Replying:
 
     def _response_output_audio_delta(self, event: Wire) -> None:
         if self._is_ours(event):
-            samples = from_pcm16(base64.b64decode(event["delta"]))
+            came_s, samples = self._line.now_s, from_pcm16(base64.b64decode(event["delta"]))
             if self._playback.play(event["item_id"], samples):
-                self._line.record("tts", "first_audio", id=event["item_id"])
+                self._line.record_at(came_s, "tts", "first_audio", id=event["item_id"])
 
     def _response_output_audio_done(self, event: Wire) -> None:
         if event["response_id"] == self._active:

@@ -31,7 +31,7 @@ def plot_budgets(budgets: Sequence[Budget], ax: Axes | None = None) -> Axes:
     A bar is hatched while its stage works without output, and full from its first output on.
     """
     groups = [(each.name, each.spans, each.first_audio_s) for each in budgets]
-    return _waterfalls(groups, budgets[0].target_s, ax)
+    return waterfalls(groups, budgets[0].target_s, ax)
 
 
 def plot_turns(
@@ -42,10 +42,10 @@ def plot_turns(
 ) -> Axes:
     """Draw one turn as a waterfall, once for each way of taking it, all on one time axis."""
     groups = [(name, each.spans(turn), float(each.ttfb_s[turn])) for name, each in timings.items()]
-    return _waterfalls(groups, target_s, ax)
+    return waterfalls(groups, target_s, ax)
 
 
-def _waterfalls(groups: Sequence[Group], target_s: float | None, ax: Axes | None) -> Axes:
+def waterfalls(groups: Sequence[Group], target_s: float | None, ax: Axes | None) -> Axes:
     """Draw a lane a stage, groups under each other."""
     lanes = [[*dict.fromkeys(span.name for span in spans)] for _, spans, _ in groups]
     height = sum(len(names) + 1.4 for names in lanes)

@@ -22,6 +22,7 @@ from voxlab.providers.slots import find_slots, normalise
 
 HELP = "I can help with orders, shipping, reservations and the weather. What would you like?"
 CANNOT = "I'm sorry, I can't do that on this line."
+EXACTLY = re.compile(r'exactly these words: "(.+)"')  # the one instruction that rules can obey
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,8 @@ def _after_result(topic: Topic, call: ToolCall, result: Mapping[str, Any]) -> To
 
 def decide(messages: Sequence[Message], tools: set[str]) -> str | ToolCall:
     """Return what to say next, or the tool to ask for. Pure: reads only the conversation."""
+    if told := EXACTLY.search(_last(messages, "system")):
+        return told[1]
     topic = topic_of(messages)
     last = messages[-1] if messages else Message("user", "")
     if last.role == "tool":
