@@ -2,7 +2,7 @@
 
     python data/make/readme.py
 
-Run it after any change of a file below callers/, prompts/, music/, shop/ or codec/.
+Run it after any change of a file below callers/, prompts/, music/, shop/, codec/ or speech_lm/.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import soundfile
 import yaml
 
 DATA = Path(__file__).resolve().parents[1]
-FOLDERS = ("callers", "prompts", "music", "shop", "codec")
+FOLDERS = ("callers", "prompts", "music", "shop", "codec", "speech_lm")
 
 OURS = "MIT, as the project"
 ASTERISK = "Debian asterisk-core-sounds-{}-g722 1.6.1-1"
@@ -31,6 +31,11 @@ ORIGINS = {  # folder: source, licence, credit
         "python -m voxlab.codec.train",
         "CC-BY-SA-3.0",
         "voxlab; the speakers in codec/README.md",
+    ),
+    "speech_lm": (
+        "the commands in speech_lm/README.md",
+        "CC-BY-SA-3.0",
+        "voxlab; Allison Smith, Digium",
     ),
     "shop": ("written for voxlab; people and numbers are invented", OURS, "voxlab"),
 }
