@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from remembered import remembered
 
 from voxlab.agents.hold import play
 from voxlab.agents.pipeline import PipelineOptions
@@ -26,19 +27,6 @@ MISHEARD = {  # what Moonshine makes of these words costs the caller his answer
     "another_day_by_espeak": "No way, I meant to stay.",
     "another_number": "Sorry, not two people. For people.",
 }
-
-
-def remembered(function):
-    """The same answer to the same sound or text, without the work; its time is charged anew."""
-    known = {}
-
-    def recall(what, *rest):
-        key = (what if isinstance(what, str) else what.samples.tobytes(), *rest)
-        if key not in known:
-            known[key] = function(what, *rest)
-        return known[key]
-
-    return recall
 
 
 @cache
