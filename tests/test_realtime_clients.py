@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ import numpy as np
 import pytest
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 from realtime_client import engines, quiet, tone, weather_call
+from realtime_sockets import run
 
 from voxlab.providers.scripted import Answer
 from voxlab.serving.realtime.engines import Engines
 from voxlab.serving.realtime.server import serving
 
-PATIENCE_S = 30.0
 TURN = quiet(0.5) + tone(1.0) + quiet(1.0)
 LONG = "A long answer that goes on and on. " * 20
 AGENTS_JS = Path(os.environ.get("VOXLAB_AGENTS_JS", "node_modules_of_nobody"))
@@ -33,14 +32,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-
-
-def run(main: Coroutine[Any, Any, Any]) -> Any:
-    async def in_time() -> Any:
-        async with asyncio.timeout(PATIENCE_S):
-            return await main
-
-    return asyncio.run(in_time())
 
 
 def scripted(*answers: Answer) -> Engines:

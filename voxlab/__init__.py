@@ -2,7 +2,7 @@
 
 Floors (imports go down or stay level; tests/test_architecture.py reads this table):
 1 `errors`, `clock`, `audio`, `timeline`, `data`, `models`, `wheels`, `conversions`,
-  `repair_torchaudio`, `inference`
+  `repair_torchaudio`, `inference`, `weights`
 2 `vad`, `endpointing`, `end_of_turn`, `interruptions`, `turns`, `turn_events`, `sentences`,
   `providers`, `budgets`, `profiles`, `turn_model`, `latency`, `intervals`, `codec`,
   `telephony`, `rooms`, `end_of_turn_curve`, `turn_map`, `words`, `paired`, `trials`

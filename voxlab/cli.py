@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
     compare.add_argument("--providers", choices=("offline", "openai"), default="offline")
+    compare.set_defaults(mic=False)
 
     about = "print one of the chapter's latency budgets and draw its waterfall"
     budget = _add(commands, "budget", _budget, about, "yuki")
@@ -129,7 +130,7 @@ def _call(arguments: argparse.Namespace) -> int:
 
     script = load_script(arguments.script)
     _check_clock(arguments)
-    agent = _agent(script, arguments)
+    agent = _agent(arguments.agent, script, arguments)
     print(f"{script.title}: {script.about}")
     call = _hold(script, agent, arguments)
     _save(call, arguments.out)
@@ -149,23 +150,21 @@ def _compare(arguments: argparse.Namespace) -> int:
         known = ", ".join(AGENTS)
         raise ScriptError(f"--on {arguments.on}: name two of {known}, such as voxlab,realtime")
     script = load_script(arguments.script)
-    arguments.mic = False
     _check_clock(arguments)
     print(f"{script.title}: {script.about}")
     calls: dict[str, Call] = {}
     for name in names:
-        arguments.agent = name
         print(f"on {name}")
-        calls[name] = _hold(script, _agent(script, arguments), arguments)
+        calls[name] = _hold(script, _agent(name, script, arguments), arguments)
         _save(calls[name], arguments.out / name)
     return _report_both(calls, arguments.out)
 
 
-def _agent(script: "CallScript", arguments: argparse.Namespace) -> "Party":
+def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "Party":
     """Choose who answers; the realtime agent brings a session of its own, unless it has a key."""
     from voxlab.agents.shop import shop_agent, shop_realtime_agent
 
-    if arguments.agent == "voxlab":
+    if name == "voxlab":
         return shop_agent(_providers(script, arguments))
     if arguments.providers == "openai":
         from voxlab.agents.realtime_connection import to_server

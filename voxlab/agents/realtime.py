@@ -18,7 +18,7 @@ from typing import Any
 from voxlab.agents.ear import AudioEar, Ear, EdgeEar
 from voxlab.agents.line import Line
 from voxlab.agents.realtime_connection import Connect, Connection, Lost, explained, refusal
-from voxlab.agents.realtime_memory import RESENT, SAMPLE_BYTES, Entry, Kept, append
+from voxlab.agents.realtime_memory import RESENT, SAMPLE_BYTES, Entry, Kept
 from voxlab.agents.realtime_reply import Replying
 from voxlab.agents.realtime_settings import (
     RealtimeOptions,
@@ -26,7 +26,7 @@ from voxlab.agents.realtime_settings import (
     SemanticVAD,
     ServerVAD,
 )
-from voxlab.agents.realtime_wire import RATE_HZ, note_event
+from voxlab.agents.realtime_wire import RATE_HZ, append, note_event
 from voxlab.agents.tools import Tool, Toolbox
 from voxlab.audio import Resampler, to_pcm16
 from voxlab.endpointing import VADOptions

@@ -4,7 +4,6 @@ A new session knows nothing. It is told the conversation as items, as it was hea
 user's sound that the old one had not yet written down.
 """
 
-import base64
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -176,8 +175,3 @@ class Kept:
 
     def _drop_before(self, sample: int) -> None:
         del self._data[: max(0, sample - self._begin) * SAMPLE_BYTES]
-
-
-def append(sound: bytes) -> Wire:
-    """Return the event that sends sound."""
-    return {"type": "input_audio_buffer.append", "audio": base64.b64encode(sound).decode()}

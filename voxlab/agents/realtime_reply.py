@@ -5,7 +5,6 @@ to their results. It is over when nothing of it is being made, run or played.
 """
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -14,10 +13,9 @@ from voxlab.agents.line import Line
 from voxlab.agents.realtime_memory import Conversation, Entry
 from voxlab.agents.realtime_playback import Heard, RealtimePlayback
 from voxlab.agents.realtime_settings import RealtimeOptions, RealtimeSettings
-from voxlab.agents.realtime_wire import RATE_HZ
+from voxlab.agents.realtime_wire import RATE_HZ, sound_of
 from voxlab.agents.reply import UNFINISHED
 from voxlab.agents.tools import Toolbox
-from voxlab.audio import from_pcm16
 from voxlab.errors import ProviderError
 from voxlab.providers.base import ToolCall
 from voxlab.turns import State
@@ -196,7 +194,7 @@ class Replying:
 
     def _response_output_audio_delta(self, event: Wire) -> None:
         if self._is_ours(event):
-            came_s, samples = self._line.now_s, from_pcm16(base64.b64decode(event["delta"]))
+            came_s, samples = self._line.now_s, sound_of(event["delta"]).samples
             if self._playback.play(event["item_id"], samples):
                 self._line.record_at(came_s, "tts", "first_audio", id=event["item_id"])
 

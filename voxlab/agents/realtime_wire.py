@@ -93,11 +93,12 @@ def appends(sound: Audio, step_s: float = STEP_S) -> list[dict[str, Any]]:
     """
     data = to_pcm16(sound.resample(RATE_HZ).samples)
     size = 2 * round(step_s * RATE_HZ)
-    pieces = (data[start : start + size] for start in range(0, len(data), size))
-    return [
-        {"type": "input_audio_buffer.append", "audio": base64.b64encode(piece).decode()}
-        for piece in pieces
-    ]
+    return [append(data[start : start + size]) for start in range(0, len(data), size)]
+
+
+def append(sound: bytes) -> dict[str, Any]:
+    """Return the event that sends some sound, 16-bit samples at RATE_HZ."""
+    return {"type": "input_audio_buffer.append", "audio": base64.b64encode(sound).decode()}
 
 
 def sound_of(audio: str) -> Audio:

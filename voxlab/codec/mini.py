@@ -4,9 +4,6 @@
 `train` how it came to be, data/codec/README.md how well it does.
 """
 
-import json
-import zipfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,24 +16,14 @@ from voxlab.codec.base import Once, checked_audio, checked_samples
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import DataError, ModelError
 from voxlab.inference import inference
+from voxlab.weights import UNREADABLE, read, write
 
 if TYPE_CHECKING:
     from voxlab.codec.network import Memory, MiniNetwork
 
 WEIGHTS = "codec/mini.npz"
-CONFIG, CODEBOOKS = "config", "codebooks"  # the arrays in it that are not of the network
+CODEBOOKS = "codebooks"  # the array in it that is not of the network
 PASS_S = 10.0  # a long recording goes through the network in pieces of this length
-
-# what numpy and torch raise at a file that is cut short, damaged or of another kind
-UNREADABLE = (
-    OSError,
-    EOFError,
-    zipfile.BadZipFile,
-    LookupError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-)
 
 
 class MiniCodec:
@@ -173,31 +160,21 @@ def _shipped() -> Path:
 
 def save_weights(file: Path, network: "MiniNetwork", codebooks: NDArray[np.float32]) -> None:
     """Write a network and its codebooks as 16-bit floats, with the sizes to build it again."""
-    arrays = {
-        name: tensor.detach().cpu().numpy().astype(np.float16)
-        for name, tensor in network.state_dict().items()
-    }
-    config = np.array(json.dumps(asdict(network.config)))
-    half = codebooks.astype(np.float16)
-    np.savez(file, **{CONFIG: config, CODEBOOKS: half, **arrays})
+    write(file, network, **{CODEBOOKS: codebooks})
 
 
 def load_weights(file: Path) -> "tuple[MiniNetwork, NDArray[np.float32]]":
     """Return the network, ready to run, and the codebooks (stages, codes, features).
 
-    Nothing in the file is executed. Raises ModelError if it is missing, cut short, damaged, or
+    Raises ModelError if the file is missing, cut short, damaged, or
     of another shape than its own sizes say.
     """
-    import torch
-
     from voxlab.codec.network import MiniConfig, MiniNetwork
 
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            config = MiniConfig.of(json.loads(str(arrays[CONFIG])))
-            codebooks = arrays[CODEBOOKS].astype(np.float32)
-            names = set(arrays.files) - {CONFIG, CODEBOOKS}
-            state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in names}
+        sizes, state = read(file)
+        config = MiniConfig.of(sizes)
+        codebooks = state.pop(CODEBOOKS).numpy()
         network = MiniNetwork(config)
         network.load_state_dict(state)
     except UNREADABLE as error:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlab import data
-from voxlab.codec.mini import UNREADABLE
 from voxlab.codec.quantizer import Codes
 from voxlab.errors import CodecError, DataError
+from voxlab.weights import UNREADABLE
 
 READINGS = "speech_lm/digits.npz"
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -3,9 +3,7 @@
 data/speech_lm/README.md says what it learned from and how well it reads.
 """
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +12,17 @@ import numpy as np
 from voxlab import data
 from voxlab.audio import Audio, Samples
 from voxlab.codec.base import Codec
-from voxlab.codec.mini import UNREADABLE, MiniCodec
+from voxlab.codec.mini import MiniCodec
 from voxlab.codec.quantizer import Codes
 from voxlab.errors import CodecError, DataError, ModelError
 from voxlab.speech_lm import digits
+from voxlab.weights import UNREADABLE, read, write
 
 if TYPE_CHECKING:
     from voxlab.speech_lm.network import SpeechLM
     from voxlab.speech_lm.speaking import Sampling
 
 WEIGHTS = "speech_lm/reader.npz"
-CONFIG = "config"  # the array in it that is not of the network
 
 
 class DigitReader:
@@ -85,29 +83,20 @@ def _shipped() -> Path:
 
 def save_weights(file: Path, network: "SpeechLM") -> None:
     """Write a network as 16-bit floats, with the sizes to build it again."""
-    arrays = {
-        name: tensor.detach().numpy().astype(np.float16)
-        for name, tensor in network.state_dict().items()
-    }
-    np.savez(file, **{CONFIG: np.array(json.dumps(asdict(network.config))), **arrays})
+    write(file, network)
 
 
 def load_weights(file: Path) -> "SpeechLM":
     """Return the network of a file, ready to run.
 
-    Nothing in the file is executed. Raises ModelError if it is missing, cut short, damaged, or
+    Raises ModelError if the file is missing, cut short, damaged, or
     of another shape than its own sizes say.
     """
-    import torch
-
     from voxlab.speech_lm.network import LMConfig, SpeechLM
 
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            config = LMConfig.of(json.loads(str(arrays[CONFIG])))
-            names = set(arrays.files) - {CONFIG}
-            state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in names}
-        network = SpeechLM(config)
+        sizes, state = read(file)
+        network = SpeechLM(LMConfig.of(sizes))
         network.load_state_dict(state)
     except (*UNREADABLE, CodecError) as error:
         raise ModelError(
