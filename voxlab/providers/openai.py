@@ -12,13 +12,12 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
 import soundfile
 from openai import AsyncOpenAI, AsyncStream
 from openai.types.audio import TranscriptionTextDeltaEvent, TranscriptionTextDoneEvent
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
-from voxlab.audio import Audio, Samples, concatenate
+from voxlab.audio import Audio, Samples, concatenate, from_pcm16
 from voxlab.errors import ProviderError
 from voxlab.providers.base import (
     Message,
@@ -247,4 +246,4 @@ def whole_samples(pcm: bytes) -> tuple[Samples, bytes]:
     ([0.5], 1)
     """
     end = len(pcm) - len(pcm) % 2
-    return np.frombuffer(pcm[:end], "<i2").astype(np.float32) / np.float32(32768), pcm[end:]
+    return from_pcm16(pcm[:end]), pcm[end:]
