@@ -63,6 +63,6 @@ async def _close(stream: object) -> None:
     try:
         async with asyncio.timeout(CLOSE_S):
             await close()
-    except Exception:
+    except Exception:  # of a provider that has failed already, or is not needed any more
         if _is_cancelled():
             raise asyncio.CancelledError from None
