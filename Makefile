@@ -23,7 +23,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --no-deps -c constraints.txt $(TORCH_ARGS) torch
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[lab,test]'
-	$(BIN)/python -m voxlab.repair_torchaudio
+	$(BIN)/python -m voxlab.models.repair_torchaudio
 	@touch $@
 
 lab: setup

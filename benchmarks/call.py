@@ -21,12 +21,12 @@ import time
 from pathlib import Path
 
 from voxlab import data
-from voxlab.agents.hold import play
-from voxlab.agents.script import load_script
+from voxlab.agents.callers.script import load_script
+from voxlab.agents.calls import play
 from voxlab.agents.shop import shop_agent
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT
-from voxlab.providers.rules import RuleLLM
+from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import scripted
 from voxlab.timeline import Call
 

@@ -32,10 +32,10 @@ from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.codec import corpus
 from voxlab.codec.base import bitrate_of, round_trip
+from voxlab.codec.classical_codecs import peers
 from voxlab.codec.learning import LearningQuantizer
 from voxlab.codec.mini import MiniCodec
-from voxlab.codec.peers import peers
-from voxlab.codec.quality import Quality, mean_quality
+from voxlab.codec.perceptual_metrics import Quality, mean_quality
 from voxlab.codec.quantizer import ResidualQuantizer
 from voxlab.errors import DataError
 

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import simpy
 
-from voxlab.agents.drawn_turn import play_turns
-from voxlab.latency import monte_carlo, simulate
-from voxlab.metrics import turn_times
-from voxlab.turn_model import TurnDraws, draw_turns, turn_model
+from voxlab.agents.replayed_draws import play_turns
+from voxlab.evaluation.turn_times import turn_times
+from voxlab.latency.random_turns import TurnDraws, draw_turns, turn_model
+from voxlab.latency.simulation import monte_carlo, simulate
 
 TURNS, TURNS_SIMPY, TURNS_AGENT = 1_000_000, 5_000, 500
 ROUNDS = 5

@@ -45,11 +45,11 @@ import websockets
 
 from voxlab import audio, data
 from voxlab.audio import to_pcm16
-from voxlab.providers.base import Providers
+from voxlab.providers.protocols import Providers
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
-from voxlab.serving.realtime.config import SERVER_VAD
 from voxlab.serving.realtime.engines import LevelVAD, offline_engines
-from voxlab.serving.realtime.server import serving, use_few_threads
+from voxlab.serving.realtime.protocol.session_config import SERVER_VAD
+from voxlab.serving.realtime.transport.server import serving, use_few_threads
 
 RATE_HZ = 24_000
 FRAME_S = 0.02

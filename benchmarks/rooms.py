@@ -21,10 +21,10 @@ import numpy as np
 
 from voxlab import audio, data
 from voxlab.audio import Audio
-from voxlab.endpointing import VADOptions, speech_events
-from voxlab.rooms import in_room, scene
-from voxlab.vad import FRAME_SIZE, speech_probabilities
-from voxlab.vad_costs import VADCosts, vad_costs
+from voxlab.vad.acoustic_scenes import in_room, scene
+from voxlab.vad.endpointing import VADOptions, speech_events
+from voxlab.vad.error_rates import VADCosts, vad_costs
+from voxlab.vad.silero import FRAME_SIZE, speech_probabilities
 
 SEEDS = (1, 2)
 SILENCE_S = 0.5

@@ -35,13 +35,13 @@ from tqdm import tqdm
 from voxlab import data, models
 from voxlab.audio import Audio, silence
 from voxlab.codec.mini import MiniCodec
-from voxlab.intervals import share_interval
 from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.speech_lm import comparison, digits, patterns
 from voxlab.speech_lm.digits import Readings
 from voxlab.speech_lm.network import LMConfig, SpeechLM
 from voxlab.speech_lm.reader import WEIGHTS, DigitReader, load_weights, save_weights
 from voxlab.speech_lm.train import Plan, Trainer, evaluate, run
+from voxlab.statistics.intervals import share_interval
 
 EVALUATED_EVERY = 100  # steps
 SECONDS = 180.0

@@ -26,22 +26,24 @@ from functools import cache
 import numpy as np
 from jiwer import wer
 
-from voxlab import audio, data, metrics, turns
-from voxlab.agents.hold import play
-from voxlab.agents.pipeline import PipelineAgent
-from voxlab.agents.scenarios import outcome, scenarios
-from voxlab.agents.script import CallScript, Moment, ScriptLine
+from voxlab import audio, data
+from voxlab.agents.callers.interruption_scenarios import outcome, scenarios
+from voxlab.agents.callers.script import CallScript, Moment, ScriptLine
+from voxlab.agents.calls import play
+from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.shop import shop_agent
 from voxlab.audio import Audio
-from voxlab.endpointing import VADOptions
-from voxlab.providers.base import Providers, Speech
+from voxlab.evaluation import turn_times
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT
+from voxlab.providers.protocols import Providers, Speech
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT
 from voxlab.providers.smart_turn import SmartTurn
 from voxlab.timeline import Call
-from voxlab.turns import TurnOptions
-from voxlab.vad import SileroVAD
+from voxlab.turn_taking import manager
+from voxlab.turn_taking.manager import TurnOptions
+from voxlab.vad.endpointing import VADOptions
+from voxlab.vad.silero import SileroVAD
 
 RATE_HZ = 16_000
 STORY = (
@@ -171,7 +173,7 @@ def barge_in_s(soft_onset: bool) -> list[float]:
     for text, sound in interruptions():
         sound = soft(sound) if soft_onset else sound
         call = over_the_story(sound, text, [text])
-        waits.append(metrics.interruptions(call.timeline)[0].yield_s)
+        waits.append(turn_times.interruptions(call.timeline)[0].yield_s)
     return waits
 
 
@@ -286,20 +288,21 @@ def interruption_scenarios() -> dict[str, list[bool]]:
 
 def turn_manager_us_per_frame() -> float:
     """Return what deciding costs: the VAD's frame decision and the machine, a 20 ms frame."""
-    from voxlab.endpointing import SpeechDetector
+    from voxlab.vad.endpointing import SpeechDetector
 
     rng = np.random.default_rng(0)
     probabilities = np.clip(np.cumsum(rng.normal(0, 0.1, 50_000)) % 2 - 0.5, 0, 1).tolist()
-    detector, turn, options = SpeechDetector(VADOptions(), 0.02), turns.Turn(), TurnOptions()
+    detector, turn, options = SpeechDetector(VADOptions(), 0.02), manager.Turn(), TurnOptions()
     start_s = time.process_time()
     for probability in probabilities:
         edge = detector.step(probability)
         if edge is not None:
-            event = turns.UserStarted() if "Started" in type(edge).__name__ else turns.UserStopped()
-            turn, _ = turns.step(turn, event, options)
+            started = "Started" in type(edge).__name__
+            event = manager.UserStarted() if started else manager.UserStopped()
+            turn, _ = manager.step(turn, event, options)
             if turn.pending:
-                turn, _ = turns.step(turn, turns.Transcribed("words"), options)
-                turn, _ = turns.step(turn, turns.SilenceElapsed(), options)
+                turn, _ = manager.step(turn, manager.Transcribed("words"), options)
+                turn, _ = manager.step(turn, manager.SilenceElapsed(), options)
     return (time.process_time() - start_s) / len(probabilities) * 1e6
 
 

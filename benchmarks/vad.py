@@ -20,7 +20,14 @@ import torch
 
 from voxlab import audio, models
 from voxlab.audio import Audio
-from voxlab.vad import FRAME_SIZE, GRAPH_FILE, RATE_HZ, SileroBatch, SileroVAD, speech_probabilities
+from voxlab.vad.silero import (
+    FRAME_SIZE,
+    GRAPH_FILE,
+    RATE_HZ,
+    SileroBatch,
+    SileroVAD,
+    speech_probabilities,
+)
 
 with warnings.catch_warnings():  # silero-vad loads TorchScript, which torch deprecates
     warnings.simplefilter("ignore", DeprecationWarning)

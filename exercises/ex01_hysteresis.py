@@ -20,7 +20,7 @@ import numpy as np
 
 from voxlab import audio, data
 from voxlab.grading import check
-from voxlab.vad import FRAME_S, speech_probabilities
+from voxlab.vad.silero import FRAME_S, speech_probabilities
 
 # %% [markdown]
 # ## The caller
@@ -269,7 +269,7 @@ audio.concatenate(pieces)
 # a call's barge-in hangs on it:
 
 # %%
-from voxlab.endpointing import step
 from voxlab.notebook import show_source
+from voxlab.vad.endpointing import step
 
 show_source(step)

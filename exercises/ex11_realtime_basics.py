@@ -349,7 +349,7 @@ check("ex11.8")
 
 # %%
 from voxlab.agents.line import Line
-from voxlab.agents.realtime_wire import Noted, converse
+from voxlab.agents.realtime.protocol import Noted, converse
 from voxlab.clock import run_real
 from voxlab.notebook import show_source
 
@@ -363,7 +363,7 @@ async def conversation(sound, replies):
     from openai import AsyncOpenAI
 
     from voxlab.serving.realtime.engines import offline_engines
-    from voxlab.serving.realtime.server import serving
+    from voxlab.serving.realtime.transport.server import serving
 
     async with (
         serving(offline_engines()) as server,
@@ -447,5 +447,5 @@ asked("weather_tomorrow", "weather_friday")
 # 3. Sound comes **faster than it plays**. Only the client knows what was heard, and after an
 #    interruption it has to say so.
 #
-# In voxlab, `voxlab.agents.realtime` is the whole agent. It also counts the words that were heard,
-# comes back after a lost connection, and notes all that happens on the timeline of a call.
+# In voxlab, `voxlab.agents.realtime.agent` is the whole agent. It also counts the words that were
+# heard, comes back after a lost connection, and notes all that happens on the timeline of a call.

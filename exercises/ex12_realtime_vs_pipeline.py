@@ -316,26 +316,26 @@ check("ex12.7")
 # %%
 import os
 
-from voxlab.agents.pipeline import PipelineOptions
-from voxlab.agents.realtime_settings import RealtimeOptions
+from voxlab.agents.comparison import hold_trials
+from voxlab.agents.pipeline.agent import PipelineOptions
+from voxlab.agents.realtime.settings import RealtimeOptions
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
-from voxlab.agents.trials import hold_trials
-from voxlab.trials import trials
-from voxlab.turns import TurnOptions
+from voxlab.data.comparison import trials
+from voxlab.turn_taking.manager import TurnOptions
 
 
 # %%
 def ways():
     """Return the engines of the pipeline, and the way to the realtime server."""
     if os.environ.get("OPENAI_API_KEY"):
-        from voxlab.agents.realtime_connection import to_server
-        from voxlab.providers.openai import openai
+        from voxlab.agents.realtime.connection import to_server
+        from voxlab.providers.openai.speech import openai
 
         return openai(), to_server()
-    from voxlab.agents.reply import ReplyOptions
+    from voxlab.agents.pipeline.reply import ReplyOptions
     from voxlab.providers.offline import offline
-    from voxlab.serving.realtime.link import in_memory
     from voxlab.serving.realtime.session import SessionOptions
+    from voxlab.serving.realtime.transport.in_memory import in_memory
 
     return offline(), in_memory(offline(), SessionOptions(filler=ReplyOptions().filler))
 
@@ -390,8 +390,8 @@ table()
 # %%
 def side_by_side(name, end_ms=3000):
     """Draw the stages of one utterance with both agents."""
+    from voxlab.evaluation.stage_times import stage_times
     from voxlab.plots import plot_stages
-    from voxlab.stages import stage_times
 
     index = [trial.id for trial in trials()].index(name)
     turns = {agent: stage_times(calls[index].call.timeline)[0] for agent, calls in held().items()}
@@ -443,6 +443,6 @@ hear("order_hesitating", "realtime")
 
 # %%
 from voxlab.notebook import show_source
-from voxlab.paired import paired
+from voxlab.statistics.paired import paired
 
 show_source(paired)

@@ -32,7 +32,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from voxlab import audio, data
 from voxlab.audio import Audio
-from voxlab.metrics import transcript
+from voxlab.evaluation.turn_times import transcript
 from voxlab.plots import plot_call
 from voxlab.timeline import Call
 from voxlab.widgets.live import round_trips

@@ -23,7 +23,7 @@ from voxlab import audio, data
 from voxlab.clock import run_virtual
 from voxlab.grading import check
 from voxlab.providers.moonshine import MoonshineSTT
-from voxlab.vad import FRAME_S, FRAME_SIZE, RATE_HZ, speech_probabilities
+from voxlab.vad.silero import FRAME_S, FRAME_SIZE, RATE_HZ, speech_probabilities
 
 # %% [markdown]
 # ## A call in frames
@@ -572,10 +572,10 @@ hold(manager, strip("....S" + 20 * ".")).events
 # can also ask a small network whether the turn sounds finished.
 
 # %%
-from voxlab import turns
 from voxlab.notebook import show_source
+from voxlab.turn_taking import manager
 
-for (state, event), rule in turns.TABLE.items():
-    if event in (turns.UserStarted, turns.AgentFinished):
+for (state, event), rule in manager.TABLE.items():
+    if event in (manager.UserStarted, manager.AgentFinished):
         print(f"{state.value:12} {event.__name__:14} {rule.__name__.strip('_')}")
-show_source(turns.step)
+show_source(manager.step)

@@ -19,9 +19,9 @@ from functools import cache
 from itertools import accumulate
 
 from voxlab import audio, data
-from voxlab.budgets import Span
 from voxlab.grading import check
-from voxlab.profiles import measured
+from voxlab.latency.budgets import Span
+from voxlab.latency.provider_latencies import measured
 from voxlab.providers.hibari import HibariTTS
 
 # %% [markdown]
@@ -156,11 +156,11 @@ check("ex04.3")
 # %% [markdown]
 # ## A turn with measured latencies
 #
-# The table `voxlab.profiles` holds what was measured in public benchmarks, with its sources. We
-# take the medians of three providers. Half a second of silence ends the turn, as in 39.1.5. The
-# model writes a token every 20 ms, as in 39.1.6: about 37 words a second. The synthesiser makes
-# 20 s of speech in a second (our assumption). The sentences are really spoken, by hibari, so we
-# know how long they last.
+# The table `voxlab.latency.provider_latencies` holds what was measured in public benchmarks, with
+# its sources. We take the medians of three providers. Half a second of silence ends the turn, as in
+# 39.1.5. The model writes a token every 20 ms, as in 39.1.6: about 37 words a second. The
+# synthesiser makes 20 s of speech in a second (our assumption). The sentences are really spoken, by
+# hibari, so we know how long they last.
 
 # %%
 SENTENCES = (
@@ -408,7 +408,7 @@ for tool_s in (0.5, 3.0):
 # with yours: your loop over sentences is there, the loop over turns is an array.
 
 # %%
-from voxlab.latency import simulate
+from voxlab.latency.simulation import simulate
 from voxlab.notebook import show_source
 
 show_source(simulate)

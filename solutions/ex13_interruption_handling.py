@@ -389,11 +389,11 @@ for line in ("um", "uh_huh", "weather_friday", "correct_day", "stop"):
 # says "uh huh" while the agent reads out a tracking number, then one who means another day.
 
 # %%
-from voxlab.agents.hold import play
-from voxlab.agents.pipeline import PipelineOptions
-from voxlab.agents.scenarios import scenarios
+from voxlab.agents.callers.interruption_scenarios import scenarios
+from voxlab.agents.calls import play
+from voxlab.agents.pipeline.agent import PipelineOptions
 from voxlab.agents.shop import shop_agent
-from voxlab.interruptions import Meaning
+from voxlab.turn_taking.interruptions import Meaning
 
 
 def yours(text, unheard, lasted_s):
@@ -443,12 +443,12 @@ for call in (held("uh_huh"), held("another_day")):
 #    there the history keeps.
 # 3. A few patterns tell most meanings; what the recogniser makes of a grunt needs its **duration**.
 #
-# In voxlab: `voxlab.interruptions.classify` knows three meanings more, `split` in
-# `voxlab.agents.playout` parts the words, and `voxlab.turns` has the state INTERRUPTED, in which
-# the agent holds its breath.
+# In voxlab: `voxlab.turn_taking.interruptions.classify` knows three meanings more, `split` in
+# `voxlab.agents.pipeline.playout` parts the words, and `voxlab.turn_taking.manager` has the state
+# INTERRUPTED, in which the agent holds its breath.
 
 # %%
-from voxlab.agents import playout
+from voxlab.agents.pipeline import playout
 from voxlab.notebook import show_source
 
 show_source(playout.split)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from realtime_automaton import Automaton
 
-from voxlab.providers.base import EndOfTurn, Providers, ToolCall
+from voxlab.providers.protocols import EndOfTurn, Providers, ToolCall
 from voxlab.providers.scripted import Answer, ScriptedLLM, ScriptedSTT, ScriptedTTS
 from voxlab.serving.realtime.engines import LevelVAD
 from voxlab.serving.realtime.session import Session, SessionOptions, WireClosed

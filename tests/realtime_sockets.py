@@ -11,7 +11,7 @@ from realtime_automaton import Automaton
 from realtime_client import engines
 
 from voxlab.serving.realtime.engines import Engines
-from voxlab.serving.realtime.server import RealtimeServer
+from voxlab.serving.realtime.transport.server import RealtimeServer
 
 Event = dict[str, Any]
 PATIENCE_S = 30.0

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxlab.budgets import SCENARIOS, Budget, Stage, budget_table, scenario
 from voxlab.cli import main
 from voxlab.errors import LatencyError
+from voxlab.latency.budgets import SCENARIOS, Budget, Stage, budget_table, scenario
 
 MS = st.integers(0, 1000).map(lambda ms: ms / 1000)
 

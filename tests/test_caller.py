@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlab import audio
-from voxlab.agents.caller import Caller
-from voxlab.agents.hold import hold_call, play
-from voxlab.agents.playout import Playout
-from voxlab.agents.script import parse_script
+from voxlab.agents.callers.script import parse_script
+from voxlab.agents.callers.simulated import Caller
+from voxlab.agents.calls import hold_call, play
+from voxlab.agents.pipeline.playout import Playout
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
-from voxlab.providers.base import Speech
+from voxlab.providers.protocols import Speech
 
 START = "0 s after the call starts"
 

@@ -461,10 +461,10 @@ REAL_TIME = re.compile(
     r"|datetime\.(?:now|utcnow|today)"
 )
 REASONS = {
-    "models.py": "the age of a folder that a killed download left is the file system's",
+    "models/fetching.py": "the age of a folder that a killed download left is the file system's",
     "codec/train.py": "a training run reports how long it takes; nothing depends on it",
     "grading/submission.py": "a submission that never ends must be stopped in real time",
-    "serving/realtime/server.py": "the protocol tells times of day: when a secret expires",
+    "serving/realtime/transport/server.py": "the protocol tells when a secret expires",
 }
 
 

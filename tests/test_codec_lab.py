@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.codec import augment
-from voxlab.codec.anatomy import latents_of, learned_quantizer, residual_levels_db, sound_of
+from voxlab.codec.inspection import latents_of, learned_quantizer, residual_levels_db, sound_of
 from voxlab.codec.mini import MiniCodec
 from voxlab.codec.quantizer import ResidualQuantizer, nearest_code
 from voxlab.codec.spectrum import periodicity, spectral_distance_db, spectrogram_db

@@ -14,7 +14,7 @@ from voxlab.codec.base import Codec, bitrate_of, round_trip
 from voxlab.codec.mini import WEIGHTS, MiniCodec, load_weights, save_weights
 from voxlab.codec.network import MiniConfig, MiniNetwork
 from voxlab.errors import AudioError, CodecError, ModelError
-from voxlab.inference import inference
+from voxlab.models.torch_threads import inference
 
 RATE_HZ = 16_000
 
@@ -134,7 +134,7 @@ def test_two_streams_of_one_codec_do_not_hear_each_other(codec, speech):
 @pytest.mark.slow
 def test_more_stages_sound_better_on_a_phrase_that_no_training_heard(codec, speech):
     pytest.importorskip("pystoi")
-    from voxlab.codec.quality import stoi
+    from voxlab.codec.perceptual_metrics import stoi
 
     scores = [stoi(speech, round_trip(codec, speech, stages)) for stages in (1, 2, 4, 8)]
     assert scores == sorted(scores)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.cli import main
-from voxlab.codec.peers import Peer, aligned, peers
-from voxlab.codec.quality import mean_quality, pesq, si_sdr_db, stoi
+from voxlab.codec.classical_codecs import Peer, aligned, peers
+from voxlab.codec.perceptual_metrics import mean_quality, pesq, si_sdr_db, stoi
 from voxlab.errors import AudioError, VoxlabError
 
 RATE_HZ = 16_000

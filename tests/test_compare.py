@@ -61,7 +61,7 @@ def test_a_call_that_fails_is_named_and_the_exit_status_is_1(script, tmp_path, c
     async def break_off(self, line):
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr("voxlab.agents.realtime.RealtimeAgent.run", break_off)
+    monkeypatch.setattr("voxlab.agents.realtime.agent.RealtimeAgent.run", break_off)
     assert main(["compare", str(script), "--out", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().out
     assert "realtime failed: RuntimeError: out of order" in told

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from voxlab import conversions
+from voxlab.models import onnx_conversions
 
 ROWS, COLUMNS = 64, 96
 SCALE, SHIFT = 0.02, 0.1  # a weight is SCALE * integer + SHIFT
@@ -69,15 +69,15 @@ def logits_of(model, index, flip):
 def test_multiplying_integers_changes_the_result_by_less_than_a_percent(flip):
     model = compressed_network(np.random.default_rng(0))
     expected = logits_of(model, 7, flip)
-    conversions._multiply_integers(model)
+    onnx_conversions._multiply_integers(model)
     converted = logits_of(model, 7, flip)
     assert np.abs(converted - expected).max() < 0.01 * np.abs(expected).max()
 
 
 def test_no_float_matrix_is_left_to_expand():
     model = compressed_network(np.random.default_rng(0))
-    conversions._multiply_integers(model)
-    kinds = [node.op_type for graph in conversions._graphs(model.graph) for node in graph.node]
+    onnx_conversions._multiply_integers(model)
+    kinds = [node.op_type for graph in onnx_conversions._graphs(model.graph) for node in graph.node]
     assert kinds.count("MatMulNBits") == 3
     assert "MatMul" not in kinds
     assert "Transpose" not in kinds
@@ -87,10 +87,10 @@ def test_the_packed_integers_mean_exactly_the_weights_they_replace():
     model = compressed_network(np.random.default_rng(1))
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     expected = (SCALE * constants["matrix"].astype(np.float64) + SHIFT).T
-    conversions._multiply_integers(model)
+    onnx_conversions._multiply_integers(model)
     packed = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     blocks = packed["matrix_weights_packed"].astype(np.float64)
-    shape = (ROWS, ROWS // conversions.BLOCK, 1)
+    shape = (ROWS, ROWS // onnx_conversions.BLOCK, 1)
     zero = packed["matrix_weights_zero_points"].reshape(shape)
     weights = packed["matrix_weights_scales"].reshape(shape) * (blocks - zero)
     np.testing.assert_allclose(weights.reshape(ROWS, ROWS), expected, atol=1e-6)

@@ -6,18 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from voxlab.agents.ear import AudioEar, EdgeEar
-from voxlab.agents.hold import hold_call
+from voxlab.agents.calls import hold_call
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.agents.pipeline import PipelineAgent, PipelineOptions
-from voxlab.agents.reply import ReplyOptions
+from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.listening import AudioEar, EdgeEar
+from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
-from voxlab.endpointing import VADOptions
 from voxlab.errors import ProviderError
-from voxlab.providers.base import Providers, Transcript
+from voxlab.providers.protocols import Providers, Transcript
 from voxlab.providers.scripted import ScriptedLLM, ScriptedTTS
-from voxlab.turns import TurnOptions, UserStarted, UserStopped
+from voxlab.turn_taking.manager import TurnOptions, UserStarted, UserStopped
+from voxlab.vad.endpointing import VADOptions
 
 OPTIONS = VADOptions(min_speech_s=0.064, min_silence_s=0.192, padding_s=0.32)
 ANY_ROOM = replace(OPTIONS, start_over_floor_db=0.0, stop_over_floor_db=0.0)

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
-from voxlab.end_of_turn import (
+from voxlab.errors import VoxlabError
+from voxlab.providers.smart_turn import COST_S, RATE_HZ, SmartTurn, log_mel
+from voxlab.turn_taking.end_of_turn import (
     EndOfTurnOptions,
     is_whole_answer,
     looks_unfinished,
     silence_needed_s,
 )
-from voxlab.errors import VoxlabError
-from voxlab.providers.smart_turn import COST_S, RATE_HZ, SmartTurn, log_mel
 
 OPTIONS = EndOfTurnOptions()
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from voxlab import audio
 from voxlab.audio import Audio
-from voxlab.end_of_turn import EndOfTurnOptions, silence_needed_s
-from voxlab.end_of_turn_curve import (
+from voxlab.errors import VoxlabError
+from voxlab.statistics.intervals import share_interval
+from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
+from voxlab.turn_taking.end_of_turn_tradeoff import (
     HEARD_S,
     KNOWN_S,
     POLICIES,
@@ -18,8 +20,6 @@ from voxlab.end_of_turn_curve import (
     inner_silences,
     pauses_in,
 )
-from voxlab.errors import VoxlabError
-from voxlab.intervals import share_interval
 
 RATE_HZ = 16_000
 UNFINISHED = Pause("I'd like a table on", 0.1, (0.4, 1.0, 2.0))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxlab import audio
-from voxlab.endpointing import (
+from voxlab.errors import VoxlabError
+from voxlab.vad.endpointing import (
     FRAME_S,
     NoiseFloor,
     Segment,
@@ -24,7 +25,6 @@ from voxlab.endpointing import (
     speech_segments,
     step,
 )
-from voxlab.errors import VoxlabError
 
 
 @st.composite

@@ -7,7 +7,7 @@ import pytest
 
 from voxlab.clock import run_virtual
 from voxlab.errors import ProviderError, ProviderTimeout
-from voxlab.providers.guard import CLOSE_S, guarded
+from voxlab.providers.stream_guard import CLOSE_S, guarded
 
 
 def consume(open_stream, timeout_s=2.0):

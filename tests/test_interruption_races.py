@@ -25,14 +25,14 @@ from test_pipeline import (
     tts,
 )
 
-from voxlab import turns
-from voxlab.agents import pipeline
-from voxlab.agents.caller import Caller
-from voxlab.agents.hold import hold_call
-from voxlab.agents.pipeline import PipelineAgent
-from voxlab.agents.script import parse_script
+from voxlab.agents.callers.script import parse_script
+from voxlab.agents.callers.simulated import Caller
+from voxlab.agents.calls import hold_call
+from voxlab.agents.pipeline import agent as pipeline_agent
+from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.clock import VirtualLoop, run_virtual
-from voxlab.providers.base import Providers
+from voxlab.providers.protocols import Providers
+from voxlab.turn_taking import manager
 
 TIE_S = 1e-6  # timers closer together than this are a tie; the scripts' others are 1/32 s apart
 SAME_ROUND_S, NEXT_ROUND_S = 1e-11, 1e-8  # the loop runs what is due within 1e-9 in one round
@@ -177,15 +177,15 @@ def test_no_two_ties_out_of_order_do_either():
 
 
 def test_an_agent_that_resumes_a_moment_after_it_has_decided_to_is_found_out(monkeypatch):
-    usual = pipeline._Session._perform
+    usual = pipeline_agent._Session._perform
 
     def perform(session, action):
-        if isinstance(action, turns.Resume):
+        if isinstance(action, manager.Resume):
             asyncio.get_running_loop().call_soon(usual, session, action)
         else:
             usual(session, action)
 
-    monkeypatch.setattr(pipeline._Session, "_perform", perform)
+    monkeypatch.setattr(pipeline_agent._Session, "_perform", perform)
     planted = partial(Tied, 5.0, UH_HUH, CORRECTION)  # it speaks over the correction
     explore(planted, deviations=0)  # the usual order of ties does not show it
     with pytest.raises(Race):

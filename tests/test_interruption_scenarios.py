@@ -10,18 +10,18 @@ from functools import cache
 import pytest
 from remembered import remembered
 
-from voxlab.agents.hold import play
-from voxlab.agents.pipeline import PipelineOptions
-from voxlab.agents.scenarios import outcome, scenarios
+from voxlab.agents.callers.interruption_scenarios import outcome, scenarios
+from voxlab.agents.calls import play
+from voxlab.agents.pipeline.agent import PipelineOptions
 from voxlab.agents.shop import shop_agent
-from voxlab.interruptions import Meaning
-from voxlab.providers.base import Providers
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.providers.offline import offline
-from voxlab.providers.rules import RuleLLM
+from voxlab.providers.protocols import Providers
+from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import ScriptedSTT
 from voxlab.providers.smart_turn import SmartTurn
+from voxlab.turn_taking.interruptions import Meaning
 
 MISHEARD = {  # what Moonshine makes of these words costs the caller his answer
     "another_day_by_espeak": "No way, I meant to stay.",

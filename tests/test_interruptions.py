@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxlab.interruptions import Meaning, classify
+from voxlab.turn_taking.interruptions import Meaning, classify
 
 SAID = {
     Meaning.NOISE: ["", "...", " - "],

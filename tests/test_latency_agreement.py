@@ -1,7 +1,7 @@
 """The recursion against the agent that runs: the same draws, every time equal to the bit.
 
 It is the project's own pipeline agent, with scripted providers, in virtual time. What is not its
-own is told in voxlab/agents/drawn_turn.py: connections, the network, and answers not streamed.
+own is told in voxlab/agents/replayed_draws.py: connections, the network, and answers not streamed.
 """
 
 from itertools import product
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxlab.agents.drawn_turn import play_turns
+from voxlab.agents.replayed_draws import play_turns
 from voxlab.errors import LatencyError
-from voxlab.latency import NEVER_S, Techniques, simulate
-from voxlab.metrics import turn_times
-from voxlab.turn_model import TurnDraws
+from voxlab.evaluation.turn_times import turn_times
+from voxlab.latency.random_turns import TurnDraws
+from voxlab.latency.simulation import NEVER_S, Techniques, simulate
 
 KINDS = {
     "one sentence": (1, False, False),

@@ -11,8 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from voxlab.budgets import SCENARIOS
-from voxlab.latency import NAIVE, Techniques, monte_carlo, simulate
+from voxlab.latency.budgets import SCENARIOS
+from voxlab.latency.provider_latencies import measured
+from voxlab.latency.random_turns import draw_turns, turn_model
+from voxlab.latency.simulation import NAIVE, Techniques, monte_carlo, simulate
 from voxlab.plots import (
     plot_budget_bar,
     plot_budgets,
@@ -22,8 +24,6 @@ from voxlab.plots import (
     plot_waits,
 )
 from voxlab.plots.latency_lab import LatencyLab
-from voxlab.profiles import measured
-from voxlab.turn_model import draw_turns, turn_model
 from voxlab.widgets import explore_latency
 
 matplotlib.use("Agg")

@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxlab import data
-from voxlab.agents.browser import LAG_S, LOST_S, BrowserCaller, place
-from voxlab.agents.hold import hold_call
+from voxlab.agents.callers.browser import LAG_S, LOST_S, BrowserCaller, place
+from voxlab.agents.calls import hold_call
 from voxlab.agents.line import RATE_HZ
-from voxlab.agents.pipeline import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
 from voxlab.audio import Audio, noise
 from voxlab.clock import run_virtual
 from voxlab.plots import palette
-from voxlab.providers.base import Providers, Speech
+from voxlab.providers.protocols import Providers, Speech
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT
 from voxlab.timeline import Event
-from voxlab.turns import TurnOptions
-from voxlab.vad import SileroVAD
+from voxlab.turn_taking.manager import TurnOptions
+from voxlab.vad.silero import SileroVAD
 from voxlab.widgets import live_call
 from voxlab.widgets.live import LiveCall, round_trips, transcribe
 

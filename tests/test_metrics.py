@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxlab.metrics import Interruption, interruptions, transcript, turn_times
+from voxlab.evaluation.turn_times import Interruption, interruptions, transcript, turn_times
 from voxlab.timeline import Event, Timeline
 
 

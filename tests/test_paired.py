@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlab.errors import VoxlabError
-from voxlab.intervals import bootstrap_interval
-from voxlab.paired import FEWEST, paired
+from voxlab.statistics.intervals import bootstrap_interval
+from voxlab.statistics.paired import FEWEST, paired
 
 TIMES_S = st.lists(st.integers(0, 4000).map(lambda n: n / 1024), min_size=6, max_size=25)
 

@@ -10,23 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxlab import data, turns
-from voxlab.agents.caller import Caller
-from voxlab.agents.hold import hold_call
-from voxlab.agents.pipeline import PipelineAgent, PipelineOptions
-from voxlab.agents.reply import UNFINISHED, ReplyOptions
-from voxlab.agents.script import load_script, parse_script
+from voxlab import data
+from voxlab.agents.callers.script import load_script, parse_script
+from voxlab.agents.callers.simulated import Caller
+from voxlab.agents.calls import hold_call
+from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.reply import UNFINISHED, ReplyOptions
 from voxlab.agents.shop import shop_agent, shop_tools
 from voxlab.agents.tools import Tool
 from voxlab.clock import run_virtual
-from voxlab.endpointing import VADOptions
 from voxlab.errors import ProviderError
-from voxlab.interruptions import Meaning
-from voxlab.providers.base import Message, Providers, ToolCall, ToolSpec, Transcript
-from voxlab.providers.rules import RuleLLM
+from voxlab.providers.protocols import Message, Providers, ToolCall, ToolSpec, Transcript
+from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS, scripted
 from voxlab.timeline import Call
-from voxlab.turns import TurnOptions
+from voxlab.turn_taking import manager
+from voxlab.turn_taking.interruptions import Meaning
+from voxlab.turn_taking.manager import TurnOptions
+from voxlab.vad.endpointing import VADOptions
 
 # All delays are sums of powers of two, so that the times worked out by hand are exact.
 VAD = VADOptions(min_speech_s=1 / 16, min_silence_s=1 / 4)
@@ -814,24 +815,24 @@ def test_the_record_of_a_call_with_broken_parts_can_be_saved(tmp_path):
 @pytest.mark.parametrize(
     "event",
     [
-        turns.CallStarted,
-        turns.UserStarted,
-        turns.UserStopped,
-        turns.Transcribed,
-        turns.SilenceElapsed,
-        turns.AgentStarted,
-        turns.AgentFinished,
+        manager.CallStarted,
+        manager.UserStarted,
+        manager.UserStopped,
+        manager.Transcribed,
+        manager.SilenceElapsed,
+        manager.AgentStarted,
+        manager.AgentFinished,
     ],
 )
 def test_a_fault_of_the_agent_ends_the_call_and_keeps_the_record(monkeypatch, event):
-    step = turns.step
+    step = manager.step
 
     def broken(turn, happened, options):
         if isinstance(happened, event):
             raise LookupError(event.__name__)
         return step(turn, happened, options)
 
-    monkeypatch.setattr(turns, "step", broken)
+    monkeypatch.setattr(manager, "step", broken)
     call = hold([HELLO], Providers(stt("Hi."), llm(ANSWER), tts()))
     assert reason(call) == f"the agent failed: LookupError: {event.__name__}"
     failed = call.timeline.select("transport", "failed")

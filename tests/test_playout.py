@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.agents.playout import Playout, joined, split, words_of
+from voxlab.agents.pipeline.playout import Playout, joined, split, words_of
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
-from voxlab.providers.base import Speech, Word
+from voxlab.providers.protocols import Speech, Word
 
 TICK_S = 1 / 64  # a power of two: every time in these tests is exact
 TICK = RATE_HZ // 64  # samples

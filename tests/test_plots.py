@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from voxlab import data
-from voxlab.agents.hold import play
-from voxlab.agents.script import load_script
+from voxlab.agents.callers.script import load_script
+from voxlab.agents.calls import play
 from voxlab.agents.shop import shop_agent
 from voxlab.plots import plot_call
-from voxlab.providers.rules import RuleLLM
+from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import scripted
 from voxlab.timeline import Call, Timeline
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from voxlab.errors import LatencyError
-from voxlab.profiles import TOLERANCE, Profile, fit, measured, profile_of
+from voxlab.latency.provider_latencies import TOLERANCE, Profile, fit, measured, profile_of
 
 DEFINITIONS = {
     "finalisation": "stt/",
@@ -41,7 +41,9 @@ def test_random_latencies_have_the_measured_percentiles(name):
 
 
 def test_every_row_has_a_citation_and_a_definition_that_its_name_tells():
-    table = tomllib.loads(files("voxlab").joinpath("profiles.toml").read_text("utf-8"))
+    table = tomllib.loads(
+        files("voxlab.latency").joinpath("provider_latencies.toml").read_text("utf-8")
+    )
     assert len(measured()) == len(table) - 1 == 17
     for name, row in measured().items():
         assert name.startswith(DEFINITIONS[row.definition])

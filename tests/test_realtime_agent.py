@@ -17,27 +17,27 @@ from pydantic import BaseModel
 from realtime_automaton import Automaton, server_models, validated
 from realtime_client import RATE_HZ, tone
 
-from voxlab.agents.hold import hold_call, play
+from voxlab.agents.callers.script import CallScript, ScriptLine, parse_moment
+from voxlab.agents.calls import hold_call, play
 from voxlab.agents.line import Line
-from voxlab.agents.realtime import RealtimeAgent
-from voxlab.agents.realtime_connection import Connect, over, to_server
-from voxlab.agents.realtime_memory import Kept
-from voxlab.agents.realtime_playback import Heard, RealtimePlayback
-from voxlab.agents.realtime_settings import (
+from voxlab.agents.realtime.agent import RealtimeAgent
+from voxlab.agents.realtime.connection import Connect, over, to_server
+from voxlab.agents.realtime.playback import Heard, RealtimePlayback
+from voxlab.agents.realtime.resumption import Kept
+from voxlab.agents.realtime.settings import (
     GREETING,
     RealtimeOptions,
     RealtimeSettings,
     SemanticVAD,
     ServerVAD,
 )
-from voxlab.agents.script import CallScript, ScriptLine, parse_moment
 from voxlab.agents.tools import Tool
 from voxlab.audio import Audio, from_pcm16
 from voxlab.cli import main
 from voxlab.clock import run_virtual
 from voxlab.errors import ProviderError
-from voxlab.metrics import interruptions, transcript, turn_times
-from voxlab.providers.base import (
+from voxlab.evaluation.turn_times import interruptions, transcript, turn_times
+from voxlab.providers.protocols import (
     Message,
     Providers,
     Speech,
@@ -49,9 +49,9 @@ from voxlab.providers.base import (
 )
 from voxlab.providers.scripted import Answer, ScriptedLLM
 from voxlab.serving.realtime.engines import LevelVAD
-from voxlab.serving.realtime.link import Link, in_memory
-from voxlab.serving.realtime.server import ServerOptions, serving
 from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.in_memory import Link, in_memory
+from voxlab.serving.realtime.transport.server import ServerOptions, serving
 from voxlab.timeline import Call
 
 LEVEL = 0.25  # of the agent's voice: sound without a silent sample
@@ -813,7 +813,7 @@ def test_a_call_over_a_real_socket_with_the_openai_client(monkeypatch: pytest.Mo
                 RealtimeSettings(turn_detection=ServerVAD(silence_s=0.2)),
                 SILENT,
             )
-            from voxlab.agents.caller import Caller
+            from voxlab.agents.callers.simulated import Caller
 
             call = await hold_call(agent, Caller(short), limit_s=20.0)
             async with asyncio.timeout(5):

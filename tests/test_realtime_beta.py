@@ -15,7 +15,7 @@ from realtime_sockets import BETA, LONG, MODEL, append, run, scripted
 from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.serving.realtime.engines import offline_engines
-from voxlab.serving.realtime.server import ServerOptions, serving
+from voxlab.serving.realtime.transport.server import ServerOptions, serving
 
 Event = dict[str, Any]
 

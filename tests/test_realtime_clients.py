@@ -19,7 +19,7 @@ from realtime_sockets import run
 
 from voxlab.providers.scripted import Answer
 from voxlab.serving.realtime.engines import Engines
-from voxlab.serving.realtime.server import serving
+from voxlab.serving.realtime.transport.server import serving
 
 TURN = quiet(0.5) + tone(1.0) + quiet(1.0)
 LONG = "A long answer that goes on and on. " * 20

@@ -12,8 +12,8 @@ from realtime_client import TURN, Client, Event, MemoryWire, engines, session, t
 
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
-from voxlab.providers.base import Providers, TextDelta, Transcript
-from voxlab.serving.realtime.maker import Pace, Patience
+from voxlab.providers.protocols import Providers, TextDelta, Transcript
+from voxlab.serving.realtime.response_generation import Pace, Patience
 from voxlab.serving.realtime.session import Session, SessionOptions
 
 LONG = "This is the first sentence of a long answer. " + "And here it goes on and on. " * 12

@@ -10,9 +10,9 @@ import websockets
 from realtime_client import TURN
 from realtime_sockets import KEY, LONG, MODEL, OPENING, append, masked, opened, run, scripted, until
 
-from voxlab.serving.realtime.maker import Pace
-from voxlab.serving.realtime.server import RealtimeServer, ServerOptions, serving
+from voxlab.serving.realtime.response_generation import Pace
 from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.server import RealtimeServer, ServerOptions, serving
 
 
 def test_a_frame_above_24_mib_closes_the_connection():

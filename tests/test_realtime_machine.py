@@ -31,7 +31,7 @@ from realtime_client import (
 
 from voxlab.clock import VirtualLoop, run_virtual
 from voxlab.errors import ProviderError
-from voxlab.providers.base import Message, TextDelta, ToolCall, ToolSpec
+from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolSpec
 from voxlab.providers.scripted import ScriptedSTT, paced
 from voxlab.serving.realtime.session import Session, SessionOptions
 

@@ -20,8 +20,8 @@ from openai.types.realtime import (
 from realtime_client import Client, engines, quiet, session, tone
 
 from voxlab.clock import run_virtual
-from voxlab.serving.realtime import requests
-from voxlab.serving.realtime.schema import Refused
+from voxlab.serving.realtime.protocol import client_events
+from voxlab.serving.realtime.protocol.schema import Refused
 
 SECRET = "sesame"
 ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi."}]}
@@ -370,7 +370,7 @@ def test_a_null_in_any_field_is_an_error_or_left_out_and_the_session_lives(event
 
 def test_the_events_with_every_field_are_accepted():
     for event in FULL_EVENTS:
-        requests.check(event)
+        client_events.check(event)
 
 
 def test_sound_that_is_too_long_for_a_frame_is_left_out_of_its_item():
@@ -438,7 +438,7 @@ def test_an_item_may_not_take_anothers_name():
 
 @pytest.mark.slow
 def test_15_mib_of_audio_are_heard_and_a_byte_more_is_refused():
-    largest = b64(bytes(requests.LARGEST_APPEND))
+    largest = b64(bytes(client_events.LARGEST_APPEND))
 
     async def turn() -> None:
         async with session() as client:
@@ -488,7 +488,7 @@ JSON = st.recursive(
     lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
     max_leaves=8,
 )
-KINDS = st.sampled_from([*requests.EVENTS, "unknown"])
+KINDS = st.sampled_from([*client_events.EVENTS, "unknown"])
 FIELDS = ["session", "item", "audio", "response", "item_id"]
 
 
@@ -497,7 +497,7 @@ FIELDS = ["session", "item", "audio", "response", "item_id"]
 def test_any_json_is_accepted_or_refused(kind: str, fields: dict[str, Any]):
     event = json.loads(json.dumps({"type": kind, **fields}))
     with contextlib.suppress(Refused):  # and nothing else
-        requests.check(event)
+        client_events.check(event)
 
 
 ORACLES = {
@@ -513,8 +513,8 @@ def test_what_the_sdk_knows_of_a_session_we_know_too():
     from openai.types.realtime.realtime_session_create_request import RealtimeSessionCreateRequest
 
     for name, model, check in (
-        ("session", RealtimeSessionCreateRequest, requests.SESSION),
-        ("response", RealtimeResponseCreateParams, requests.RESPONSE),
+        ("session", RealtimeSessionCreateRequest, client_events.SESSION),
+        ("response", RealtimeResponseCreateParams, client_events.RESPONSE),
     ):
         accepted = {"type": "realtime"} if name == "session" else {}
         known = {field: None for field in model.model_fields if field != "type"}
@@ -535,5 +535,5 @@ def test_what_the_sdk_knows_of_a_session_we_know_too():
 )
 def test_what_we_accept_the_sdk_accepts(kind: str, fields: dict[str, Any]):
     model, _ = ORACLES[kind]
-    requests.check(fields)
+    client_events.check(fields)
     model.model_validate_json(json.dumps(fields), strict=True)

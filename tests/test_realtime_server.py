@@ -22,11 +22,11 @@ from realtime_client import TURN, WEATHER_TOOL, weather_call
 from realtime_sockets import BETA, KEY, LONG, MODEL, append, run, scripted, until
 
 from voxlab.cli import main as voxlab
-from voxlab.serving.realtime.admission import Doorkeeper, NotAdmitted
-from voxlab.serving.realtime.certificate import certificate, tls_context
 from voxlab.serving.realtime.engines import with_llm
-from voxlab.serving.realtime.server import RealtimeServer, ServerOptions, serving
 from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.authentication import Doorkeeper, NotAdmitted
+from voxlab.serving.realtime.transport.server import RealtimeServer, ServerOptions, serving
+from voxlab.serving.realtime.transport.tls import certificate, tls_context
 
 Event = dict[str, Any]
 

@@ -14,7 +14,7 @@ import pytest
 from realtime_client import TURN, WEATHER_TOOL, Client, engines, session, tone, weather_call
 
 from voxlab.clock import run_virtual
-from voxlab.providers.base import Message, TextDelta, ToolCall, ToolSpec
+from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolSpec
 from voxlab.serving.realtime.session import SessionOptions
 
 Event = dict[str, Any]

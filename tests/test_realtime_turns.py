@@ -11,7 +11,7 @@ from realtime_client import TURN, engines, quiet, session, tone
 
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
-from voxlab.providers.base import Transcript
+from voxlab.providers.protocols import Transcript
 
 
 class Judge:
@@ -228,7 +228,7 @@ def test_without_being_asked_for_no_idle_timeout_comes():
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
 def test_a_telephones_formats_work_both_ways(kind: str):
-    from voxlab.serving.realtime.formats import wire_format
+    from voxlab.serving.realtime.protocol.audio_formats import wire_format
 
     wire = wire_format(kind)
 

@@ -10,11 +10,11 @@ import pytest
 from realtime_client import engines, tone
 
 from voxlab.agents.line import Line
-from voxlab.agents.realtime_wire import RATE_HZ, Noted, appends, converse, note_event, sound_of
+from voxlab.agents.realtime.protocol import RATE_HZ, Noted, appends, converse, note_event, sound_of
 from voxlab.audio import Audio, from_pcm16, silence, to_pcm16
 from voxlab.clock import run_virtual
 from voxlab.providers.scripted import Answer
-from voxlab.serving.realtime.link import in_memory
+from voxlab.serving.realtime.transport.in_memory import in_memory
 from voxlab.timeline import Call
 
 SPEECH = Audio(from_pcm16(tone(1.0)), RATE_HZ)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from voxlab import audio
 from voxlab.audio import Audio
 from voxlab.errors import AudioError
-from voxlab.rooms import PAUSES_S, ROOMS, SPEECH_DB, Scene, in_room, scene, telephone
+from voxlab.vad.acoustic_scenes import PAUSES_S, ROOMS, SPEECH_DB, Scene, in_room, scene, telephone
 
 RATE_HZ = 16_000
 

@@ -12,10 +12,18 @@ from voxlab import data
 from voxlab.agents.shop import shop_tools
 from voxlab.agents.tools import Toolbox
 from voxlab.clock import run_virtual
-from voxlab.providers.base import Message, TextDelta, ToolCall
-from voxlab.providers.phrases import phrase
-from voxlab.providers.rules import CANNOT, HELP, INTENTS, QUESTIONS, RuleLLM, decide, topic_of
-from voxlab.providers.slots import find_slots, normalise
+from voxlab.providers.protocols import Message, TextDelta, ToolCall
+from voxlab.providers.rule_based.language_model import (
+    CANNOT,
+    HELP,
+    INTENTS,
+    QUESTIONS,
+    RuleLLM,
+    decide,
+    topic_of,
+)
+from voxlab.providers.rule_based.phrases import phrase
+from voxlab.providers.rule_based.slots import find_slots, normalise
 
 TOOLS = {intent.tool for intent in INTENTS}
 

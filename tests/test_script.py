@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxlab import audio, data
-from voxlab.agents.script import (
+from voxlab.agents.callers.script import (
     Moment,
     load_script,
     parse_moment,

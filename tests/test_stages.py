@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from voxlab import data
 from voxlab.errors import VoxlabError
-from voxlab.metrics import turn_times
-from voxlab.paired import paired
+from voxlab.evaluation.stage_times import BOUNDARIES, stage_table, stage_times
+from voxlab.evaluation.turn_times import turn_times
 from voxlab.plots import plot_paired, plot_stages
-from voxlab.stages import BOUNDARIES, stage_table, stage_times
+from voxlab.statistics.paired import paired
 from voxlab.timeline import Event, Timeline
 
 matplotlib.use("Agg")

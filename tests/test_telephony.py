@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxlab.telephony import ALAW, MULAW, Companding
+from voxlab.telephony.g711 import ALAW, MULAW, Companding
 
 LAWS = [MULAW, ALAW]
 EVERY_VALUE = np.arange(-32768, 32768).astype(np.int16)

@@ -13,7 +13,7 @@ from voxlab import data
 from voxlab.agents.shop import shop_agent, shop_tools
 from voxlab.agents.tools import Tool, Toolbox
 from voxlab.clock import run_virtual
-from voxlab.providers.base import ToolCall, ToolSpec
+from voxlab.providers.protocols import ToolCall, ToolSpec
 from voxlab.providers.scripted import ScriptedLLM, scripted
 
 

@@ -5,19 +5,19 @@ from dataclasses import replace
 import pytest
 
 from voxlab import data
-from voxlab.agents.pipeline import PipelineAgent, PipelineOptions
-from voxlab.agents.realtime_settings import RealtimeOptions, RealtimeSettings
+from voxlab.agents.comparison import hold_trial, hold_trials, wanted_shop
+from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
-from voxlab.agents.trials import hold_trial, hold_trials, wanted_shop
 from voxlab.audio import silence
-from voxlab.providers.rules import RuleLLM
+from voxlab.data.comparison import contents, trials
+from voxlab.evaluation.answer_quality import answers, judge, longest_silence_s
+from voxlab.evaluation.stage_times import stage_times
+from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import scripted
-from voxlab.quality import answers, judge, longest_silence_s
-from voxlab.serving.realtime.link import in_memory
-from voxlab.stages import stage_times
+from voxlab.serving.realtime.transport.in_memory import in_memory
 from voxlab.timeline import Event, Timeline
-from voxlab.trials import contents, trials
-from voxlab.turns import TurnOptions
+from voxlab.turn_taking.manager import TurnOptions
 
 BY_NAME = {trial.id: trial for trial in trials()}
 WAITING = PipelineOptions(turns=TurnOptions(greeting=""))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from voxlab.plots import plot_transitions
-from voxlab.turn_map import transitions
-from voxlab.turns import EVENTS, TABLE, State, Turn, TurnOptions, UserStarted, step
+from voxlab.turn_taking.manager import EVENTS, TABLE, State, Turn, TurnOptions, UserStarted, step
+from voxlab.turn_taking.transitions import transitions
 
 
 @pytest.fixture(scope="module")

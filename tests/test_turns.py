@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from voxlab import turns
-from voxlab.interruptions import Meaning
-from voxlab.turns import (
+from voxlab.turn_taking import manager
+from voxlab.turn_taking.interruptions import Meaning
+from voxlab.turn_taking.manager import (
     EVENTS,
     TABLE,
     AgentFinished,
@@ -77,7 +77,7 @@ def test_every_event_is_defined_in_every_state_and_no_other():
 
 
 def test_the_events_and_actions_are_all_named():
-    assert set(EVENTS) == set(turns.Event.__args__)
+    assert set(EVENTS) == set(manager.Event.__args__)
 
 
 @pytest.mark.parametrize("options", [{"silence_s": -0.1}, {"user_idle_s": 0.0}])
@@ -624,7 +624,7 @@ TestHonestCall.settings = settings(max_examples=100, stateful_step_count=40, dea
 
 
 def test_the_module_has_no_clock_no_await_and_no_sound():
-    with open(turns.__file__, encoding="utf-8") as file:
+    with open(manager.__file__, encoding="utf-8") as file:
         source = file.read()
     imported = set(re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE))
     assert {name for name in imported if not name.startswith("voxlab")} == {

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pytest
 
-from voxlab import audio, models, vad
+from voxlab import audio, models
 from voxlab.audio import Audio
-from voxlab.endpointing import speech_segments
 from voxlab.errors import AudioError, ModelError, VoxlabError
-from voxlab.vad import FRAME_SIZE, SileroBatch, SileroVAD, speech_probabilities
+from voxlab.vad import silero
+from voxlab.vad.endpointing import speech_segments
+from voxlab.vad.silero import FRAME_SIZE, SileroBatch, SileroVAD, speech_probabilities
 
 TEXT = "I would like a table for two, please. Tomorrow at eight, if you have one left."
 EXACT = {"rtol": 0, "atol": 1e-5}
@@ -39,7 +40,7 @@ def speech():
 
 
 @pytest.fixture(scope="module")
-def silero():
+def silero_vad_package():
     """The package's own network, as its own loop calls it: Audio -> float32 (frames,)."""
     import torch
 
@@ -75,30 +76,36 @@ def streamed(stream, recording):
 
 
 @pytest.mark.slow
-def test_a_recording_has_silero_s_own_probabilities(speech, silero):
-    np.testing.assert_allclose(speech_probabilities(speech), silero(speech), **EXACT)
+def test_a_recording_has_silero_s_own_probabilities(speech, silero_vad_package):
+    np.testing.assert_allclose(speech_probabilities(speech), silero_vad_package(speech), **EXACT)
 
 
 @pytest.mark.slow
-def test_a_stream_has_silero_s_own_probabilities(speech, silero):
-    np.testing.assert_allclose(streamed(SileroVAD().stream(), speech), silero(speech), **EXACT)
+def test_a_stream_has_silero_s_own_probabilities(speech, silero_vad_package):
+    np.testing.assert_allclose(
+        streamed(SileroVAD().stream(), speech), silero_vad_package(speech), **EXACT
+    )
 
 
 @pytest.mark.slow
-def test_each_stream_of_a_batch_has_silero_s_own_probabilities(speech, silero):
+def test_each_stream_of_a_batch_has_silero_s_own_probabilities(speech, silero_vad_package):
     count = 60
     starts = [0, 7_777, 40_000]
     calls = [Audio(speech.samples[s : s + count * FRAME_SIZE], 16_000) for s in starts]
     frames = np.stack([audio.frames(call, FRAME_SIZE) for call in calls])
     batch = SileroBatch(len(calls))
     heard = np.stack([batch.probabilities(frames[:, i]) for i in range(count)], axis=1)
-    np.testing.assert_allclose(heard, np.stack([silero(call) for call in calls]), **EXACT)
+    np.testing.assert_allclose(
+        heard, np.stack([silero_vad_package(call) for call in calls]), **EXACT
+    )
 
 
 @pytest.mark.slow
-def test_noise_and_digital_silence_have_silero_s_own_probabilities(silero):
+def test_noise_and_digital_silence_have_silero_s_own_probabilities(silero_vad_package):
     for recording in (noise(1), noise(2), audio.silence(0.5, 16_000)):
-        np.testing.assert_allclose(speech_probabilities(recording), silero(recording), **EXACT)
+        np.testing.assert_allclose(
+            speech_probabilities(recording), silero_vad_package(recording), **EXACT
+        )
 
 
 @pytest.mark.slow
@@ -131,7 +138,7 @@ def test_what_comes_later_never_changes_an_earlier_probability():
 def test_a_long_recording_is_cut_into_passes_without_a_seam(monkeypatch):
     recording = noise(3)
     whole = speech_probabilities(recording)
-    monkeypatch.setattr(vad, "CHUNK_FRAMES", 7)
+    monkeypatch.setattr(silero, "CHUNK_FRAMES", 7)
     np.testing.assert_allclose(speech_probabilities(recording), whole, rtol=0, atol=1e-6)
 
 
@@ -248,7 +255,7 @@ def three_threads():
 def test_torch_s_threads_random_state_and_gradients_are_left_alone():
     import torch
 
-    vad._network.cache_clear()
+    silero._network.cache_clear()
     random_state = torch.get_rng_state().clone()
     speech_probabilities(audio.silence(0.1, 16_000))
     SileroBatch(1).probabilities(np.zeros((1, FRAME_SIZE), np.float32))
@@ -259,6 +266,8 @@ def test_torch_s_threads_random_state_and_gradients_are_left_alone():
 
 @pytest.mark.slow
 def test_importing_the_module_loads_no_network_library():
-    code = "import sys, voxlab.vad; print({'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
+    code = (
+        "import sys, voxlab.vad.silero; print({'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

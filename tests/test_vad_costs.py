@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxlab.endpointing import Segment, SpeechStarted, SpeechStopped
 from voxlab.errors import VoxlabError
-from voxlab.vad_costs import vad_costs
+from voxlab.vad.endpointing import Segment, SpeechStarted, SpeechStopped
+from voxlab.vad.error_rates import vad_costs
 
 TURN = Segment(2.0, 4.0)
 OTHER = Segment(6.0, 7.0)

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from voxlab import data, vad
+from voxlab import data
 from voxlab.audio import Audio
-from voxlab.end_of_turn_curve import Point
-from voxlab.endpointing import FRAME_S, Segment, VADOptions
 from voxlab.plots import plot_end_of_turn, plot_vad
 from voxlab.plots.vad import VADLab
-from voxlab.rooms import scene
+from voxlab.turn_taking.end_of_turn_tradeoff import Point
+from voxlab.vad import silero
+from voxlab.vad.acoustic_scenes import scene
+from voxlab.vad.endpointing import FRAME_S, Segment, VADOptions
 from voxlab.widgets import explore_vad
 
 RATE_HZ, FRAMES = 16_000, 120
@@ -62,7 +63,7 @@ def test_a_slider_never_asks_the_network_again_and_a_new_room_does_once(monkeypa
 
     def counted(audio: Audio) -> np.ndarray:
         heard.append(audio.duration_s)
-        return vad.speech_probabilities(audio)
+        return silero.speech_probabilities(audio)
 
     monkeypatch.setattr("voxlab.widgets.vad.speech_probabilities", counted)
     people = [prompt.audio for prompt in data.prompts("en")[5:7]]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxlab.words import plain_form, word_errors
+from voxlab.evaluation.word_errors import plain_form, word_errors
 
 TEXTS = st.lists(st.sampled_from(["yes", "no", "well", "so"]), max_size=9).map(" ".join)
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxlab.providers.base import Word
-from voxlab.providers.written_words import written_words
+from voxlab.providers.protocols import Word
+from voxlab.providers.word_times import written_words
 
 
 def said(*texts):

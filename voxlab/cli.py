@@ -15,9 +15,9 @@ from voxlab.serving import commands as serving
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from voxlab.agents.hold import Party
-    from voxlab.agents.script import CallScript
-    from voxlab.providers.base import Providers
+    from voxlab.agents.callers.script import CallScript
+    from voxlab.agents.calls import Party
+    from voxlab.providers.protocols import Providers
     from voxlab.timeline import Call, Event
 
 
@@ -126,7 +126,7 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from voxlab.agents.script import load_script
+    from voxlab.agents.callers.script import load_script
 
     script = load_script(arguments.script)
     _check_clock(arguments)
@@ -143,7 +143,7 @@ def _check_clock(arguments: argparse.Namespace) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from voxlab.agents.script import load_script
+    from voxlab.agents.callers.script import load_script
 
     names = arguments.on.split(",")
     if len(names) != 2 or names[0] == names[1] or not set(names) <= set(AGENTS):
@@ -167,13 +167,13 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
     if name == "voxlab":
         return shop_agent(_providers(script, arguments))
     if arguments.providers == "openai":
-        from voxlab.agents.realtime_connection import to_server
+        from voxlab.agents.realtime.connection import to_server
 
         return shop_realtime_agent(to_server())
-    from voxlab.agents.realtime_settings import RealtimeSettings
-    from voxlab.agents.reply import ReplyOptions
-    from voxlab.serving.realtime.link import in_memory
+    from voxlab.agents.pipeline.reply import ReplyOptions
+    from voxlab.agents.realtime.settings import RealtimeSettings
     from voxlab.serving.realtime.session import SessionOptions
+    from voxlab.serving.realtime.transport.in_memory import in_memory
 
     connect = in_memory(_providers(script, arguments), SessionOptions(filler=ReplyOptions().filler))
     if script.has_sound or arguments.mic:
@@ -184,7 +184,7 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
 def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Providers":
     """Choose the engines; a script without sound needs none."""
     if arguments.providers == "openai":
-        from voxlab.providers.openai import openai
+        from voxlab.providers.openai.speech import openai
 
         return openai()
     if script.has_sound or arguments.mic:
@@ -195,15 +195,15 @@ def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Provider
     if len(silent) < len(script.lines):
         names = ", ".join(line.id for line in silent)
         raise ScriptError(f"some lines have sound and some have none ({names}): give all of them")
-    from voxlab.providers.rules import RuleLLM
+    from voxlab.providers.rule_based.language_model import RuleLLM
     from voxlab.providers.scripted import scripted
 
     return scripted([line.utterance.text for line in script.lines], RuleLLM())
 
 
 def _hold(script: "CallScript", agent: "Party", arguments: argparse.Namespace) -> "Call":
-    from voxlab.agents.hold import hold_call, play
-    from voxlab.agents.microphone import LAG_S, Microphone
+    from voxlab.agents.callers.microphone import LAG_S, Microphone
+    from voxlab.agents.calls import hold_call, play
     from voxlab.clock import run_real
 
     if not arguments.mic:
@@ -257,7 +257,7 @@ def _save(call: "Call", folder: Path) -> None:
 
 
 def _budget(arguments: argparse.Namespace) -> int:
-    from voxlab.budgets import budget_table, scenario
+    from voxlab.latency.budgets import budget_table, scenario
 
     budgets = scenario(arguments.name)
     print("\n\n".join(budget_table(budget) for budget in budgets))
@@ -283,7 +283,7 @@ def _codec(arguments: argparse.Namespace) -> int:
     from voxlab import audio
     from voxlab.codec.base import bitrate_of, round_trip
     from voxlab.codec.mini import MiniCodec
-    from voxlab.codec.quality import pesq, stoi
+    from voxlab.codec.perceptual_metrics import pesq, stoi
 
     sound, codec = audio.read(arguments.recording), MiniCodec()
     steps = tqdm(total=3, desc="codec", unit=" steps", delay=2, leave=False)
@@ -307,8 +307,8 @@ def _report_both(calls: "dict[str, Call]", folder: Path) -> int:
     """Print each turn at its stage boundaries, and the differences; return the exit status."""
     import numpy as np
 
-    from voxlab.paired import paired
-    from voxlab.stages import stage_table, stage_times
+    from voxlab.evaluation.stage_times import stage_table, stage_times
+    from voxlab.statistics.paired import paired
 
     print("\nmilliseconds after the user's last sound; - for what an agent does not tell or do")
     turns = [stage_times(call.timeline) for call in calls.values()]
@@ -332,7 +332,7 @@ def _report_both(calls: "dict[str, Call]", folder: Path) -> int:
 
 def _report(call: "Call", folder: Path) -> int:
     """Print the transcript, the response times and the interruptions; return the exit status."""
-    from voxlab.metrics import interruptions, transcript, turn_times
+    from voxlab.evaluation.turn_times import interruptions, transcript, turn_times
 
     for at_s, who, text in transcript(call.timeline):
         print(f"{at_s:7.2f} s  {who:5}  {text}")

@@ -18,9 +18,9 @@ from torchaudio.functional import resample
 
 from voxlab import audio
 from voxlab.audio import Audio
-from voxlab.providers.base import Speech
 from voxlab.providers.espeak import EspeakTTS
 from voxlab.providers.hibari import HibariTTS
+from voxlab.providers.protocols import Speech
 
 CALLERS = Path(__file__).resolve().parents[1] / "callers"
 RATE_HZ = 16_000

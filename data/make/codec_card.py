@@ -22,9 +22,9 @@ from voxlab import data
 from voxlab.audio import Audio
 from voxlab.codec import corpus
 from voxlab.codec.base import bitrate_of, round_trip
+from voxlab.codec.classical_codecs import Peer, peers
 from voxlab.codec.mini import MiniCodec
-from voxlab.codec.peers import Peer, peers
-from voxlab.codec.quality import Quality, mean_quality
+from voxlab.codec.perceptual_metrics import Quality, mean_quality
 from voxlab.providers.moonshine import MoonshineSTT
 
 STAGES = (1, 2, 4, 8)

@@ -23,10 +23,10 @@ from voxlab import data
 from voxlab.audio import Audio, Samples
 from voxlab.codec import augment
 from voxlab.codec.mini import MiniCodec
-from voxlab.intervals import share_interval
 from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.speech_lm import digits
 from voxlab.speech_lm.digits import Reading
+from voxlab.statistics.intervals import share_interval
 
 RATE_HZ = 16_000
 PACKAGE = "asterisk-core-sounds-en-g722"

@@ -14,18 +14,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voxlab.agents.hold import Party
-from voxlab.agents.pipeline import PipelineOptions
-from voxlab.agents.realtime_settings import RealtimeOptions
-from voxlab.agents.reply import ReplyOptions
+from voxlab.agents.calls import Party
+from voxlab.agents.comparison import hold_trial
+from voxlab.agents.pipeline.agent import PipelineOptions
+from voxlab.agents.pipeline.reply import ReplyOptions
+from voxlab.agents.realtime.settings import RealtimeOptions
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
-from voxlab.agents.trials import hold_trial
+from voxlab.data.comparison import Trial, trials
 from voxlab.providers.offline import offline
-from voxlab.serving.realtime.link import in_memory
 from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.in_memory import in_memory
 from voxlab.timeline import Timeline
-from voxlab.trials import Trial, trials
-from voxlab.turns import TurnOptions
+from voxlab.turn_taking.manager import TurnOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = ("weather_tomorrow", "order_hesitating", "shoes", "order_email")

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from voxlab.grading import graded
-from voxlab.vad import FRAME_S
+from voxlab.vad.silero import FRAME_S
 
 HIGH, BETWEEN, LOW = (0.5, 0.9), (0.35, 0.45), (0.05, 0.3)  # of the thresholds 0.5 and 0.35
 
@@ -115,7 +115,7 @@ CAFE = (
     hidden=True,
 )
 def test_a_caller_in_a_cafe_and_random_walks_give_the_librarys_segments(exercise):
-    from voxlab.endpointing import VADOptions, speech_segments
+    from voxlab.vad.endpointing import VADOptions, speech_segments
 
     rng = np.random.default_rng(4)
     walks = np.clip(0.4 + np.cumsum(rng.normal(0, 0.15, (60, 150)), axis=1), 0, 1)
@@ -144,7 +144,7 @@ def test_a_caller_in_a_cafe_and_random_walks_give_the_librarys_segments(exercise
     "(of the segments as they were given), and never out of the recording.",
 )
 def test_paddings_meet_in_the_middle_and_stay_in_the_recording(exercise):
-    from voxlab.endpointing import VADOptions, speech_segments
+    from voxlab.vad.endpointing import VADOptions, speech_segments
 
     got = np.round(exercise.pad([(0.2, 1.0), (1.4, 4.0)], 0.3, 5.0), 9).tolist()
     assert got == [[0.0, 1.2], [1.2, 4.3]], f"the example worked by hand gave {got}"

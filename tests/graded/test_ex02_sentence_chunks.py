@@ -90,14 +90,14 @@ def test_however_a_text_arrives_its_sentences_come_out_whole(exercise):
     hidden=True,
 )
 def test_the_agents_replies_are_cut_as_the_library_cuts_them_and_as_soon(exercise):
-    from voxlab.providers import phrases, rules
+    from voxlab.providers.rule_based import language_model, phrases
     from voxlab.sentences import SentenceChunker
 
     order = {"id": "12345", "status": "shipped", "item_count": 3, "total": 4.5}
     parcel = {"order_id": "70316", "status": "shipped", "carrier": "UPS", "eta": "Friday"}
     replies = [
-        *(rules.HELP, rules.CANNOT, *rules.QUESTIONS.values()),
-        *(answer for _, answer in rules.SMALL_TALK),
+        *(language_model.HELP, language_model.CANNOT, *language_model.QUESTIONS.values()),
+        *(answer for _, answer in language_model.SMALL_TALK),
         phrases.phrase("lookup_order", {}, order),
         phrases.phrase("check_shipping", {}, {**parcel, "tracking_number": "1Z999"}),
         phrases.phrase("lookup_order", {"order_id": "98761"}, {"error": "no order found"}),

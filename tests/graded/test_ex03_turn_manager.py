@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from voxlab.grading import graded
-from voxlab.vad import FRAME_S
+from voxlab.vad.silero import FRAME_S
 
 NEAR = 3  # frames: the agent in the recording decides with timers and asks for two loud frames
 

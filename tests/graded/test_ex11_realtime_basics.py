@@ -39,10 +39,10 @@ def conversation(exercise, sounds, providers, answers):
     sounds: append events. Returns the call, and the pieces that the agent has played.
     """
     from voxlab.agents.line import Line
-    from voxlab.agents.realtime_wire import Noted, converse
+    from voxlab.agents.realtime.protocol import Noted, converse
     from voxlab.audio import Audio
     from voxlab.clock import run_virtual
-    from voxlab.serving.realtime.link import in_memory
+    from voxlab.serving.realtime.transport.in_memory import in_memory
 
     async def hold():
         async with in_memory(providers)() as connection:
@@ -92,7 +92,7 @@ def tone(duration_s):
 
 def scripted(answers, texts):
     """Return engines with given words."""
-    from voxlab.providers.base import Providers
+    from voxlab.providers.protocols import Providers
     from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
     from voxlab.serving.realtime.engines import LevelVAD
 

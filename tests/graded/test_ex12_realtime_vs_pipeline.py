@@ -154,7 +154,7 @@ def test_what_a_realtime_api_does_not_tell_stays_none(exercise):
     hidden=True,
 )
 def test_other_recorded_turns_have_the_boundaries_that_voxlab_reads(exercise):
-    from voxlab.stages import stage_times
+    from voxlab.evaluation.stage_times import stage_times
     from voxlab.timeline import Event, Timeline
 
     for name, events in others():
@@ -191,7 +191,7 @@ def test_both_waits_count_from_the_users_last_sound(exercise):
     hidden=True,
 )
 def test_the_waits_of_other_recorded_turns_are_those_of_voxlab(exercise):
-    from voxlab.stages import stage_times
+    from voxlab.evaluation.stage_times import stage_times
     from voxlab.timeline import Event, Timeline
 
     for name, events in others():
@@ -246,7 +246,7 @@ def test_what_both_have_in_common_cancels_out(exercise):
     hidden=True,
 )
 def test_the_interval_holds_95_percent_of_the_resampled_medians(exercise):
-    from voxlab.intervals import bootstrap_interval
+    from voxlab.statistics.intervals import bootstrap_interval
 
     rng = np.random.default_rng(2)
     for size in (25, 200):
@@ -294,7 +294,7 @@ def test_words_are_replaced_left_out_or_added_at_the_least_cost(exercise):
     hidden=True,
 )
 def test_random_texts_have_the_distance_that_voxlab_counts(exercise):
-    from voxlab import words
+    from voxlab.evaluation import word_errors
 
     rng = np.random.default_rng(4)
     for _ in range(60):
@@ -302,7 +302,7 @@ def test_random_texts_have_the_distance_that_voxlab_counts(exercise):
             [["yes", "no", "well", "so"][k] for k in rng.integers(4, size=rng.integers(0, 12))]
             for _ in range(2)
         )
-        want = words.word_errors(" ".join(said), " ".join(heard)).errors
+        want = word_errors.word_errors(" ".join(said), " ".join(heard)).errors
         got = exercise.word_errors(said, heard)
         assert got == want, f"{said} heard as {heard}: got {got}, expected {want}"
 
@@ -343,8 +343,8 @@ def test_quality_has_three_parts_that_do_not_mix(exercise):
     hidden=True,
 )
 def test_the_quality_of_other_recorded_turns_is_that_of_voxlab(exercise):
-    from voxlab.quality import longest_silence_s
-    from voxlab.stages import stage_times
+    from voxlab.evaluation.answer_quality import longest_silence_s
+    from voxlab.evaluation.stage_times import stage_times
     from voxlab.timeline import Event, Timeline
 
     for name, events in others():

@@ -52,8 +52,8 @@ def test_a_word_is_heard_when_it_has_sounded_to_its_end(exercise):
 def test_any_sentence_is_cut_where_voxlab_cuts_it(exercise):
     import numpy as np
 
-    from voxlab.agents.playout import split
-    from voxlab.providers.base import Speech, Word
+    from voxlab.agents.pipeline.playout import split
+    from voxlab.providers.protocols import Speech, Word
 
     rng = np.random.default_rng(13)
     for _ in range(100):
@@ -302,11 +302,11 @@ WHOLE_CALLS = (
     hidden=True,
 )
 def test_interruptions_in_whole_calls_go_as_in_voxlab(exercise):
-    from voxlab.agents.hold import play
-    from voxlab.agents.scenarios import scenarios
+    from voxlab.agents.callers.interruption_scenarios import scenarios
+    from voxlab.agents.calls import play
     from voxlab.agents.shop import shop_agent
-    from voxlab.providers.base import Providers
-    from voxlab.providers.rules import RuleLLM
+    from voxlab.providers.protocols import Providers
+    from voxlab.providers.rule_based.language_model import RuleLLM
     from voxlab.providers.scripted import ScriptedSTT, ScriptedTTS
 
     for name in WHOLE_CALLS:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voxlab import data
-from voxlab.agents.pipeline import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
 from voxlab.agents.tools import Tool
-from voxlab.providers.base import Providers, ToolSpec
+from voxlab.providers.protocols import Providers, ToolSpec
 
 if TYPE_CHECKING:
-    from voxlab.agents.realtime import RealtimeAgent
-    from voxlab.agents.realtime_connection import Connect
-    from voxlab.agents.realtime_settings import RealtimeOptions, RealtimeSettings
+    from voxlab.agents.realtime.agent import RealtimeAgent
+    from voxlab.agents.realtime.connection import Connect
+    from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 
 TABLE_HINT = "say which weekday, time (24 hour, HH:MM) and how many people"
 
@@ -42,10 +42,10 @@ def shop_realtime_agent(
 ) -> "RealtimeAgent":
     """Return Acme's agent behind a realtime connection, the twin of `shop_agent`.
 
-    connect: `voxlab.serving.realtime.link.in_memory(providers)` for a session of our own,
-    `voxlab.agents.realtime_connection.to_server(base_url)` for a server.
+    connect: `in_memory(providers)` of `voxlab.serving.realtime.transport.in_memory` for a session
+    of our own, `voxlab.agents.realtime.connection.to_server(base_url)` for a server.
     """
-    from voxlab.agents.realtime import RealtimeAgent
+    from voxlab.agents.realtime.agent import RealtimeAgent
 
     return RealtimeAgent(connect, shop_tools(database or data.shop()), settings, options)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxlab.agents.line import Line
-from voxlab.providers.base import ToolCall, ToolSpec
+from voxlab.providers.protocols import ToolCall, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)

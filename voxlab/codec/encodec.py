@@ -23,8 +23,8 @@ from voxlab.audio import Audio, Samples
 from voxlab.codec.base import Once, checked_audio, checked_samples
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import ModelError
-from voxlab.inference import inference
-from voxlab.wheels import sha256
+from voxlab.models.torch_threads import inference
+from voxlab.models.wheels import sha256
 
 FILE = "encodec_24khz-d7cc33bc.th"  # the name ends with the start of the file's SHA-256
 HOST = "https://dl.fbaipublicfiles.com/encodec/v0/"

@@ -15,8 +15,8 @@ from voxlab.audio import Audio, Samples
 from voxlab.codec.base import Once, checked_audio, checked_samples
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import DataError, ModelError
-from voxlab.inference import inference
-from voxlab.weights import UNREADABLE, read, write
+from voxlab.models.network_files import UNREADABLE, read, write
+from voxlab.models.torch_threads import inference
 
 if TYPE_CHECKING:
     from voxlab.codec.network import Memory, MiniNetwork

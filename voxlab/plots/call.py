@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
-from voxlab.metrics import turn_times
+from voxlab.evaluation.turn_times import turn_times
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER, WAITING
 from voxlab.timeline import Call, Event, Timeline
-from voxlab.turns import State
+from voxlab.turn_taking.manager import State
 
 STATE_LOOK = {
     State.LISTENING: (USER, ""),

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from voxlab.errors import VoxlabError
-from voxlab.paired import Paired
+from voxlab.evaluation.stage_times import StageTimes
 from voxlab.plots.latency import UNDERLAY, clean, waterfalls
 from voxlab.plots.palette import AGENT, SILENCE, STAGE
-from voxlab.stages import StageTimes
+from voxlab.statistics.paired import Paired
 
 ROW_IN = 0.21  # height of a pair in inches
 

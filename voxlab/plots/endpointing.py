@@ -6,8 +6,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from voxlab.end_of_turn_curve import Point
 from voxlab.plots.palette import AGENT, ERROR, STAGE, USER
+from voxlab.turn_taking.end_of_turn_tradeoff import Point
 
 LOOKS = {
     "fixed silence": (ERROR, ":", "D"),

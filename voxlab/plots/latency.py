@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator
 
-from voxlab.budgets import Budget, Span
-from voxlab.latency import TurnTimings
+from voxlab.latency.budgets import Budget, Span
+from voxlab.latency.provider_latencies import Array, Measured
+from voxlab.latency.simulation import TurnTimings
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER, WAITING
-from voxlab.profiles import Array, Measured
 
 HEARD = ("voice", "filler speech")  # stages that the caller hears
 STACK = (SILENCE, STAGE, WAITING, USER, AGENT, ERROR)

@@ -8,11 +8,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from voxlab.latency import TurnTimings
+from voxlab.latency.provider_latencies import Array
+from voxlab.latency.simulation import TurnTimings
 from voxlab.plots import latency
 from voxlab.plots.palette import AGENT, ERROR, USER
 from voxlab.plots.redrawn import Redrawn
-from voxlab.profiles import Array
 
 SIZE_IN, DPI = (11, 5.2), 80
 LANES = ("silence", "STT", "LLM", "tool", "TTS", "voice")

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voxlab.audio import Audio
-from voxlab.intervals import share_interval
 from voxlab.plots.latency import LOOKS
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
 from voxlab.speech_lm.comparison import Comparison, Measured
 from voxlab.speech_lm.vocabulary import Ids, JointVocabulary
+from voxlab.statistics.intervals import share_interval
 
 # --- tokens --------------------------------------------------------------------------------
 

@@ -13,7 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio, Samples, frames, levels_db
-from voxlab.endpointing import (
+from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
+from voxlab.plots.redrawn import Redrawn
+from voxlab.vad.endpointing import (
     FRAME_S,
     NoiseFloor,
     Segment,
@@ -23,9 +25,7 @@ from voxlab.endpointing import (
     segments,
     speech_events,
 )
-from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
-from voxlab.plots.redrawn import Redrawn
-from voxlab.vad_costs import vad_costs
+from voxlab.vad.error_rates import vad_costs
 
 SIZE_IN, DPI = (12, 5.6), 80
 WAVE_HOP_S = 0.008  # a column of the waveform

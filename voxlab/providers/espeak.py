@@ -21,8 +21,8 @@ import numpy as np
 from voxlab.audio import Audio, audible_span, silence
 from voxlab.clock import compute
 from voxlab.errors import ProviderError
-from voxlab.providers.base import Speech, Word
-from voxlab.providers.written_words import SILENT, timed_words
+from voxlab.providers.protocols import Speech, Word
+from voxlab.providers.word_times import SILENT, timed_words
 from voxlab.sentences import SentenceChunker
 
 SYNCHRONOUS = 2  # the samples come to us, all before espeak_Synth returns

@@ -2,8 +2,8 @@
 
 Hibari reads text as phoneme symbols, its network gives each symbol a duration and a spectrum, and
 a few lines of signal processing make the waveform. The durations stay inside the network; our
-conversion of the model (conversions.py) brings them out, and this file maps them back to the words
-as they were written: "7:30" is one word on the page and two in the mouth.
+conversion of the model (onnx_conversions.py) brings them out, and this file maps them back to
+the words as they were written: "7:30" is one word on the page and two in the mouth.
 The engine is the Apache-2.0 package hibari-tts, pinned because we call its reading rules directly.
 """
 
@@ -21,8 +21,8 @@ from voxlab import models
 from voxlab.audio import Audio, audible_span, concatenate, silence
 from voxlab.clock import compute
 from voxlab.errors import ModelError, ProviderError
-from voxlab.providers.base import Speech, Word
-from voxlab.providers.written_words import written_words
+from voxlab.providers.protocols import Speech, Word
+from voxlab.providers.word_times import written_words
 from voxlab.sentences import SentenceChunker
 
 MODEL = "hibari"

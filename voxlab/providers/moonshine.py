@@ -20,7 +20,7 @@ from voxlab import models
 from voxlab.audio import Audio, audible_span, concatenate, frames, silence
 from voxlab.clock import compute
 from voxlab.errors import ModelError, ProviderError
-from voxlab.providers.base import Transcript
+from voxlab.providers.protocols import Transcript
 
 MODEL = "moonshine-base-en"
 RATE_HZ = 16_000

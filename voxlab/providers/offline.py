@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from voxlab.providers.base import Providers
+from voxlab.providers.protocols import Providers
 
 
 @cache
@@ -13,9 +13,9 @@ def offline() -> Providers:
     """
     from voxlab.providers.hibari import HibariTTS
     from voxlab.providers.moonshine import MoonshineSTT
-    from voxlab.providers.rules import RuleLLM
+    from voxlab.providers.rule_based.language_model import RuleLLM
     from voxlab.providers.smart_turn import SmartTurn
-    from voxlab.vad import SileroVAD
+    from voxlab.vad.silero import SileroVAD
 
     return Providers(
         stt=MoonshineSTT(),

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 from voxlab.audio import Audio
-from voxlab.providers.base import (
+from voxlab.providers.protocols import (
     LLM,
     Message,
     Providers,

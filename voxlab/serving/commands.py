@@ -52,9 +52,9 @@ def _realtime(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(arguments: argparse.Namespace, engines: Any) -> None:
-    from voxlab.serving.realtime.certificate import certificate, tls_context
-    from voxlab.serving.realtime.server import ServerOptions, serving, use_few_threads
     from voxlab.serving.realtime.session import SessionOptions
+    from voxlab.serving.realtime.transport.server import ServerOptions, serving, use_few_threads
+    from voxlab.serving.realtime.transport.tls import certificate, tls_context
 
     file = certificate() if arguments.tls else None
     options = ServerOptions(

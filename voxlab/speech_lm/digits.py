@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from voxlab import data
 from voxlab.codec.quantizer import Codes
 from voxlab.errors import CodecError, DataError
-from voxlab.weights import UNREADABLE
+from voxlab.models.network_files import UNREADABLE
 
 READINGS = "speech_lm/digits.npz"
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -15,8 +15,8 @@ from voxlab.codec.base import Codec
 from voxlab.codec.mini import MiniCodec
 from voxlab.codec.quantizer import Codes
 from voxlab.errors import CodecError, DataError, ModelError
+from voxlab.models.network_files import UNREADABLE, read, write
 from voxlab.speech_lm import digits
-from voxlab.weights import UNREADABLE, read, write
 
 if TYPE_CHECKING:
     from voxlab.speech_lm.network import SpeechLM

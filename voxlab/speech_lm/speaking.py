@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from voxlab.errors import CodecError
-from voxlab.inference import inference
+from voxlab.models.torch_threads import inference
 from voxlab.speech_lm.network import Memory, SpeechLM
 
 ENDED = -1  # stands for the end where a code of stage 0 is chosen

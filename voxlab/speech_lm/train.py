@@ -20,7 +20,7 @@ from tqdm import tqdm
 from voxlab.codec.mini import MiniCodec
 from voxlab.codec.quantizer import Vectors
 from voxlab.errors import CodecError, VoxlabError
-from voxlab.inference import inference, one_thread
+from voxlab.models.torch_threads import inference, one_thread
 from voxlab.speech_lm import digits, patterns
 from voxlab.speech_lm.digits import Reading
 from voxlab.speech_lm.network import LMConfig, SpeechLM, nll

@@ -6,9 +6,9 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-from voxlab.latency import Techniques, monte_carlo, simulate
+from voxlab.latency.random_turns import TurnModel, draw_turns
+from voxlab.latency.simulation import Techniques, monte_carlo, simulate
 from voxlab.plots.latency_lab import LatencyLab
-from voxlab.turn_model import TurnModel, draw_turns
 
 TURNS = 2000
 SLIDERS = {  # part of the model: (what it is called, the most that it can be set to, in ms)

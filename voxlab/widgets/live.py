@@ -15,8 +15,8 @@ import anywidget
 import numpy as np
 import traitlets
 
-from voxlab.agents.browser import LAG_S, SILENCED, BrowserCaller
-from voxlab.agents.hold import Party, hold_call
+from voxlab.agents.callers.browser import LAG_S, SILENCED, BrowserCaller
+from voxlab.agents.calls import Party, hold_call
 from voxlab.audio import Samples
 from voxlab.clock import run_real
 from voxlab.plots import palette
@@ -121,7 +121,7 @@ def live_call(agent: Party, *, limit_s: float = 300.0) -> LiveCall:
 
     limit_s: the call ends then in any case. When it is over, `.call` is the call, for plot_call
     and for the ear. Needs a page on localhost or https, and headphones or a good echo canceller.
-    Without a microphone: `voxlab.agents.hold.play` with a call script.
+    Without a microphone: `voxlab.agents.calls.play` with a call script.
     """
     return LiveCall(agent, limit_s)
 

@@ -7,10 +7,10 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from voxlab.endpointing import VADOptions
 from voxlab.plots.vad import DPI, VADLab
-from voxlab.rooms import ROOMS, Scene, in_room
-from voxlab.vad import speech_probabilities
+from voxlab.vad.acoustic_scenes import ROOMS, Scene, in_room
+from voxlab.vad.endpointing import VADOptions
+from voxlab.vad.silero import speech_probabilities
 
 SNRS_DB = (20, 15, 10, 5, 0)
 SLIDERS = {  # option: (what it is called, least, most, step)

@@ -8,7 +8,7 @@ On one machine the files repeat to the byte.
 A file has these keys; all counts are frames, unless the key ends in _s.
 
 - runs: silence, speech, silence, ... in the caller's channel: probability at or above 0.5
-- segments_s: the same speech as voxlab.endpointing has it, [start, end], widened by 0.3 s
+- segments_s: the same speech as voxlab.vad.endpointing has it, [start, end], widened by 0.3 s
 - greeting, replies: for the greeting and for each commit [frames until it is heard, frames it
   lasts]; a reply that the caller cut short has the length it would have had without him
 - commits, stops, cancels: when the agent committed a turn, fell silent for the caller, and took
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from voxlab import data
-from voxlab.agents.hold import play
-from voxlab.agents.script import CallScript, load_script
+from voxlab.agents.callers.script import CallScript, load_script
+from voxlab.agents.calls import play
 from voxlab.agents.shop import shop_agent
-from voxlab.endpointing import speech_segments
 from voxlab.providers.offline import offline
 from voxlab.timeline import Call, Event, Timeline
-from voxlab.turns import State
-from voxlab.vad import FRAME_S, speech_probabilities
+from voxlab.turn_taking.manager import State
+from voxlab.vad.endpointing import speech_segments
+from voxlab.vad.silero import FRAME_S, speech_probabilities
 
 HERE = Path(__file__).parent
 NAMES = ("barge_in", "cafe", "first_call", "hesitation", "minute", "order_number", "real_person")

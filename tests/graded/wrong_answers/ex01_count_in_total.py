@@ -3,7 +3,7 @@
 The frames against are counted, but not in a row.
 """
 
-from voxlab.vad import FRAME_S
+from voxlab.vad.silero import FRAME_S
 
 
 def find_segments(probabilities, min_speech=2, min_silence=7, threshold=0.5, exit_threshold=0.35):

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from voxlab.audio import Audio, Resampler, Samples
-from voxlab.providers.base import VAD
-from voxlab.serving.realtime.formats import HEARD_QUALITY, WireFormat
+from voxlab.providers.protocols import VAD
+from voxlab.serving.realtime.protocol.audio_formats import HEARD_QUALITY, WireFormat
 
 TICKS_PER_S = 24_000
 KEPT_SILENCE_S = 30.0  # so much audio without speech is kept while a detector listens

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxlab.errors import ProviderError
-from voxlab.providers.base import Message, ToolCall
-from voxlab.serving.realtime.formats import WireFormat
-from voxlab.serving.realtime.schema import Refused
+from voxlab.providers.protocols import Message, ToolCall
+from voxlab.serving.realtime.protocol.audio_formats import WireFormat
+from voxlab.serving.realtime.protocol.schema import Refused
 
 LARGEST_ITEM = 512 * 1024  # bytes of JSON: many clients read frames of 1 MiB at most
 Wire = dict[str, Any]

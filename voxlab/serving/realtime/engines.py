@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from voxlab.audio import Samples
-from voxlab.providers.base import Providers
+from voxlab.providers.protocols import Providers
 
 Engines = Callable[[], Providers]  # one session's
 
@@ -46,7 +46,7 @@ def offline_engines() -> Engines:
 
 def scripted_engines() -> Engines:
     """Return engines that hear three given questions, whatever is said, and speak in silence."""
-    from voxlab.providers.rules import RuleLLM
+    from voxlab.providers.rule_based.language_model import RuleLLM
     from voxlab.providers.scripted import scripted
 
     return lambda: replace(scripted(SCRIPTED_QUESTIONS, RuleLLM()), vad=LevelVAD())
@@ -57,7 +57,7 @@ def with_llm(engines: Engines, url: str, model: str) -> Engines:
 
     Raises ProviderError if the address is not one.
     """
-    from voxlab.providers.openai import OpenAILLM
+    from voxlab.providers.openai.speech import OpenAILLM
 
     llm = OpenAILLM(model, base_url=url)
     return lambda: replace(engines(), llm=llm)

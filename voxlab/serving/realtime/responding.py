@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from voxlab.serving.realtime.config import response_config
 from voxlab.serving.realtime.conversation import Conversation, Item, Sound
-from voxlab.serving.realtime.formats import wire_format
-from voxlab.serving.realtime.maker import CHARACTERS_PER_TOKEN, Job, Made, Maker, Said
-from voxlab.serving.realtime.outbox import Outbox
+from voxlab.serving.realtime.protocol.audio_formats import wire_format
+from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.session_config import response_config
 from voxlab.serving.realtime.response import Response
-from voxlab.serving.realtime.schema import Refused
+from voxlab.serving.realtime.response_generation import CHARACTERS_PER_TOKEN, Job, Made, Maker, Said
+from voxlab.serving.realtime.transport.send_queue import Outbox
 
 AT_ONCE = 8  # responses of one session side by side
 HEARD_TOKENS_PER_S = 10  # a token for 100 ms of the user's audio and for 50 ms of the assistant's:

@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from voxlab.providers.base import ToolCall
+from voxlab.providers.protocols import ToolCall
 from voxlab.serving.realtime.conversation import Conversation, Item, Sound
-from voxlab.serving.realtime.formats import WireFormat
+from voxlab.serving.realtime.protocol.audio_formats import WireFormat
 
 Emit = Callable[..., None]
 Wire = dict[str, Any]

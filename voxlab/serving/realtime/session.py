@@ -15,10 +15,7 @@ from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from voxlab.errors import ProviderError
-from voxlab.providers.base import Providers
-from voxlab.serving.realtime import beta as beta_dialect
-from voxlab.serving.realtime import requests
-from voxlab.serving.realtime.config import new_session, updated
+from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.conversation import (
     LARGEST_ITEM,
     Conversation,
@@ -26,12 +23,14 @@ from voxlab.serving.realtime.conversation import (
     Sound,
     new_item,
 )
-from voxlab.serving.realtime.hearing import Hearing
 from voxlab.serving.realtime.listening import Judges, Listening
-from voxlab.serving.realtime.maker import Made, Maker, Pace, Patience, Said
-from voxlab.serving.realtime.outbox import Outbox
+from voxlab.serving.realtime.protocol import beta_dialect, client_events
+from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.session_config import new_session, updated
 from voxlab.serving.realtime.responding import Responding
-from voxlab.serving.realtime.schema import Refused
+from voxlab.serving.realtime.response_generation import Made, Maker, Pace, Patience, Said
+from voxlab.serving.realtime.transcription import Hearing
+from voxlab.serving.realtime.transport.send_queue import Outbox
 
 INBOX = 4  # messages; a frame may hold 15 MiB of audio
 FAREWELL_S = 5.0  # the last events have so long to reach the client
@@ -207,11 +206,11 @@ class Session:
     async def _on_frame(self, frame: str | bytes) -> None:
         event_id = None
         try:
-            event = requests.parse(frame)
-            event_id = requests.event_id_of(event)
+            event = client_events.parse(frame)
+            event_id = client_events.event_id_of(event)
             if self._options.is_beta:
                 event = beta_dialect.incoming(event)
-            checked = requests.check(event)
+            checked = client_events.check(event)
             await self._handlers[checked["type"]](checked)
         except Refused as error:
             self._refuse(error, event_id)

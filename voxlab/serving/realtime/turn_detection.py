@@ -7,7 +7,13 @@ Source: openai/types/realtime/realtime_audio_input_turn_detection.py.
 from dataclasses import dataclass
 from typing import Any
 
-from voxlab.endpointing import SpeechDetector, SpeechStarted, SpeechState, SpeechStopped, VADOptions
+from voxlab.vad.endpointing import (
+    SpeechDetector,
+    SpeechStarted,
+    SpeechState,
+    SpeechStopped,
+    VADOptions,
+)
 
 LONGEST_WAIT_S = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}
 SHORTEST_WAIT_S = 0.3

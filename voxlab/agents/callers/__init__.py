@@ -1,0 +1,1 @@
+"""Who calls: a script, a simulated caller, a microphone, a browser."""

@@ -1,0 +1,168 @@
+"""Ways to speak over the agent: what should come of each, and what came of it in a call.
+
+The table is data/interruptions.yaml; its head says what an entry holds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import yaml
+
+from voxlab import audio, data
+from voxlab.agents.callers.script import SPEECH_DB, CallScript, parse_script
+from voxlab.agents.line import RATE_HZ
+from voxlab.audio import Audio
+from voxlab.providers.protocols import Speech
+from voxlab.timeline import Timeline
+
+PATIENCE_S = 5.0  # of the caller: longer than the agent takes to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What comes of an interruption.
+
+    then: "goes on" without a pause, "resumes" after one, "answers", "is silent" or "hands over".
+    means: what each interruption is taken for. words: at which word the agent falls silent each
+    time, "" if it is not speaking just then. reply: what it says last.
+    """
+
+    then: str
+    means: tuple[str, ...]
+    words: tuple[str, ...]
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A call in which somebody speaks, or something sounds, over the agent.
+
+    wanted: what should come of it; its reply is a few words. If its `means` are empty it does not
+    matter whether the agent pauses before it goes on.
+    """
+
+    id: str
+    script: CallScript
+    wanted: Outcome
+
+    def is_met_by(self, outcome: Outcome) -> bool:
+        """Tell whether the caller got what he wanted, whatever it was taken for."""
+        if self.wanted.reply not in outcome.reply:
+            return False
+        if not self.wanted.means:
+            return outcome.then in ("goes on", "resumes")
+        return (outcome.then, outcome.words) == (self.wanted.then, self.wanted.words)
+
+
+# --- the table -----------------------------------------------------------------------------
+
+
+@cache
+def scenarios() -> dict[str, Scenario]:
+    """Return all of data/interruptions.yaml by their ids."""
+    table = yaml.safe_load(data.path("interruptions.yaml").read_text("utf-8"))
+    return {id: _scenario(id, entry) for id, entry in table.items()}
+
+
+def _scenario(id: str, entry: Mapping[str, Any]) -> Scenario:
+    over = list(zip(_list(entry, "say"), _list(entry, "at"), strict=True))
+    sounds = {f"over{number}": sound(say) for number, (say, _) in enumerate(over) if say in SOUNDS}
+    lines = [{"say": entry["ask"]}] if "ask" in entry else []
+    for number, (say, at) in enumerate(over):
+        name = f"over{number}"
+        what = {"text": f"({say})", "lasts_s": 1.0} if name in sounds else {"say": say}
+        lines.append({"id": name, "at": at, **what})
+    script = parse_script(
+        {
+            "title": id.replace("_", " "),
+            "voice": entry.get("voice"),
+            "background": entry.get("background"),
+            "patience_s": PATIENCE_S,
+            "lines": lines,
+        }
+    )
+    audible = tuple(
+        replace(line, utterance=_heard(line.utterance.text, sounds[line.id]))
+        if line.id in sounds
+        else line
+        for line in script.lines
+    )
+    means, words = (tuple(_list(entry, key)) for key in ("means", "words"))
+    wanted = Outcome(entry["then"], means, words, str(entry.get("reply", "")))
+    return Scenario(id, replace(script, lines=audible), wanted)
+
+
+def _list(entry: Mapping[str, Any], key: str) -> list[str]:
+    value = entry.get(key, [])
+    return [*map(str, value)] if isinstance(value, list) else [str(value)]
+
+
+def _heard(text: str, sound: Audio) -> Speech:
+    return Speech(text, sound.duration_s, sound)
+
+
+# --- what sounds besides speech ------------------------------------------------------------
+
+
+def sound(name: str) -> Audio:
+    """Return a sound that is no speech of the caller, as loud as he speaks; see SOUNDS."""
+    made = SOUNDS[name](np.random.default_rng(0)).resample(RATE_HZ)
+    gain = min(10 ** ((SPEECH_DB - audio.level_db(made)) / 20), 0.9 / np.abs(made.samples).max())
+    return Audio(made.samples * np.float32(gain), RATE_HZ)
+
+
+def _cough(rng: np.random.Generator) -> Audio:
+    """Make two bursts of breath, each with a sharp beginning."""
+    bursts = [audio.noise("pink", length_s, RATE_HZ, rng) for length_s in (0.25, 0.35)]
+    first, second = (
+        Audio(b.samples * np.geomspace(1, 0.03, b.samples.size, dtype=np.float32), RATE_HZ)
+        for b in bursts
+    )
+    return audio.concatenate([first, audio.silence(0.12, RATE_HZ), second])
+
+
+SOUNDS: dict[str, Callable[[np.random.Generator], Audio]] = {
+    "cough": _cough,
+    "hiss": lambda rng: audio.noise("white", 0.8, RATE_HZ, rng),
+    "keyboard": lambda rng: audio.noise("clicks", 2.0, RATE_HZ, rng),
+    "hold music": lambda rng: audio.read(data.path("music/hold.flac")).between(5.0, 7.0),
+    "half a syllable": lambda rng: audio.trim(data.utterance("order_where").audio).between(0, 0.15),
+}
+
+
+# --- what came of it -----------------------------------------------------------------------
+
+
+def outcome(timeline: Timeline) -> Outcome:
+    """Return what came of the interruptions in a call."""
+    pauses = [e.at_s for e in timeline.select("turn", "state") if e.data["now"] == "interrupted"]
+    means = [str(e.data["meaning"]) for e in timeline.select("turn", "interruption")]
+    said = [str(event.data["text"]) for event in timeline.select("agent", "said")]
+    return Outcome(
+        then=_then(timeline, pauses[-1]) if pauses else "goes on",
+        means=tuple(means),
+        words=tuple(_word_at(timeline, at_s) for at_s in pauses),
+        reply=said[-1] if said else "",
+    )
+
+
+def _then(timeline: Timeline, paused_s: float) -> str:
+    """Tell what the agent does after a pause."""
+    (end,) = timeline.select("transport", "call_ended")
+    later = {event.kind for event in timeline.select("agent") if event.at_s > paused_s}
+    if "handed" in end.data["reason"]:
+        return "hands over"
+    if "resumed" in later:
+        return "resumes"
+    return "answers" if "speech_started" in later else "is silent"
+
+
+def _word_at(timeline: Timeline, at_s: float) -> str:
+    """Return the word that a pause cuts: the first that does not end before it."""
+    begun = [event for event in timeline.select("agent", "sentence") if event.at_s < at_s]
+    spoken = begun[-1].data["words"] if begun else []
+    left = [text for text, _, end_s in spoken if begun[-1].at_s + end_s > at_s]
+    return str(left[0]).strip(".,!?") if left else ""

@@ -1,0 +1,144 @@
+"""The simulated user: plays a call script against an agent, hears the agent, and reacts to it."""
+
+import asyncio
+import math
+
+from voxlab import audio
+from voxlab.agents.callers.script import CallScript, Moment, ScriptLine, plain_words
+from voxlab.agents.line import Line
+from voxlab.timeline import Event
+
+
+class Caller:
+    """Says each line of a script at its moment, then hangs up.
+
+    One line follows the other. A line's moment counts from the line before it: "after the agent
+    stops" means the first time the agent is silent for so long after that line was said.
+    A caller who hears nothing for patience_s seconds gives up.
+    """
+
+    def __init__(self, script: CallScript) -> None:
+        self.script = script
+
+    async def run(self, line: Line) -> None:
+        """Hold the caller's side of the call until its end."""
+        hearing = _Hearing(line)
+        end = line.subscribe(hearing.note)
+        try:
+            for script_line in self.script.lines:
+                if not await self._reached(script_line.at, hearing, line):
+                    return self._give_up(line, script_line.id)
+                hearing.since_start_s = line.now_s
+                await _say(script_line, line)
+                hearing.ended_s[script_line.id] = hearing.since_end_s = line.now_s
+            if not await self._reached(self.script.hang_up, hearing, line):
+                return self._give_up(line, "hang_up")
+            line.record("caller", "hung_up")
+            line.hang_up("the caller hung up")
+        finally:
+            end()
+
+    async def _reached(self, moment: Moment, hearing: "_Hearing", line: Line) -> bool:
+        """Wait for a moment; False if patience ran out first."""
+        while True:
+            due_s = hearing.due_s(moment)
+            gives_up_s = hearing.quiet_since_s() + self.script.patience_s
+            if due_s is None and not hearing.speaking and line.reached(gives_up_s):
+                return False
+            if due_s is not None and line.reached(due_s):
+                return True
+            until_s = due_s if due_s is not None else gives_up_s
+            await hearing.news(None if due_s is None and hearing.speaking else until_s)
+
+    def _give_up(self, line: Line, waiting_to: str) -> None:
+        line.record("caller", "gave_up", line=waiting_to, patience_s=self.script.patience_s)
+        line.hang_up(f"the caller gave up after {self.script.patience_s:g} s of silence")
+
+
+async def _say(script_line: ScriptLine, line: Line) -> None:
+    """Speak one line: lay its sound on the line and note its first and last audible moment."""
+    utterance, start_s = script_line.utterance, line.now_s
+    first_s, last_s = 0.0, utterance.duration_s
+    if utterance.audio is not None:
+        first_s, last_s = audio.audible_span(utterance.audio)
+        line.user.lay(start_s, utterance.audio)
+    await line.wait_until(start_s + first_s)
+    line.record("caller", "speech_started", line=script_line.id, text=utterance.text)
+    await line.wait_until(start_s + last_s)
+    line.record("caller", "speech_stopped", line=script_line.id)
+
+
+class _Hearing:
+    """What the caller has heard of the agent so far."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._news = asyncio.Event()
+        self.since_start_s = -math.inf  # when the caller's latest line began
+        self.since_end_s = 0.0  # ... and ended
+        self.ended_s: dict[str, float] = {}
+        self.speaking = False
+        self._starts_s: list[float] = []
+        self._stops_s: list[float] = []
+        self._said: list[tuple[str, float]] = []  # (word, when it has been said)
+
+    def note(self, event: Event) -> None:
+        """Hear an event of the agent."""
+        if event.source != "agent":
+            return
+        if event.kind == "speech_started":
+            self.speaking = True
+            self._starts_s.append(event.at_s)
+        elif event.kind == "speech_stopped":
+            self.speaking = False
+            self._stops_s.append(event.at_s)
+            self._said = [(word, at_s) for word, at_s in self._said if at_s <= event.at_s]
+        elif event.kind == "sentence":
+            for text, _, end_s in event.data["words"]:
+                self._said += [(word, event.at_s + end_s) for word in plain_words(text)]
+        else:
+            return
+        self._news.set()
+
+    async def news(self, until_s: float | None) -> None:
+        """Wait for the next thing heard, but not longer than until_s."""
+        self._news.clear()
+        deadline = None if until_s is None else self._line.loop_time(until_s)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    def quiet_since_s(self) -> float:
+        """Return when somebody was last heard."""
+        return max([self.since_end_s, *self._stops_s[-1:]])
+
+    def due_s(self, moment: Moment) -> float | None:
+        """Return when a line with this moment is to be said, as far as is known now."""
+        at_s = self._happened_s(moment)
+        return None if at_s is None else at_s + moment.delay_s
+
+    def _happened_s(self, moment: Moment) -> float | None:
+        match moment.what:
+            case "the call starts":
+                return 0.0
+            case "line ends":
+                return self.ended_s[moment.name]
+            case "the agent says":
+                return self._heard_words(moment.name)
+            case "the agent starts to speak":
+                return next((at_s for at_s in self._starts_s if at_s > self.since_start_s), None)
+            case "the agent stops":
+                fresh = self._stops_s and self._stops_s[-1] >= self.since_end_s
+                return self._stops_s[-1] if fresh and not self.speaking else None
+
+    def _heard_words(self, phrase: str) -> float | None:
+        """Return when the phrase was, or will be, said in full since the caller's last line."""
+        wanted = plain_words(phrase)
+        known = [(word, at_s) for word, at_s in self._said if at_s >= self.since_end_s]
+        words = [word for word, _ in known]
+        for start in range(len(words) - len(wanted) + 1):
+            if words[start : start + len(wanted)] == wanted:
+                return known[start + len(wanted) - 1][1]
+        return None

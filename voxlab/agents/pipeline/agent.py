@@ -1,0 +1,379 @@
+"""The pipeline agent: VAD, STT, language model with tools, and TTS, overlapped and interruptible.
+
+Source: chapter 39.1.4 (LatencyOptimizedVoiceAgent), with what its fragment leaves out: each
+segment is recognised as soon as the user pauses, sentences are synthesised and played in order,
+a barge-in stops everything at once, and the history keeps only what was spoken.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from voxlab.agents.line import RATE_HZ, Line
+from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
+from voxlab.agents.pipeline.playout import Playout
+from voxlab.agents.pipeline.reply import Reply, ReplyOptions
+from voxlab.agents.tools import Tool, Toolbox
+from voxlab.audio import Audio
+from voxlab.errors import ProviderError, ProviderTimeout
+from voxlab.providers.protocols import EndOfTurn, Message, Providers, Speech
+from voxlab.providers.stream_guard import guarded
+from voxlab.turn_taking import manager
+from voxlab.turn_taking.interruptions import Meaning, classify
+from voxlab.turn_taking.manager import Timer, Turn, TurnOptions
+from voxlab.vad.endpointing import VADOptions
+
+INSTRUCTIONS = (
+    "You are the voice agent of Acme Corp, which runs a shop and a restaurant. You look up orders "
+    "and shipping, take back delivered orders, book, change and cancel tables, and tell the "
+    "weather. Answer in one or two short spoken sentences, without lists or symbols."
+)
+GREETING = "Hello, this is Acme. How can I help you?"
+SEGMENT_FRAMES = 10_000  # more than five minutes of speech without a pause
+FRAGILE_REPLIES = 2  # so many replies in a row without a voice, and the agent hangs up
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """How the agent behaves; each part has its own options.
+
+    classify: what words over the agent mean, see `interruptions.classify`.
+    stt_timeout_s: longest wait for a final transcript after the end of a segment.
+    """
+
+    instructions: str = INSTRUCTIONS
+    vad: VADOptions = field(default_factory=VADOptions)
+    turns: TurnOptions = field(default_factory=lambda: TurnOptions(greeting=GREETING))
+    reply: ReplyOptions = field(default_factory=ReplyOptions)
+    classify: Callable[[str, str, float], Meaning] = classify
+    stt_timeout_s: float = 4.0
+
+
+class PipelineAgent:
+    """A voice agent built from parts that can be swapped one by one.
+
+    providers: see `voxlab.providers`; tools: what it can do (`shop_tools`). It holds any number
+    of calls, one after the other or side by side.
+    """
+
+    def __init__(
+        self,
+        providers: Providers,
+        tools: Sequence[Tool] = (),
+        options: PipelineOptions | None = None,
+    ) -> None:
+        self.providers = providers
+        self.tools = Toolbox(tools)
+        self.options = options or PipelineOptions()
+
+    async def run(self, line: Line) -> None:
+        """Hold one call; ends when the line is closed or this task is cancelled."""
+        await _Session(self, line).run()
+
+
+class _Segment:
+    """A stretch of the user's speech on its way to the recogniser."""
+
+    def __init__(self, since_s: float, final_within_s: float) -> None:
+        self.since_s = since_s
+        self._frames: asyncio.Queue[Audio | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
+        self._final_within_s = final_within_s
+        self.closed = asyncio.Event()
+        self.limit = asyncio.timeout(None)  # runs from the end of the segment on
+
+    def push(self, frame: Audio) -> None:
+        if self._frames.qsize() < SEGMENT_FRAMES:  # else nobody listens: it is not missed
+            self._frames.put_nowait(frame)
+
+    def close(self) -> None:
+        self.closed.set()
+        self._frames.put_nowait(None)
+        self.expect_final()
+
+    def expect_final(self) -> None:
+        if self.closed.is_set() and self.limit.when() is None:
+            with contextlib.suppress(RuntimeError):  # not entered yet, or already over
+                self.limit.reschedule(asyncio.get_running_loop().time() + self._final_within_s)
+
+    async def audio(self) -> AsyncIterator[Audio]:
+        while (frame := await self._frames.get()) is not None:
+            yield frame
+
+
+class _Session:
+    """One call of a PipelineAgent: feeds the turn manager and carries out its actions.
+
+    Everything runs in one event loop: `post` handles an event, and the events that this causes,
+    completely before anything else can happen.
+    """
+
+    def __init__(self, agent: PipelineAgent, line: Line) -> None:
+        self._agent = agent
+        self._options = agent.options
+        self._line = line
+        self._turn = Turn()
+        self._turns_committed = 0
+        self._silent_since_s = 0.0  # the user's last sound
+        self._turn_since_s: float | None = None  # where the turn's sound begins
+        self._judging: asyncio.Task[None] | None = None
+        self._committed = ""  # all that the user said in this turn
+        self._in_history = ""  # the part of it that the history has: tools have worked for it
+        self._events: deque[manager.Event] = deque()
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        pause_s = agent.options.reply.sentence_pause_s
+        self._playout = Playout(line, self._agent_started, self._finish_reply, pause_s)
+        self._history: list[Message] = [Message("system", agent.options.instructions)]
+        self._segment: _Segment | None = None
+        self._hearing = asyncio.Lock()  # segments are recognised one after the other
+        self._reply: Reply | None = None
+        self._reply_task: asyncio.Task[None] | None = None
+        self._apology: list[Speech] = []
+        self._mute_replies = 0
+        self._tasks: asyncio.TaskGroup
+
+    async def run(self) -> None:
+        vad = self._agent.providers.vad
+        ear: Ear = AudioEar(vad, self._options.vad) if vad else EdgeEar(self._options.vad)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._listen(ear))
+                self.post(manager.CallStarted())
+                self._tasks.create_task(self._prepare_apology())
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._cancel_reply()
+
+    # --- events in -------------------------------------------------------------------------
+
+    def post(self, event: manager.Event) -> None:
+        """Let something happen: step the turn manager and do what it says, in order."""
+        self._events.append(event)
+        if len(self._events) > 1:  # called while an earlier event is handled: it waits its turn
+            return
+        while self._events:
+            was = self._turn.state
+            self._turn, actions = manager.step(self._turn, self._events[0], self._options.turns)
+            if self._turn.state != was:
+                why = type(self._events[0]).__name__
+                self._line.record("turn", "state", was=was, now=self._turn.state, why=why)
+            for action in actions:
+                self._perform(action)
+            self._events.popleft()
+
+    async def _listen(self, ear: Ear) -> None:
+        async for heard in ear.listen(self._line):
+            if isinstance(heard, manager.UserStopped):
+                self._silent_since_s = self._line.now_s - heard.silent_s
+            if not isinstance(heard, Audio):
+                self.post(heard)
+            elif self._segment is not None:
+                self._segment.push(heard)
+
+    # --- actions out -----------------------------------------------------------------------
+
+    def _perform(self, action: manager.Action) -> None:
+        match action:
+            case manager.OpenSegment():
+                self._open_segment()
+            case manager.CloseSegment():
+                self._close_segment()
+            case manager.JudgeEnd():
+                self._judge_end()
+            case manager.EndTurnAfter(silence_s):
+                self._start_timer(Timer.END_OF_TURN, self._silent_since_s + silence_s)
+            case manager.StartTimer(timer, delay_s):
+                self._start_timer(timer, self._line.now_s + delay_s)
+            case manager.StopTimer(timer):
+                self._stop_timer(timer)
+            case manager.Reply(text):
+                self._commit(text)
+            case manager.Say(text):
+                self._start_reply(text=text)
+            case manager.Pause():
+                self._playout.pause()
+            case manager.Resume():
+                self._turn_since_s = None
+                self._line.record("agent", "resumed")
+                self._playout.resume()
+            case manager.CancelReply():
+                self._cancel_reply()
+            case manager.HangUp(reason):
+                self._line.hang_up(reason)
+
+    def _start_timer(self, timer: Timer, at_s: float) -> None:
+        self._stop_timer(timer)
+        end = manager.SilenceElapsed() if timer is Timer.END_OF_TURN else manager.UserIdle()
+        self._timers[timer] = self._line.call_at(max(at_s, self._line.now_s), self.post, end)
+
+    def _stop_timer(self, timer: Timer) -> None:
+        if timer in self._timers:
+            self._timers.pop(timer).cancel()
+
+    # --- hearing ---------------------------------------------------------------------------
+
+    def _open_segment(self) -> None:
+        if self._judging is not None:
+            self._judging.cancel()  # the user goes on: what was to be judged is over
+        vad = self._options.vad
+        since_s = self._line.now_s - vad.min_speech_s  # the first sound, as far as we know
+        if self._turn_since_s is None:
+            self._turn_since_s = since_s - vad.padding_s
+        self._segment = _Segment(since_s, self._options.stt_timeout_s)
+        self._tasks.create_task(self._recognise(self._segment))
+
+    def _judge_end(self) -> None:
+        judge = self._agent.providers.end_of_turn
+        if judge is not None and self._turn_since_s is not None:
+            start, end = (round(at_s * RATE_HZ) for at_s in (self._turn_since_s, self._line.now_s))
+            turn = Audio(self._line.heard(max(0, start), end), RATE_HZ)
+            self._judging = self._tasks.create_task(self._judge(judge, turn))
+
+    async def _judge(self, judge: EndOfTurn, turn: Audio) -> None:
+        """Tell the turn manager whether the turn sounds finished; not, if the judge fails."""
+        try:
+            probability = await judge.probability(turn)
+        except ProviderError as error:
+            self._line.record("turn", "failed", error=str(error))
+            return
+        self._line.record("turn", "judged", probability=round(probability, 4))
+        self.post(manager.EndJudged(probability))
+
+    def _close_segment(self) -> None:
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+    async def _recognise(self, segment: _Segment) -> None:
+        """Tell the turn manager what was said in a segment; segments keep their order.
+
+        A recogniser that has done, or failed, before the segment ends is heard when it ends.
+        """
+        async with self._hearing:
+            try:
+                text: str | None = await self._transcript(segment)
+                self._line.record("stt", "final", text=text)
+            except ProviderError as error:
+                text = None
+                self._line.record("stt", "failed", error=str(error))
+            await segment.closed.wait()
+        if text is None:
+            self.post(manager.HearingFailed())
+        else:
+            self.post(manager.Transcribed(text, self._meaning(text, segment)))
+
+    def _meaning(self, text: str, segment: _Segment) -> Meaning:
+        """Return what words mean that are said over the agent."""
+        if self._turn.state is not manager.State.INTERRUPTED:
+            return Meaning.REQUEST
+        lasted_s = self._silent_since_s - segment.since_s
+        meaning = self._options.classify(text, self._playout.unsaid, lasted_s)
+        self._line.record("turn", "interruption", text=text, meaning=meaning)
+        return meaning
+
+    async def _transcript(self, segment: _Segment) -> str:
+        self._line.record("stt", "started")
+        stt = self._agent.providers.stt
+        stream = guarded(lambda: stt.transcribe(segment.audio()), None, "the recogniser")
+        try:
+            async with segment.limit, contextlib.aclosing(stream):
+                segment.expect_final()
+                async for transcript in stream:
+                    if transcript.is_final:
+                        return transcript.text
+                    self._line.record("stt", "partial", text=transcript.text)
+        except TimeoutError as error:
+            limit_s = self._options.stt_timeout_s
+            raise ProviderTimeout(f"no final transcript within {limit_s:g} s") from error
+        raise ProviderError("the recogniser ended without a final transcript")
+
+    # --- speaking --------------------------------------------------------------------------
+
+    def _commit(self, text: str) -> None:
+        """Answer the user's turn; what the history has of it already is not said again."""
+        self._turns_committed += 1
+        self._line.record("turn", "commit", turn=self._turns_committed, text=text)
+        self._committed = text
+        self._turn_since_s = None
+        fresh = text.removeprefix(self._in_history).strip()
+        self._start_reply(user=Message("user", fresh) if fresh else None)
+
+    def _start_reply(self, user: Message | None = None, text: str = "") -> None:
+        asked = [user] if user else []
+        self._reply = Reply(
+            line=self._line,
+            providers=self._agent.providers,
+            tools=self._agent.tools,
+            playout=self._playout,
+            options=self._options.reply,
+            messages=(*self._history, *asked),
+            asked=user,
+            text=text,
+            fallback=self._apology,
+        )
+        self._reply_task = self._tasks.create_task(self._reply.run(self._finish_reply))
+
+    def _agent_started(self) -> None:
+        if self._reply is not None:
+            self._reply.audible = True
+        self.post(manager.AgentStarted())
+
+    def _finish_reply(self) -> None:
+        """The reply is over once all its speech is made and played."""
+        reply = self._reply
+        if reply is None or not reply.complete or not self._playout.idle:
+            return
+        self._reply = None
+        heard, _ = self._playout.clear()  # and if it is paused, it is no more
+        self._remember(reply, heard)
+        self._in_history = ""
+        self._mute_replies = self._mute_replies + 1 if reply.voice_failed else 0
+        self.post(manager.AgentFinished())
+        if self._mute_replies >= FRAGILE_REPLIES:
+            self._line.hang_up("the agent has lost its voice: see the failed events of tts")
+        elif reply.ends_call:
+            self._line.hang_up("the agent handed the caller over")
+
+    def _cancel_reply(self) -> None:
+        """Stop thinking and speaking; what nobody heard has not been said."""
+        reply, self._reply = self._reply, None
+        heard, unheard = self._playout.clear()
+        if reply is None:
+            return
+        reply.cancelled = True
+        if self._reply_task is not None:
+            self._reply_task.cancel()
+        self._line.record("agent", "interrupted", heard=heard, unheard=unheard)
+        if reply.audible:
+            self._in_history = ""
+        elif reply.notes:  # it is asked again, but what the tools did is not done again
+            self._in_history = self._committed
+        if reply.audible or reply.notes:  # else it is asked again, together with what follows
+            self._remember(reply, heard)
+
+    def _remember(self, reply: Reply, heard: str) -> None:
+        """Keep in the history what was asked, what the tools said, and what was heard."""
+        self._history += [reply.asked] if reply.asked else []
+        self._history += [
+            replace(note, text="") if note.tool_calls else note for note in reply.notes
+        ]
+        if heard:
+            self._history.append(Message("assistant", heard))
+            self._line.record("agent", "said", text=heard)
+
+    async def _prepare_apology(self) -> None:
+        """Have an apology ready for the day the voice fails in the middle of a call."""
+        if not self._options.reply.apology:
+            return
+        options, tts = self._options.reply, self._agent.providers.tts
+        stream = guarded(
+            lambda: tts.synthesize(options.apology), options.tts_timeout_s, "the voice"
+        )
+        try:
+            async with contextlib.aclosing(stream):
+                async for speech in stream:
+                    self._apology.append(speech)
+        except ProviderError as error:
+            self._line.record("tts", "failed", error=str(error))

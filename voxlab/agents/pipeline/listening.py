@@ -1,0 +1,95 @@
+"""The agent's ear: turns the caller's side of the line into the turn manager's events."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import numpy as np
+
+from voxlab.agents.line import RATE_HZ, Line
+from voxlab.audio import Audio, Samples, levels_db
+from voxlab.errors import ProviderError
+from voxlab.providers.protocols import VAD
+from voxlab.timeline import Event
+from voxlab.turn_taking.manager import UserStarted, UserStopped
+from voxlab.vad.endpointing import SpeechDetector, SpeechStarted, SpeechStopped, VADOptions
+
+Heard = UserStarted | UserStopped | Audio
+
+
+class Ear(Protocol):
+    """Listens to a line until it is closed."""
+
+    def listen(self, line: Line) -> AsyncIterator[Heard]:
+        """Yield UserStarted, then the speech frame by frame, then UserStopped, again and again."""
+        ...
+
+
+class AudioEar:
+    """Hears sound: VAD over the room's noise, hysteresis, and a pre-roll for the first syllable."""
+
+    def __init__(self, vad: VAD, options: VADOptions) -> None:
+        if vad.rate_hz != RATE_HZ:
+            raise ProviderError(f"a VAD at {vad.rate_hz} Hz on a line at {RATE_HZ} Hz: use 16 kHz")
+        self._vad = vad
+        self._options = options
+
+    async def listen(self, line: Line) -> AsyncIterator[Heard]:
+        """Yield what the VAD makes of the line's frames."""
+        stream, size = self._vad.stream(), self._vad.frame_size
+        frame_s = size / RATE_HZ
+        detector = SpeechDetector(self._options, frame_s)
+        preroll_s = self._options.min_speech_s + self._options.padding_s
+        preroll: deque[Samples] = deque(maxlen=math.ceil(preroll_s / frame_s))
+        speaking = False
+        async for frame in line.frames(size):
+            edge = detector.step(stream.probability(frame), float(levels_db(frame)))
+            if isinstance(edge, SpeechStarted):
+                speaking = True
+                line.record("vad", "speech_started", speech_at_s=edge.at_s)
+                yield UserStarted()
+                frame = np.concatenate([*preroll, frame])
+                preroll.clear()
+            if speaking:
+                yield Audio(frame, RATE_HZ)
+            else:
+                preroll.append(frame)
+            if isinstance(edge, SpeechStopped):
+                speaking = False
+                line.record("vad", "speech_stopped", speech_at_s=edge.at_s)
+                yield UserStopped(silent_s=edge.known_at_s - edge.at_s)
+
+
+class EdgeEar:
+    """Hears a caller without sound: the script's own edges, as late as a VAD would notice them."""
+
+    def __init__(self, options: VADOptions) -> None:
+        self._options = options
+
+    async def listen(self, line: Line) -> AsyncIterator[Heard]:
+        """Yield the caller's edges; a pause shorter than min_silence_s goes unnoticed."""
+        edges: asyncio.Queue[Event] = asyncio.Queue()  # bounded by the script's length
+
+        def note(event: Event) -> None:
+            if event.source == "caller" and event.kind in ("speech_started", "speech_stopped"):
+                edges.put_nowait(event)
+
+        end = line.subscribe(note)
+        try:
+            while True:
+                edge = await edges.get()
+                if edge.kind == "speech_started":
+                    await line.wait_until(edge.at_s + self._options.min_speech_s)
+                    line.record("vad", "speech_started", speech_at_s=edge.at_s)
+                    yield UserStarted()
+                else:
+                    await line.wait_until(edge.at_s + self._options.min_silence_s)
+                    if not edges.empty():  # the caller has gone on speaking
+                        edges.get_nowait()
+                        continue
+                    line.record("vad", "speech_stopped", speech_at_s=edge.at_s)
+                    yield UserStopped(silent_s=self._options.min_silence_s)
+        finally:
+            end()

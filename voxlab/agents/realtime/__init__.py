@@ -1,0 +1,1 @@
+"""The agent on one connection in OpenAI's Realtime protocol."""

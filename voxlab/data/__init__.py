@@ -1,0 +1,23 @@
+"""Recordings, call scripts and the shop's tables, and the utterances of the comparison."""
+
+from voxlab.data.recordings import (
+    VOICES,
+    Prompt,
+    folder,
+    path,
+    prompts,
+    shop,
+    utterance,
+    utterances,
+)
+
+__all__ = [
+    "VOICES",
+    "Prompt",
+    "folder",
+    "path",
+    "prompts",
+    "shop",
+    "utterance",
+    "utterances",
+]

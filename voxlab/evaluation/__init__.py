@@ -1,0 +1,1 @@
+"""Recorded calls, judged: times, answers and words. Nothing here runs an agent."""

@@ -1,0 +1,1 @@
+"""Where the time goes: budgets, providers' measured latencies, turns drawn and simulated."""

@@ -1,0 +1,1 @@
+"""OpenAI, and every server with its interface."""

@@ -1,0 +1,1 @@
+"""A language model made of rules, for the shop's calls."""

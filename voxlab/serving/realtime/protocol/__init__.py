@@ -1,0 +1,1 @@
+"""What events say: client events, session settings, dialects, audio formats."""

@@ -1,0 +1,138 @@
+"""The session object: its defaults, how an update changes it, and what a response takes from it.
+
+Plain dicts as they go over the wire, always complete, never changed in place.
+Source: openai/types/realtime/realtime_session_create_request.py, realtime_audio_config_input.py.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from voxlab.providers.protocols import ToolSpec
+from voxlab.serving.realtime.protocol.schema import Refused
+
+Config = dict[str, Any]
+
+PCM = {"type": "audio/pcm", "rate": 24_000}
+INSTRUCTIONS = (
+    "You are a helpful voice assistant. Answer in one or two short spoken sentences. "
+    "If a tool can answer, call it."
+)
+SERVER_VAD: Config = {
+    "type": "server_vad",
+    "threshold": 0.5,
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 500,
+    "idle_timeout_ms": None,
+    "create_response": True,
+    "interrupt_response": True,
+}
+SEMANTIC_VAD: Config = {
+    "type": "semantic_vad",
+    "eagerness": "auto",
+    "create_response": True,
+    "interrupt_response": True,
+}
+DETECTORS = {"server_vad": SERVER_VAD, "semantic_vad": SEMANTIC_VAD}
+SWITCHED_OFF_BY_NULL = {"turn_detection", "transcription", "noise_reduction", "prompt", "tracing"}
+
+
+def new_session(session_id: str, model: str, expires_at: int) -> Config:
+    """Return the session as it is before the first update."""
+    return {
+        "type": "realtime",
+        "object": "realtime.session",
+        "id": session_id,
+        "model": model,
+        "expires_at": expires_at,
+        "output_modalities": ["audio"],
+        "instructions": INSTRUCTIONS,
+        "tools": [],
+        "tool_choice": "auto",
+        "max_output_tokens": "inf",
+        "tracing": None,
+        "truncation": "auto",
+        "prompt": None,
+        "include": None,
+        "audio": {
+            "input": {
+                "format": PCM,
+                "transcription": None,
+                "noise_reduction": None,
+                "turn_detection": SERVER_VAD,
+            },
+            "output": {"format": PCM, "voice": "alloy", "speed": 1.0},
+        },
+    }
+
+
+def updated(session: Config, patch: Config, *, has_spoken: bool = False) -> Config:
+    """Return the session after an update: what the patch names changes, the rest stays.
+
+    has_spoken: the assistant's voice has been heard, so that it cannot change any more.
+    The model stays: it was chosen with the connection. Raises Refused.
+
+    >>> session = new_session("sess_1", "gpt-realtime", 0)
+    >>> patch = {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}
+    >>> updated(session, patch)["audio"]["input"]["turn_detection"]["eagerness"]
+    'auto'
+    """
+    changed = _merged(session, {k: v for k, v in patch.items() if k not in ("type", "model")})
+    if has_spoken and changed["audio"]["output"]["voice"] != session["audio"]["output"]["voice"]:
+        raise Refused(
+            "cannot_update_voice",
+            "Cannot update a conversation's voice if assistant audio is present.",
+            "session.audio.output.voice",
+        )
+    return changed
+
+
+def _merged(old: Config, patch: Mapping[str, Any]) -> Config:
+    new = dict(old)
+    for name, value in patch.items():
+        if name == "turn_detection" and value is not None:
+            new[name] = _detector(old[name], value)
+        elif name in ("audio", "input", "output") and value is not None:
+            new[name] = _merged(old[name], value)
+        elif name == "format" and value is not None:
+            new[name] = PCM if value["type"] == "audio/pcm" else value
+        elif value is not None or name in SWITCHED_OFF_BY_NULL:
+            new[name] = value
+    return new
+
+
+def _detector(old: Config | None, patch: Config) -> Config:
+    """Change the detector, or replace it: settings of another type never carry over."""
+    same = old is not None and old["type"] == patch["type"]
+    base = old if same and old is not None else DETECTORS[patch["type"]]
+    given = {k: v for k, v in patch.items() if v is not None or k == "idle_timeout_ms"}
+    return {**base, **given}
+
+
+def response_config(session: Config, request: Mapping[str, Any]) -> Config:
+    """Return how one response is made: the session's settings, unless the request has its own."""
+    own = {name: value for name, value in request.items() if value is not None}
+    output = {**session["audio"]["output"]}
+    asked = (own.get("audio") or {}).get("output") or {}
+    output.update({name: value for name, value in asked.items() if value is not None})
+    names = ("output_modalities", "instructions", "tools", "tool_choice", "max_output_tokens")
+    return {
+        **{name: own.get(name, session[name]) for name in names},
+        "conversation": own.get("conversation", "auto"),
+        "metadata": own.get("metadata"),
+        "input": own.get("input"),
+        "format": PCM if output["format"]["type"] == "audio/pcm" else output["format"],
+        "voice": output["voice"],
+    }
+
+
+def tool_specs(config: Config) -> list[ToolSpec]:
+    """Return the tools that the model may call; a forced one is the only one on offer."""
+    choice = config["tool_choice"]
+    if choice == "none":
+        return []
+    forced = choice["name"] if isinstance(choice, dict) else None
+    return [
+        ToolSpec(tool["name"], tool.get("description") or "", tool.get("parameters") or {})
+        for tool in config["tools"]
+        if forced in (None, tool["name"])
+    ]

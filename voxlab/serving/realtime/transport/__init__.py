@@ -1,0 +1,1 @@
+"""How events travel: sockets, HTTP, TLS, keys, memory."""

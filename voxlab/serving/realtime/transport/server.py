@@ -1,0 +1,228 @@
+"""The server: a WebSocket a session, on loopback.
+
+    async with serving(scripted_engines()) as server:
+        print(server.url)  # ws://127.0.0.1:43210/v1/realtime
+
+Here frames are only moved; what they mean is the session's business.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from voxlab.errors import VoxlabError
+from voxlab.serving.realtime.engines import Engines
+from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.session import Session, SessionOptions, WireClosed
+from voxlab.serving.realtime.transport.authentication import (
+    PATH,
+    SECRETS_PATH,
+    Doorkeeper,
+    NotAdmitted,
+)
+from voxlab.serving.realtime.transport.http import Answer, HttpRequest, error_body, speaking
+
+LARGEST_FRAME = 24 * 2**20  # 15 MiB of audio are 20 MiB in base64
+FRAMES_AHEAD = 2  # read from the socket before the session takes them
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How the server runs.
+
+    port: 0 for any that is free. key: the API key that is right; None: any that is not blank.
+    session: how each session is held; its model, names and dialect are the client's.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    key: str | None = None
+    allows_beta: bool = False
+    tls: ssl.SSLContext | None = None
+    session: SessionOptions = field(default_factory=SessionOptions)
+    epoch_s: Callable[[], float] = time.time  # the protocol tells times of day
+
+
+@dataclass(frozen=True)
+class RealtimeServer:
+    """A server that runs. url: of its WebSocket; http_url: the base_url of an SDK."""
+
+    url: str
+    http_url: str
+    _server: Server
+
+    @property
+    def connections(self) -> int:
+        """How many clients are there."""
+        return len(self._server.connections)
+
+
+class _SocketWire:
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def receive(self) -> str | bytes:
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed:
+            raise WireClosed from None
+
+    async def send(self, frame: str) -> None:
+        try:
+            await self._connection.send(frame)
+        except ConnectionClosed:
+            raise WireClosed from None
+
+
+class _Host:
+    """Answers whoever comes."""
+
+    def __init__(self, engines: Engines, options: ServerOptions) -> None:
+        self._engines = engines
+        self._options = options
+        self._door = Doorkeeper(options.key, options.allows_beta)
+
+    async def hold(self, connection: ServerConnection) -> None:
+        """Hold one session on a connection."""
+        request = connection.request
+        if request is None:
+            return
+        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol")).split(",")
+        protocols = [each.strip() for each in offered]
+        now = self._options.epoch_s()
+        try:
+            admitted = self._door.admit(request.path, request.headers, protocols, now)
+        except NotAdmitted as refusal:
+            await self._turn_away(connection, refusal)
+            return
+        settings = {name: v for name, v in admitted.settings.items() if name != "model"}
+        options = replace(
+            self._options.session,
+            model=admitted.model,
+            is_beta=admitted.is_beta,
+            settings=settings,
+            token=secrets.token_hex(4),
+            started_at=int(now),
+        )
+        await Session(_SocketWire(connection), self._engines(), options).run()
+
+    async def _turn_away(self, connection: ServerConnection, refusal: NotAdmitted) -> None:
+        error = {
+            "type": refusal.kind,
+            "code": refusal.code,
+            "message": str(refusal),
+            "param": None,
+            "event_id": None,
+        }
+        event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", "error": error}
+        try:
+            await connection.send(json.dumps(event))
+            await connection.close(refusal.close_code, f"{refusal.kind}.{refusal.code}"[:100])
+        except ConnectionClosed:
+            pass
+
+    def route(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Let only the API's own path become a WebSocket."""
+        if urlsplit(request.path).path.rstrip("/") == PATH:
+            return None
+        said = f"No such path here: WebSockets open {PATH}, POST {SECRETS_PATH} makes secrets.\n"
+        return connection.respond(HTTPStatus.NOT_FOUND, said)
+
+    def respond(self, request: HttpRequest) -> Answer:
+        """Answer what is not a WebSocket."""
+        if urlsplit(request.target).path.rstrip("/") != SECRETS_PATH:
+            said = f"Unknown request URL: {request.method} {request.target[:200]}."
+            return HTTPStatus.NOT_FOUND, error_body("unknown_url", said)
+        if request.method != "POST":
+            said = f"{SECRETS_PATH} takes POST."
+            return HTTPStatus.METHOD_NOT_ALLOWED, error_body("method_not_supported", said)
+        try:
+            body = json.loads(request.body or b"{}")
+            secret = self._door.issue(request.headers, body, self._options.epoch_s())
+        except (ValueError, RecursionError):
+            said = "We could not parse the JSON body of your request."
+            return HTTPStatus.BAD_REQUEST, error_body("invalid_json", said)
+        except NotAdmitted as error:
+            return HTTPStatus.UNAUTHORIZED, error_body(error.code, str(error))
+        except Refused as error:
+            return HTTPStatus.BAD_REQUEST, error_body(error.code, str(error), error.param)
+        return HTTPStatus.OK, secret
+
+
+def _subprotocol(
+    connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    return Subprotocol("realtime") if "realtime" in offered else None
+
+
+def _quiet() -> logging.Logger:
+    """Return a logger that says nothing: websockets reports each client that vanishes."""
+    logger = logging.getLogger(f"{__name__}.websockets")
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
+def use_few_threads() -> None:
+    """Let the running loop's engines compute in as many threads as there are cores, two at least.
+
+    asyncio would take more: then they take turns, each is done later, and frames wait for them all.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max(2, cores)))
+
+
+@asynccontextmanager
+async def serving(
+    engines: Engines, options: ServerOptions | None = None
+) -> AsyncIterator[RealtimeServer]:
+    """Serve until the block ends; sessions that are open then are closed.
+
+    Raises VoxlabError if the port is taken.
+    """
+    options = options or ServerOptions()
+    host = _Host(engines, options)
+    starting = serve(
+        host.hold,
+        options.host,
+        options.port,
+        ssl=options.tls,
+        create_connection=speaking(host.respond),
+        process_request=host.route,
+        select_subprotocol=_subprotocol,
+        compression=None,
+        max_size=LARGEST_FRAME,
+        max_queue=FRAMES_AHEAD,
+        close_timeout=2,
+        logger=_quiet(),
+    )
+    try:
+        server = await starting
+    except OSError as error:
+        raise VoxlabError(
+            f"cannot listen on {options.host}:{options.port} ({error.strerror}): "
+            "choose another --port, 0 for any that is free"
+        ) from error
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        place = f"{options.host}:{port}{PATH}"
+        secure = "s" if options.tls else ""
+        http_url = f"http{secure}://{options.host}:{port}/v1"
+        yield RealtimeServer(f"ws{secure}://{place}", http_url, server)

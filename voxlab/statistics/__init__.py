@@ -1,0 +1,1 @@
+"""What figures support: confidence intervals and paired comparisons."""

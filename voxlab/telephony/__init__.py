@@ -1,0 +1,1 @@
+"""The telephone: G.711."""
