@@ -137,6 +137,23 @@ def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is
     assert needed - {name_of(line) for line in requirements("constraints.txt")} - brought == set()
 
 
+# --- what points where ----------------------------------------------------------------------
+
+
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s#]+)")
+
+
+def test_links_within_the_repository_lead_somewhere(files):
+    broken = [
+        f"{path.relative_to(ROOT)}: {link}"
+        for path in files
+        if path.suffix in {".md", ".ipynb"}
+        for link in LINK.findall(path.read_text("utf-8"))
+        if not (path.parent / link).exists()
+    ]
+    assert broken == []
+
+
 # --- what is committed ---------------------------------------------------------------------
 
 
