@@ -6,6 +6,7 @@ VoxlabError
 ├── DataError         a file of data/ is missing or damaged
 ├── ModelError        a model is missing, damaged or cannot be fetched
 ├── CodecError        codes, stages or latents do not fit the codec
+├── TelephonyError    a packet, a key or a line's message cannot be read
 ├── LatencyError      a latency budget, profile or draw cannot be right
 ├── ProviderError     speech recognition, language model or synthesis failed
 │   └── ProviderTimeout   ... gave nothing in time
@@ -38,6 +39,10 @@ class ModelError(VoxlabError):
 
 class LatencyError(VoxlabError):
     """A latency is negative, percentiles are out of order, or stages wait in a circle."""
+
+
+class TelephonyError(VoxlabError):
+    """A packet, a telephone key or a message of the line is not what its standard says."""
 
 
 class CodecError(VoxlabError):
