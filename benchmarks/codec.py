@@ -32,10 +32,10 @@ from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.codec import corpus
 from voxlab.codec.base import bitrate_of, round_trip
-from voxlab.codec.classical_codecs import peers
+from voxlab.codec.classical_codecs import find_peers
 from voxlab.codec.learning import LearningQuantizer
 from voxlab.codec.mini import MiniCodec
-from voxlab.codec.perceptual_metrics import Quality, mean_quality
+from voxlab.codec.perceptual_metrics import PerceptualQuality, mean_quality
 from voxlab.codec.quantizer import ResidualQuantizer
 from voxlab.errors import DataError
 
@@ -229,7 +229,7 @@ def quality_figures() -> dict[str, dict[str, float]]:
     for stages in range(1, codec.stages + 1):
         run = lambda sound, stages=stages: round_trip(codec, sound, stages)  # noqa: E731
         rows[f"mini {stages}"] = bitrate_of(codec, stages), run
-    for peer in peers():
+    for peer in find_peers():
         rows[f"{peer.tool} {peer.bitrate_bps}"] = peer.bitrate_bps, peer.round_trip
     held_out = [p.audio for language in LANGUAGES for p in data.prompts(language)]
     known = show("prompts no training heard", held_out, rows)
@@ -251,9 +251,9 @@ def show(
     title: str,
     clips: Sequence[Audio],
     rows: Mapping[str, tuple[float, Callable[[Audio], Audio]]],
-) -> dict[str, Quality]:
+) -> dict[str, PerceptualQuality]:
     """Measure every row on the clips and print the table."""
-    found: dict[str, Quality] = {}
+    found: dict[str, PerceptualQuality] = {}
     if clips:
         print(f"{title} ({len(clips)} clips)\n  {'':16}{'kbps':>8}{'STOI':>8}{'PESQ':>8}")
     for name, (bitrate_bps, run) in rows.items() if clips else ():
@@ -268,7 +268,7 @@ def show(
 
 def by_tool(
     rows: Mapping[str, tuple[float, Callable[[Audio], Audio]]],
-    found: Mapping[str, Quality],
+    found: Mapping[str, PerceptualQuality],
     suffix: str,
 ) -> dict[str, dict[str, float]]:
     """Return the figures as JSON wants them: by stages for ours, by bits a second for others."""

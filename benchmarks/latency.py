@@ -25,12 +25,12 @@ import simpy
 
 from voxlab.agents.replayed_draws import play_turns
 from voxlab.evaluation.turn_times import turn_times
-from voxlab.latency.random_turns import TurnDraws, draw_turns, turn_model
+from voxlab.latency.random_turns import TurnDraws, draw_turns, fit_turn_model
 from voxlab.latency.simulation import monte_carlo, simulate
 
 TURNS, TURNS_SIMPY, TURNS_AGENT = 1_000_000, 5_000, 500
 ROUNDS = 5
-MODEL = turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5")
+MODEL = fit_turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5")
 Answer = list[tuple[float, float]]
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from voxlab import audio, data
 from voxlab.audio import Audio
-from voxlab.vad.acoustic_scenes import in_room, scene
+from voxlab.vad.acoustic_scenes import lay_scene, move_to_room
 from voxlab.vad.endpointing import VADOptions, speech_events
 from voxlab.vad.error_rates import VADCosts, vad_costs
 from voxlab.vad.silero import FRAME_SIZE, speech_probabilities
@@ -62,7 +62,7 @@ def costs(room: str, snr_db: float) -> dict[str, list[VADCosts]]:
     for recordings in speakers().values():
         for seed in SEEDS:
             rng = np.random.default_rng(seed)
-            there = in_room(scene(recordings, rng), room, snr_db, rng)
+            there = move_to_room(lay_scene(recordings, rng), room, snr_db, rng)
             heard = speech_probabilities(there.audio)
             levels_db = audio.levels_db(audio.frames(there.audio, FRAME_SIZE))
             for name, options in OPTIONS.items():

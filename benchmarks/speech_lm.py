@@ -41,7 +41,7 @@ from voxlab.speech_lm.digits import Readings
 from voxlab.speech_lm.network import LMConfig, SpeechLM
 from voxlab.speech_lm.reader import WEIGHTS, DigitReader, load_weights, save_weights
 from voxlab.speech_lm.train import Plan, Trainer, evaluate, run
-from voxlab.statistics.intervals import share_interval
+from voxlab.statistics.intervals import wilson_interval
 
 EVALUATED_EVERY = 100  # steps
 SECONDS = 180.0
@@ -201,7 +201,7 @@ def print_table(found: "comparison.Comparison") -> None:
 
 def share(right: tuple[bool, ...]) -> str:
     """Return a share with its interval."""
-    low, high = share_interval(sum(right), len(right))
+    low, high = wilson_interval(sum(right), len(right))
     return f"{sum(right)}/{len(right)} ({low:.2f} to {high:.2f})"
 
 

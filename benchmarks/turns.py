@@ -27,7 +27,7 @@ import numpy as np
 from jiwer import wer
 
 from voxlab import audio, data
-from voxlab.agents.callers.interruption_scenarios import outcome, scenarios
+from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
 from voxlab.agents.callers.script import CallScript, Moment, ScriptLine
 from voxlab.agents.calls import play
 from voxlab.agents.pipeline.agent import PipelineAgent
@@ -279,9 +279,9 @@ def plain(text: str) -> str:
 def interruption_scenarios() -> dict[str, list[bool]]:
     """Tell by what should follow which scenarios come out right with all offline engines."""
     right: dict[str, list[bool]] = {}
-    for scenario in scenarios().values():
+    for scenario in load_scenarios().values():
         call = play(scenario.script, shop_agent())
-        met = scenario.is_met_by(outcome(call.timeline))
+        met = scenario.is_met_by(read_outcome(call.timeline))
         right.setdefault(scenario.wanted.then, []).append(met)
     return right
 

@@ -320,7 +320,7 @@ from voxlab.agents.comparison import hold_trials
 from voxlab.agents.pipeline.agent import PipelineOptions
 from voxlab.agents.realtime.settings import RealtimeOptions
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
-from voxlab.data.comparison import trials
+from voxlab.data.comparison import load_trials
 from voxlab.turn_taking.manager import TurnOptions
 
 
@@ -352,7 +352,7 @@ def held():
         ),
     }
     live = bool(os.environ.get("OPENAI_API_KEY"))
-    return {name: hold_trials(trials(), agent, live=live) for name, agent in agents.items()}
+    return {name: hold_trials(load_trials(), agent, live=live) for name, agent in agents.items()}
 
 
 def events_of(one):
@@ -371,7 +371,7 @@ def table():
         told = conclusion(pairs, low, high)
         print(f"{what:5}  {median:+5.0f} ms ({low:+.0f} to {high:+.0f}), {pairs} pairs: {told}")
     for agent, each in turns.items():
-        parts = [quality(e, trial.answer) for e, trial in zip(each, trials(), strict=True)]
+        parts = [quality(e, trial.answer) for e, trial in zip(each, load_trials(), strict=True)]
         right, cut = (sum(part[name] for part in parts) for name in ("right", "cut_in"))
         silence_s = max(part["silence_s"] or np.inf for part in parts)
         print(
@@ -393,7 +393,7 @@ def side_by_side(name, end_ms=3000):
     from voxlab.evaluation.stage_times import stage_times
     from voxlab.plots import plot_stages
 
-    index = [trial.id for trial in trials()].index(name)
+    index = [trial.id for trial in load_trials()].index(name)
     turns = {agent: stage_times(calls[index].call.timeline)[0] for agent, calls in held().items()}
     plot_stages(turns).set_xlim(0, end_ms)
 
@@ -419,7 +419,7 @@ side_by_side("book_robot")
 # %%
 def hear(name, agent):
     """Return one call, to listen to."""
-    return held()[agent][[trial.id for trial in trials()].index(name)].call
+    return held()[agent][[trial.id for trial in load_trials()].index(name)].call
 
 
 # %%
@@ -438,11 +438,11 @@ hear("order_hesitating", "realtime")
 # 3. Quality has **parts**. An agent that answers 40 ms sooner and cuts in on people who think is
 #    not better.
 #
-# In voxlab, `stages`, `paired`, `words` and `quality` are what you have built here, and `trials`
-# are the twenty.
+# In voxlab, `evaluation` and `statistics.paired` hold what you have built here, and
+# `data.comparison` the twenty utterances.
 
 # %%
 from voxlab.notebook import show_source
-from voxlab.statistics.paired import paired
+from voxlab.statistics.paired import compare_pairs
 
-show_source(paired)
+show_source(compare_pairs)

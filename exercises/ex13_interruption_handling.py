@@ -364,7 +364,7 @@ for line in ("um", "uh_huh", "weather_friday", "correct_day", "stop"):
 # says "uh huh" while the agent reads out a tracking number, then one who means another day.
 
 # %%
-from voxlab.agents.callers.interruption_scenarios import scenarios
+from voxlab.agents.callers.interruption_scenarios import load_scenarios
 from voxlab.agents.calls import play
 from voxlab.agents.pipeline.agent import PipelineOptions
 from voxlab.agents.shop import shop_agent
@@ -381,7 +381,7 @@ def yours(text, unheard, lasted_s):
 def held(scenario):
     """Return a call of data/interruptions.yaml, held by an agent with your `meaning`."""
     agent = shop_agent(options=PipelineOptions(classify=yours))
-    return play(scenarios()[scenario].script, agent)
+    return play(load_scenarios()[scenario].script, agent)
 
 
 def draw(call, start_s, end_s):

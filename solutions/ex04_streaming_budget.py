@@ -21,7 +21,7 @@ from itertools import accumulate
 from voxlab import audio, data
 from voxlab.grading import check
 from voxlab.latency.budgets import Span
-from voxlab.latency.provider_latencies import measured
+from voxlab.latency.provider_latencies import load_measurements
 from voxlab.providers.hibari import HibariTTS
 
 # %% [markdown]
@@ -171,7 +171,9 @@ SENTENCES = (
 )
 END_OF_TURN_S = 0.5
 WORDS_PER_S = 37.5
-STT, LLM, TTS = (measured()[name] for name in ("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5"))
+STT, LLM, TTS = (
+    load_measurements()[name] for name in ("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5")
+)
 
 for row in (STT, LLM, TTS):
     print(f"{row.provider:22} {1000 * row.p50_s:4.0f} ms  {row.definition:12} {row.source}")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.cli import main
-from voxlab.codec.classical_codecs import Peer, aligned, peers
+from voxlab.codec.classical_codecs import Peer, align, find_peers
 from voxlab.codec.perceptual_metrics import mean_quality, pesq, si_sdr_db, stoi
 from voxlab.errors import AudioError, VoxlabError
 
@@ -85,15 +85,15 @@ def test_a_missing_package_names_its_extra(package, speech, monkeypatch):
 def test_a_late_copy_is_moved_back_to_the_original(lag, gain):
     original = audio.noise("pink", 0.5, RATE_HZ, np.random.default_rng(lag))
     late = Audio(np.concatenate([np.zeros(lag), gain * original.samples]), RATE_HZ)
-    assert np.allclose(aligned(original, late).samples, gain * original.samples, atol=1e-6)
+    assert np.allclose(align(original, late).samples, gain * original.samples, atol=1e-6)
 
 
 @pytest.mark.slow
 def test_older_codecs_give_the_sound_back_in_place(speech):
     pytest.importorskip("pystoi")
-    if not peers():
+    if not find_peers():
         pytest.skip("no opus-tools and no codec2 here")
-    for peer in peers():
+    for peer in find_peers():
         made = peer.round_trip(speech)
         assert made.samples.size == speech.samples.size
         assert stoi(speech, made) > 0.6, peer.name
@@ -101,7 +101,7 @@ def test_older_codecs_give_the_sound_back_in_place(speech):
 
 def test_without_the_tools_the_error_names_their_packages(speech, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert peers() == ()
+    assert find_peers() == ()
     with pytest.raises(VoxlabError, match="apt-get install opus-tools codec2"):
         Peer("opus", 6000).round_trip(speech)
 

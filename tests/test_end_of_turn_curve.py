@@ -8,34 +8,34 @@ from hypothesis import strategies as st
 from voxlab import audio
 from voxlab.audio import Audio
 from voxlab.errors import VoxlabError
-from voxlab.statistics.intervals import share_interval
+from voxlab.statistics.intervals import wilson_interval
 from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
 from voxlab.turn_taking.end_of_turn_tradeoff import (
     HEARD_S,
     KNOWN_S,
     POLICIES,
-    Pause,
-    Witnesses,
-    curve,
+    JudgedPause,
+    PauseJudges,
+    find_pauses,
     inner_silences,
-    pauses_in,
+    measure_tradeoff,
 )
 
 RATE_HZ = 16_000
-UNFINISHED = Pause("I'd like a table on", 0.1, (0.4, 1.0, 2.0))
-MISLEADING = Pause("Where is it?", 0.9, (0.4, 1.0, 2.0))
-END = Pause("Where is my order?", 0.9, ())
-UNSURE_END = Pause("Where is my order?", 0.1, ())
+UNFINISHED = JudgedPause("I'd like a table on", 0.1, (0.4, 1.0, 2.0))
+MISLEADING = JudgedPause("Where is it?", 0.9, (0.4, 1.0, 2.0))
+END = JudgedPause("Where is my order?", 0.9, ())
+UNSURE_END = JudgedPause("Where is my order?", 0.1, ())
 PAUSES = [UNFINISHED, MISLEADING, END, UNSURE_END]
 
 texts = st.sampled_from(["Yes.", "I want a", "My number is, um,", "Where is it?", ""])
 pauses = st.builds(
-    Pause, texts, st.floats(0, 1), st.lists(st.floats(0.2, 3), max_size=4).map(tuple)
+    JudgedPause, texts, st.floats(0, 1), st.lists(st.floats(0.2, 3), max_size=4).map(tuple)
 )
 
 
 def one(policy: str, finished_s: float = 0.4):
-    return curve(PAUSES, POLICIES[policy], [finished_s])[0]
+    return measure_tradeoff(PAUSES, POLICIES[policy], [finished_s])[0]
 
 
 def test_each_policy_hears_its_own_witnesses_only() -> None:
@@ -54,7 +54,7 @@ def test_nobody_answers_before_pause_and_words_are_known() -> None:
 @given(st.lists(pauses, min_size=1, max_size=20), st.sampled_from(sorted(POLICIES)))
 def test_more_patience_never_cuts_off_more_and_never_waits_less(several, name) -> None:
     several = [*several, UNFINISHED, END]
-    points = curve(several, POLICIES[name], [0.2, 0.4, 0.8, 1.2, 1.8])
+    points = measure_tradeoff(several, POLICIES[name], [0.2, 0.4, 0.8, 1.2, 1.8])
     shares, delays_s = [p.cut_off for p in points], [p.delay_s for p in points]
     assert shares == sorted(shares, reverse=True)
     assert delays_s == sorted(delays_s)
@@ -75,7 +75,7 @@ def test_ours_is_the_agents_own_policy(pause) -> None:
 @pytest.mark.parametrize("few", [[], [END], [UNFINISHED]])
 def test_a_curve_needs_pauses_and_ends(few) -> None:
     with pytest.raises(VoxlabError, match="a curve needs both"):
-        curve(few, POLICIES["words only"], [0.5])
+        measure_tradeoff(few, POLICIES["words only"], [0.5])
 
 
 # --- pauses in a recording -----------------------------------------------------------------
@@ -92,14 +92,14 @@ def hums(*pieces_s: float) -> Audio:
     return audio.concatenate(parts)
 
 
-def durations(sounds: list[float]) -> Witnesses:
+def durations(sounds: list[float]) -> PauseJudges:
     """Witnesses that note how long what they hear is."""
 
     def judge(heard: Audio) -> float:
         sounds.append(heard.duration_s)
         return 0.5
 
-    return Witnesses(judge, lambda heard: f"{heard.duration_s:.2f}")
+    return PauseJudges(judge, lambda heard: f"{heard.duration_s:.2f}")
 
 
 def test_the_silences_inside_are_found_to_ten_milliseconds() -> None:
@@ -109,7 +109,7 @@ def test_the_silences_inside_are_found_to_ten_milliseconds() -> None:
 
 def test_the_witnesses_hear_what_an_agent_hears_at_the_pause() -> None:
     sounds: list[float] = []
-    pause, end = pauses_in(hums(1.0, 0.4, 1.0), durations(sounds), speaker="hum")
+    pause, end = find_pauses(hums(1.0, 0.4, 1.0), durations(sounds), speaker="hum")
     assert sounds == pytest.approx([1.0 + HEARD_S, 2.4 + HEARD_S])
     assert pause.lasts_s == pytest.approx((0.4,))
     assert (pause.text, pause.speaker, end.is_end) == ("1.22", "hum", True)
@@ -117,8 +117,8 @@ def test_the_witnesses_hear_what_an_agent_hears_at_the_pause() -> None:
 
 def test_a_silence_that_no_vad_would_notice_is_a_pause_only_if_it_is_stretched() -> None:
     short = hums(1.0, 0.15, 1.0)
-    assert len(pauses_in(short, durations([]))) == 1
-    stretched, end = pauses_in(short, durations([]), lasts_s=[0.5, 1.0])
+    assert len(find_pauses(short, durations([]))) == 1
+    stretched, end = find_pauses(short, durations([]), lasts_s=[0.5, 1.0])
     assert stretched.lasts_s == (0.5, 1.0)
     assert end.is_end
 
@@ -126,10 +126,10 @@ def test_a_silence_that_no_vad_would_notice_is_a_pause_only_if_it_is_stretched()
 def test_a_cut_goes_to_the_quietest_place_near() -> None:
     sound = hums(1.0, 0.04, 0.96)
     sounds: list[float] = []
-    pauses_in(sound, durations(sounds), lasts_s=[0.5], cuts=[0.52])
+    find_pauses(sound, durations(sounds), lasts_s=[0.5], cuts=[0.52])
     assert sounds[0] - HEARD_S == pytest.approx(1.01, abs=0.03)
     with pytest.raises(VoxlabError, match="pass lasts_s"):
-        pauses_in(sound, durations([]), cuts=[0.5])
+        find_pauses(sound, durations([]), cuts=[0.5])
 
 
 # --- the interval of a share ---------------------------------------------------------------
@@ -141,10 +141,10 @@ def test_a_shares_interval_is_that_of_scipy(counts) -> None:
 
     successes, trials = counts
     theirs = binomtest(successes, trials).proportion_ci(method="wilson")
-    assert share_interval(successes, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    assert wilson_interval(successes, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(1, 0), (-1, 3), (4, 3)])
 def test_counts_that_are_no_share_are_refused(successes, trials) -> None:
     with pytest.raises(VoxlabError, match="need 0 to all"):
-        share_interval(successes, trials)
+        wilson_interval(successes, trials)

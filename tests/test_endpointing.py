@@ -14,8 +14,8 @@ from voxlab.errors import VoxlabError
 from voxlab.vad.endpointing import (
     FRAME_S,
     NoiseFloor,
-    Segment,
     SpeechDetector,
+    SpeechSegment,
     SpeechStarted,
     SpeechState,
     SpeechStopped,
@@ -65,7 +65,7 @@ def without_padding(options):
 def test_speech_is_what_a_search_of_the_whole_text_finds(case):
     probabilities, options, speech, silence, frame_s = case
     expected = [
-        Segment(first * frame_s, end * frame_s)
+        SpeechSegment(first * frame_s, end * frame_s)
         for first, end in reference_spans(probabilities, options, speech, silence)
     ]
     assert speech_segments(probabilities, without_padding(options), frame_s) == expected
@@ -135,15 +135,15 @@ def test_a_call_worked_out_by_hand():
         SpeechStopped(at_s=0.9, known_at_s=pytest.approx(1.2)),
     ]
     assert speech_segments(probabilities, options, frame_s=0.1) == [
-        Segment(pytest.approx(0.2), pytest.approx(1.0))
+        SpeechSegment(pytest.approx(0.2), pytest.approx(1.0))
     ]
 
 
 def test_paddings_that_would_overlap_meet_in_the_middle():
     options = VADOptions(min_speech_s=0, min_silence_s=0.2, padding_s=5.0)
     assert speech_segments([1, 0, 0, 0, 0, 1], options, frame_s=0.1) == [
-        Segment(0.0, pytest.approx(0.3)),
-        Segment(pytest.approx(0.3), pytest.approx(0.6)),
+        SpeechSegment(0.0, pytest.approx(0.3)),
+        SpeechSegment(pytest.approx(0.3), pytest.approx(0.6)),
     ]
 
 
@@ -152,9 +152,9 @@ def test_paddings_that_would_overlap_meet_in_the_middle():
     [
         ([], []),
         ([0.0] * 50, []),
-        ([1.0] * 50, [Segment(0.0, 1.6)]),
-        ([0.0] * 25 + [1.0] * 25, [Segment(0.8, 1.6)]),
-        ([1.0] * 25 + [0.0] * 3, [Segment(0.0, 0.8)]),
+        ([1.0] * 50, [SpeechSegment(0.0, 1.6)]),
+        ([0.0] * 25 + [1.0] * 25, [SpeechSegment(0.8, 1.6)]),
+        ([1.0] * 25 + [0.0] * 3, [SpeechSegment(0.0, 0.8)]),
         ([0.0] * 25 + [1.0], []),
     ],
     ids=[
@@ -174,7 +174,7 @@ def test_the_edges_of_a_recording(probabilities, expected):
 def test_a_threshold_itself_is_speech_and_the_exit_threshold_is_not_silence(dtype):
     options = VADOptions(threshold=0.75, exit_threshold=0.5, padding_s=0.0)
     on_the_line = np.array([0.75] * 2 + [0.5] * 50, dtype)
-    assert speech_segments(on_the_line, options) == [Segment(0.0, 52 * FRAME_S)]
+    assert speech_segments(on_the_line, options) == [SpeechSegment(0.0, 52 * FRAME_S)]
 
 
 def test_float32_probabilities_are_not_rounded_on_their_way():

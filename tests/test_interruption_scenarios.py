@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from remembered import remembered
 
-from voxlab.agents.callers.interruption_scenarios import outcome, scenarios
+from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
 from voxlab.agents.calls import play
 from voxlab.agents.pipeline.agent import PipelineOptions
 from voxlab.agents.shop import shop_agent
@@ -81,17 +81,17 @@ def case(id, scenario):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", [case(*item) for item in scenarios().items()])
+@pytest.mark.parametrize("scenario", [case(*item) for item in load_scenarios().items()])
 def test_the_caller_gets_what_he_wants_from_the_real_engines(scenario):
     call = play(scenario.script, shop_agent(engines()))
-    assert scenario.is_met_by(outcome(call.timeline)), told(call, "stt", "final")
+    assert scenario.is_met_by(read_outcome(call.timeline)), told(call, "stt", "final")
 
 
-@pytest.mark.parametrize("scenario", [*scenarios().values()], ids=[*scenarios()])
+@pytest.mark.parametrize("scenario", [*load_scenarios().values()], ids=[*load_scenarios()])
 def test_with_the_words_known_all_goes_right_and_the_history_keeps_what_was_heard(scenario):
     providers = knowing(scenario)
     call = play(scenario.script, shop_agent(providers))
-    found, said = outcome(call.timeline), told(call, "agent", "said")
+    found, said = read_outcome(call.timeline), told(call, "agent", "said")
     assert scenario.is_met_by(found)
     assert found.means == (scenario.wanted.means or found.means)
     assert " ".join(said).split() == heard_words(call.timeline)
@@ -102,7 +102,7 @@ def test_with_the_words_known_all_goes_right_and_the_history_keeps_what_was_hear
 
 
 def test_there_are_many_ways_to_speak_over_an_agent():
-    wanted = [scenario.wanted for scenario in scenarios().values()]
+    wanted = [scenario.wanted for scenario in load_scenarios().values()]
     assert len(wanted) >= 40
     assert {means for outcome in wanted for means in outcome.means} == {*Meaning} - {Meaning.NOISE}
     assert {outcome.then for outcome in wanted} == {
@@ -113,7 +113,7 @@ def test_there_are_many_ways_to_speak_over_an_agent():
 @pytest.mark.parametrize("wrong", [Meaning.REQUEST, Meaning.BACKCHANNEL, Meaning.STOP])
 def test_an_agent_that_takes_everything_for_the_same_gets_most_scenarios_wrong(wrong):
     options = PipelineOptions(classify=lambda *_: wrong)
-    some = [*scenarios().values()][::4]
+    some = [*load_scenarios().values()][::4]
     calls = [play(scenario.script, shop_agent(knowing(scenario), options)) for scenario in some]
-    met = [s.is_met_by(outcome(c.timeline)) for s, c in zip(some, calls, strict=True)]
+    met = [s.is_met_by(read_outcome(c.timeline)) for s, c in zip(some, calls, strict=True)]
     assert sum(met) <= 0.6 * len(met)

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from voxlab.errors import LatencyError, VoxlabError
-from voxlab.latency.random_turns import GRID_S, TurnDraws, TurnModel, draw_turns, turn_model
+from voxlab.latency.random_turns import GRID_S, TurnDraws, TurnModel, draw_turns, fit_turn_model
 from voxlab.latency.simulation import CHUNK, NAIVE, Techniques, monte_carlo, simulate
 from voxlab.statistics.intervals import bootstrap_interval
 
-MODEL = turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/flash-v2.5")
+MODEL = fit_turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/flash-v2.5")
 ONE = {  # one turn; sums of powers of two, so that what is worked out by hand is exact
     "uplink_s": 1 / 32,
     "downlink_s": 1 / 16,

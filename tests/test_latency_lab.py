@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from voxlab.latency.budgets import SCENARIOS
-from voxlab.latency.provider_latencies import measured
-from voxlab.latency.random_turns import draw_turns, turn_model
+from voxlab.latency.provider_latencies import load_measurements
+from voxlab.latency.random_turns import draw_turns, fit_turn_model
 from voxlab.latency.simulation import NAIVE, Techniques, monte_carlo, simulate
 from voxlab.plots import (
     plot_budget_bar,
@@ -27,7 +27,7 @@ from voxlab.plots.latency_lab import LatencyLab
 from voxlab.widgets import explore_latency
 
 matplotlib.use("Agg")
-MODEL = turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5")
+MODEL = fit_turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5")
 
 
 def timings(techniques: Techniques):
@@ -75,7 +75,7 @@ def test_waits_and_profiles_carry_their_percentiles():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "even: P50 600 ms, P95 1050 ms"
     ]
-    row = measured()["llm/gpt-4o"]
+    row = load_measurements()["llm/gpt-4o"]
     marks = plot_profiles([row], axes()).lines[1]
     assert marks.get_xdata().tolist() == [row.p50_s, row.p95_s, row.p99_s]
 

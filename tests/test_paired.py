@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from voxlab.errors import VoxlabError
 from voxlab.statistics.intervals import bootstrap_interval
-from voxlab.statistics.paired import FEWEST, paired
+from voxlab.statistics.paired import FEWEST, compare_pairs
 
 TIMES_S = st.lists(st.integers(0, 4000).map(lambda n: n / 1024), min_size=6, max_size=25)
 
 
 def compare(first, second):
-    return paired(first, second, np.random.default_rng(0))
+    return compare_pairs(first, second, np.random.default_rng(0))
 
 
 @settings(max_examples=25)

@@ -12,7 +12,7 @@ from voxlab.errors import VoxlabError
 from voxlab.evaluation.stage_times import BOUNDARIES, stage_table, stage_times
 from voxlab.evaluation.turn_times import turn_times
 from voxlab.plots import plot_paired, plot_stages
-from voxlab.statistics.paired import paired
+from voxlab.statistics.paired import compare_pairs
 from voxlab.timeline import Event, Timeline
 
 matplotlib.use("Agg")
@@ -167,7 +167,7 @@ def test_an_agent_without_an_answer_is_not_drawn_but_named():
 
 def test_a_picture_of_differences_has_a_bar_a_pair_in_order():
     first, second = [1.0, 1.0, None, 1.0], [1.5, 0.75, 1.0, 1.25]
-    result = paired(first, second, np.random.default_rng(0))
+    result = compare_pairs(first, second, np.random.default_rng(0))
     ax = plot_paired(result, ["a", "b", "c", "d"], ("one", "two"), ax=Figure().subplots())
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "d", "b"]
     widths_ms = [bar.get_width() for bars in ax.containers for bar in bars]

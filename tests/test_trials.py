@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from voxlab import data
-from voxlab.agents.comparison import hold_trial, hold_trials, wanted_shop
+from voxlab.agents.comparison import hold_trial, hold_trials, make_wanted_shop
 from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
 from voxlab.audio import silence
-from voxlab.data.comparison import contents, trials
+from voxlab.data.comparison import dump_database, load_trials
 from voxlab.evaluation.answer_quality import answers, judge, longest_silence_s
 from voxlab.evaluation.stage_times import stage_times
 from voxlab.providers.rule_based.language_model import RuleLLM
@@ -19,7 +19,7 @@ from voxlab.serving.realtime.transport.in_memory import in_memory
 from voxlab.timeline import Event, Timeline
 from voxlab.turn_taking.manager import TurnOptions
 
-BY_NAME = {trial.id: trial for trial in trials()}
+BY_NAME = {trial.id: trial for trial in load_trials()}
 WAITING = PipelineOptions(turns=TurnOptions(greeting=""))
 DETECTS = RealtimeSettings(turn_detection=None)  # there is no sound to hear: see EdgeEar
 
@@ -45,25 +45,25 @@ def judged(held):
 
 
 def test_there_are_twenty_utterances_over_both_voices_and_all_kinds():
-    assert len(trials()) == len(BY_NAME) == 20
-    said = {(trial.utterance.id, trial.utterance.voice) for trial in trials()}
+    assert len(load_trials()) == len(BY_NAME) == 20
+    said = {(trial.utterance.id, trial.utterance.voice) for trial in load_trials()}
     assert len(said) == 20
-    voices = [trial.utterance.voice for trial in trials()]
+    voices = [trial.utterance.voice for trial in load_trials()]
     assert voices.count("heart") == voices.count("espeak") == 10
-    kinds = {trial.utterance.kind for trial in trials()}
+    kinds = {trial.utterance.kind for trial in load_trials()}
     assert {"weather", "order", "shipping", "reservation", "hesitation", "person"} <= kinds
 
 
 def test_only_bookings_may_change_the_shop():
-    untouched = contents(data.shop())
-    changing = {trial.id for trial in trials() if wanted_shop(trial) != untouched}
+    untouched = dump_database(data.shop())
+    changing = {trial.id for trial in load_trials() if make_wanted_shop(trial) != untouched}
     assert changing == {"book", "book_robot"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [pipeline, realtime])
 def test_an_agent_that_hears_every_word_passes_all_twenty(make):
-    for trial in trials():
+    for trial in load_trials():
         (held,) = hold_trials([trial], make(trial))
         quality = judged(held)
         assert (quality.right_answer, quality.right_state) == (True, True), trial.id
@@ -74,7 +74,7 @@ def test_an_agent_that_hears_every_word_passes_all_twenty(make):
 def test_each_trial_has_a_shop_to_itself():
     for _ in range(2):  # one table for four is free on Friday at seven; a second booking would fail
         held = hold_trial(BY_NAME["book"], pipeline(BY_NAME["book"]))
-        assert held.shop == held.wanted_shop != contents(data.shop())
+        assert held.shop == held.wanted_shop != dump_database(data.shop())
 
 
 # --- the parts of quality ------------------------------------------------------------------
@@ -84,7 +84,7 @@ def test_who_has_no_tools_answers_wrong_and_leaves_the_shop_as_it_was():
     held = hold_trial(
         BY_NAME["book"], lambda _: PipelineAgent(engines(BY_NAME["book"]), [], WAITING)
     )
-    assert held.shop == contents(data.shop())
+    assert held.shop == dump_database(data.shop())
     assert (judged(held).right_answer, judged(held).right_state) == (False, False)
 
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxlab.errors import VoxlabError
-from voxlab.vad.endpointing import Segment, SpeechStarted, SpeechStopped
+from voxlab.vad.endpointing import SpeechSegment, SpeechStarted, SpeechStopped
 from voxlab.vad.error_rates import vad_costs
 
-TURN = Segment(2.0, 4.0)
-OTHER = Segment(6.0, 7.0)
+TURN = SpeechSegment(2.0, 4.0)
+OTHER = SpeechSegment(6.0, 7.0)
 
 
 def heard(*stretches: tuple[float, float], wait_s: float = 0.2, sure_s: float = 0.1):

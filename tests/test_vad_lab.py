@@ -8,14 +8,14 @@ from voxlab import data
 from voxlab.audio import Audio
 from voxlab.plots import plot_end_of_turn, plot_vad
 from voxlab.plots.vad import VADLab
-from voxlab.turn_taking.end_of_turn_tradeoff import Point
+from voxlab.turn_taking.end_of_turn_tradeoff import TradeoffPoint
 from voxlab.vad import silero
-from voxlab.vad.acoustic_scenes import scene
-from voxlab.vad.endpointing import FRAME_S, Segment, VADOptions
+from voxlab.vad.acoustic_scenes import lay_scene
+from voxlab.vad.endpointing import FRAME_S, SpeechSegment, VADOptions
 from voxlab.widgets import explore_vad
 
 RATE_HZ, FRAMES = 16_000, 120
-TURN = Segment(1.28, 2.56)  # frames 40 to 80
+TURN = SpeechSegment(1.28, 2.56)  # frames 40 to 80
 
 
 def recording() -> tuple[Audio, np.ndarray]:
@@ -67,7 +67,7 @@ def test_a_slider_never_asks_the_network_again_and_a_new_room_does_once(monkeypa
 
     monkeypatch.setattr("voxlab.widgets.vad.speech_probabilities", counted)
     people = [prompt.audio for prompt in data.prompts("en")[5:7]]
-    panel, image = explore_vad(scene(people, np.random.default_rng(0))).children
+    panel, image = explore_vad(lay_scene(people, np.random.default_rng(0))).children
     sliders, places = (box.children for box in panel.children)
     first = bytes(image.value)
     by_name = {slider.description: slider for slider in sliders}
@@ -92,7 +92,7 @@ def test_the_lab_measures_levels_in_the_vads_frames() -> None:
 
 
 def test_the_curve_marks_a_setting_with_its_interval() -> None:
-    points = [Point(wait_s, wait_s, 1 - wait_s, 0.1, 0.9) for wait_s in (0.3, 0.5, 0.8)]
+    points = [TradeoffPoint(wait_s, wait_s, 1 - wait_s, 0.1, 0.9) for wait_s in (0.3, 0.5, 0.8)]
     ax = Figure().subplots()
     plot_end_of_turn({"fixed silence": points, "mine": points}, {"fixed silence": 0.5}, ax)
     assert len(ax.containers) == 1

@@ -257,9 +257,9 @@ def _save(call: "Call", folder: Path) -> None:
 
 
 def _budget(arguments: argparse.Namespace) -> int:
-    from voxlab.latency.budgets import budget_table, scenario
+    from voxlab.latency.budgets import budget_table, load_scenario
 
-    budgets = scenario(arguments.name)
+    budgets = load_scenario(arguments.name)
     print("\n\n".join(budget_table(budget) for budget in budgets))
     import matplotlib
 
@@ -308,7 +308,7 @@ def _report_both(calls: "dict[str, Call]", folder: Path) -> int:
     import numpy as np
 
     from voxlab.evaluation.stage_times import stage_table, stage_times
-    from voxlab.statistics.paired import paired
+    from voxlab.statistics.paired import compare_pairs
 
     print("\nmilliseconds after the user's last sound; - for what an agent does not tell or do")
     turns = [stage_times(call.timeline) for call in calls.values()]
@@ -318,7 +318,7 @@ def _report_both(calls: "dict[str, Call]", folder: Path) -> int:
     for what, name in (("TTFB", "ttfb_s"), ("total", "total_s")):
         first_s, second_s = ([getattr(pair[agent], name) for pair in both] for agent in (0, 1))
         try:
-            told = paired(first_s, second_s, np.random.default_rng(0)).in_words(*calls)
+            told = compare_pairs(first_s, second_s, np.random.default_rng(0)).in_words(*calls)
         except VoxlabError as error:
             told = str(error)
         print(f"\n{what}: {told}")

@@ -22,9 +22,9 @@ from voxlab import data
 from voxlab.audio import Audio
 from voxlab.codec import corpus
 from voxlab.codec.base import bitrate_of, round_trip
-from voxlab.codec.classical_codecs import Peer, peers
+from voxlab.codec.classical_codecs import Peer, find_peers
 from voxlab.codec.mini import MiniCodec
-from voxlab.codec.perceptual_metrics import Quality, mean_quality
+from voxlab.codec.perceptual_metrics import PerceptualQuality, mean_quality
 from voxlab.providers.moonshine import MoonshineSTT
 
 STAGES = (1, 2, 4, 8)
@@ -66,8 +66,8 @@ def tests() -> Tests:
 
 def row(name: str, kbps: str, run: Callable[[Audio], Audio], given: Tests) -> str:
     """Return a line of the table."""
-    known: Quality = mean_quality(given.prompts, run)
-    new: Quality = mean_quality(given.unseen, run)
+    known: PerceptualQuality = mean_quality(given.prompts, run)
+    new: PerceptualQuality = mean_quality(given.unseen, run)
     stt = MoonshineSTT()
     heard = [stt.recognize(run(clip)) for clip in tqdm(given.english, name, leave=False)]
     wer = 100 * word_error_rate(given.texts, heard)
@@ -85,7 +85,7 @@ if __name__ == "__main__":
         run = lambda sound, stages=stages: round_trip(codec, sound, stages)  # noqa: E731
         kbps = f"{bitrate_of(codec, stages) / 1000:g}"
         lines.append(row(f"mini, {stages} of 8 stages", kbps, run, given))
-    for peer in peers():
+    for peer in find_peers():
         if peer in (Peer("opus", 6000), Peer("opus", 8000), Peer("codec2", 3200)):
             lines.append(row(peer.tool, f"{peer.bitrate_bps / 1000:g}", peer.round_trip, given))
     frames = [codec.encode(clip) for clip in given.prompts]

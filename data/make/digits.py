@@ -26,7 +26,7 @@ from voxlab.codec.mini import MiniCodec
 from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.speech_lm import digits
 from voxlab.speech_lm.digits import Reading
-from voxlab.statistics.intervals import share_interval
+from voxlab.statistics.intervals import wilson_interval
 
 RATE_HZ = 16_000
 PACKAGE = "asterisk-core-sounds-en-g722"
@@ -89,7 +89,7 @@ def heard(sounds: Mapping[str, Audio]) -> str:
         digits.as_number(stt.recognize(sound)) == number
         for number, sound in tqdm(sounds.items(), "listening")
     )
-    low, high = share_interval(right, len(sounds))
+    low, high = wilson_interval(right, len(sounds))
     return f"{right} of {len(sounds)}, {low:.2f} to {high:.2f}"
 
 

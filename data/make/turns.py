@@ -20,7 +20,7 @@ from voxlab.agents.pipeline.agent import PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.settings import RealtimeOptions
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
-from voxlab.data.comparison import Trial, trials
+from voxlab.data.comparison import Trial, load_trials
 from voxlab.providers.offline import offline
 from voxlab.serving.realtime.session import SessionOptions
 from voxlab.serving.realtime.transport.in_memory import in_memory
@@ -80,7 +80,7 @@ def main() -> None:
         (ROOT / "data" / "turns.json", True),
         (ROOT / "tests" / "graded" / "turns.json", False),
     ):
-        turns = {each.id: record(each) for each in trials() if (each.id in SHOWN) is shown}
+        turns = {each.id: record(each) for each in load_trials() if (each.id in SHOWN) is shown}
         lines = json.dumps(turns).replace('{"at_s"', '\n{"at_s"')
         file.write_text(lines + "\n", encoding="utf-8")
         print(f"{file.relative_to(ROOT)}: {len(turns)} turns, {file.stat().st_size / 1000:.0f} kB")

@@ -90,12 +90,12 @@ def test_a_sentence_waits_for_its_input_and_for_the_one_before_it(exercise):
     hidden=True,
 )
 def test_drawn_turns_come_out_as_the_library_computes_them(exercise):
-    from voxlab.latency.random_turns import draw_turns, turn_model
+    from voxlab.latency.random_turns import draw_turns, fit_turn_model
     from voxlab.latency.simulation import simulate
 
     parts = ({}, {"word_s": 0.6}, {"synthesis_rate": 0.7}, {"word_s": 0.3, "synthesis_rate": 1.0})
     for seed, part in enumerate(parts):
-        model = turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5", **part)
+        model = fit_turn_model("stt/nova-3", "llm/gpt-4o-mini", "tts/sonic-3.5", **part)
         draws = draw_turns(model, 25, np.random.default_rng(seed))
         timings = simulate(draws)
         for turn in range(len(draws)):

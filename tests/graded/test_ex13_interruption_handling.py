@@ -302,7 +302,7 @@ WHOLE_CALLS = (
     hidden=True,
 )
 def test_interruptions_in_whole_calls_go_as_in_voxlab(exercise):
-    from voxlab.agents.callers.interruption_scenarios import scenarios
+    from voxlab.agents.callers.interruption_scenarios import load_scenarios
     from voxlab.agents.calls import play
     from voxlab.agents.shop import shop_agent
     from voxlab.providers.protocols import Providers
@@ -310,7 +310,7 @@ def test_interruptions_in_whole_calls_go_as_in_voxlab(exercise):
     from voxlab.providers.scripted import ScriptedSTT, ScriptedTTS
 
     for name in WHOLE_CALLS:
-        script = scenarios()[name].script
+        script = load_scenarios()[name].script
         texts = [line.utterance.text for line in script.lines]
         agent = shop_agent(Providers(ScriptedSTT(texts), RuleLLM(), ScriptedTTS()))
         timeline = play(script, agent).timeline

@@ -9,7 +9,7 @@ from voxlab import data
 from voxlab.agents.callers.script import CallScript, parse_script
 from voxlab.agents.calls import Party, play
 from voxlab.agents.shop import Shop
-from voxlab.data.comparison import HeldTrial, Trial, contents
+from voxlab.data.comparison import HeldTrial, Trial, dump_database
 
 STARTS = "1 s after the call starts"  # nobody greets
 HANG_UP = "2.5 s after the agent stops"  # a filler and its answer may lie so far apart
@@ -24,8 +24,8 @@ def hold_trial(trial: Trial, make_agent: MakeAgent, *, live: bool = False) -> He
     make_agent: takes the shop's database; the agent must not greet. live: in real time.
     """
     database = data.shop()
-    call = play(script_of(trial), make_agent(database), live=live)
-    return HeldTrial(trial, call, contents(database), wanted_shop(trial))
+    call = play(make_script(trial), make_agent(database), live=live)
+    return HeldTrial(trial, call, dump_database(database), make_wanted_shop(trial))
 
 
 def hold_trials(
@@ -36,16 +36,16 @@ def hold_trials(
     return [hold_trial(trial, make_agent, live=live) for trial in bar]
 
 
-def script_of(trial: Trial) -> CallScript:
+def make_script(trial: Trial) -> CallScript:
     """Return the call: the utterance, and silence until the agent has answered."""
     line = {"say": trial.utterance.id, "voice": trial.utterance.voice, "at": STARTS}
     about = {"title": trial.id, "hang_up": HANG_UP, "patience_s": PATIENCE_S}
     return parse_script({**about, "lines": [line]})
 
 
-def wanted_shop(trial: Trial) -> str:
-    """Return the shop as it should be after the call, see `contents`."""
+def make_wanted_shop(trial: Trial) -> str:
+    """Return the shop as it should be after the call, see `dump_database`."""
     database = data.shop()
     if trial.does:
         getattr(Shop(database), trial.does)(**trial.arguments)
-    return contents(database)
+    return dump_database(database)

@@ -128,7 +128,7 @@ def checked_samples(samples: Samples) -> Samples:
     return given.astype(np.float32, copy=False)
 
 
-class Once:
+class StreamLife:
     """Refuses what comes after the end of a stream."""
 
     def __init__(self) -> None:

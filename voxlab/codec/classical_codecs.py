@@ -45,10 +45,10 @@ class Peer:
         with tempfile.TemporaryDirectory() as scratch:
             run = _opus if self.tool == "opus" else _codec2
             made = run(sound, self.bitrate_bps, Path(scratch))
-        return aligned(sound, made.resample(sound.rate_hz))
+        return align(sound, made.resample(sound.rate_hz))
 
 
-def peers() -> tuple[Peer, ...]:
+def find_peers() -> tuple[Peer, ...]:
     """Return the older codecs that this machine has tools for, by tool and bitrate."""
     found = []
     if shutil.which("opusenc") and shutil.which("opusdec"):
@@ -58,7 +58,7 @@ def peers() -> tuple[Peer, ...]:
     return tuple(found)
 
 
-def aligned(original: Audio, made: Audio) -> Audio:
+def align(original: Audio, made: Audio) -> Audio:
     """Return `made` moved to where it correlates best with the original, and as long.
 
     It may come up to 150 ms late. Raises AudioError if the rates differ.

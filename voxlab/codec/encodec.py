@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from voxlab import models
 from voxlab.audio import Audio, Samples
-from voxlab.codec.base import Once, checked_audio, checked_samples
+from voxlab.codec.base import StreamLife, checked_audio, checked_samples
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import ModelError
 from voxlab.models.torch_threads import inference
@@ -109,7 +109,7 @@ class _Growing:
     """
 
     def __init__(self, run: Callable[[Any], Any]) -> None:
-        self._run, self._given, self._once = run, 0, Once()
+        self._run, self._given, self._once = run, 0, StreamLife()
 
     def _new(self, seen: Any, certain: int, *, end: bool) -> Any:
         """Return the rows of the result beyond those given before; certain: rows that will stay."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxlab import data
 from voxlab.audio import Audio, Samples
-from voxlab.codec.base import Once, checked_audio, checked_samples
+from voxlab.codec.base import StreamLife, checked_audio, checked_samples
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import DataError, ModelError
 from voxlab.models.network_files import UNREADABLE, read, write
@@ -76,7 +76,7 @@ class MiniEncoder:
         self._network, self._quantizer, self._stages = network, quantizer, stages
         self._memory: Memory = {}
         self._waiting = np.zeros(network.config.margin, np.float32)
-        self._once = Once()
+        self._once = StreamLife()
 
     def push(self, samples: Samples) -> Codes:
         """Return the frames that are complete now, int32 (stages, frames)."""
@@ -117,7 +117,7 @@ class MiniDecoder:
         # what later windows will add to: the sum so far, and the sum of the squared windows
         self._open = np.zeros((2, config.window - config.hop), np.float32)
         self._skip = config.margin  # the first window begins before the first sample
-        self._once = Once()
+        self._once = StreamLife()
 
     def push(self, codes: Codes) -> Samples:
         """Return the samples that no later code can change, float32 (samples,)."""

@@ -2,7 +2,7 @@
 
 STOI says how much of the words is left: 0 to 1, the correlation of short-time envelopes (Taal et
 al. 2011). PESQ says how good it sounds: 1 to 4.64, a model of listeners' opinions (ITU-T P.862.2,
-wide band). Both need the original, and samples that line up: see `peers.aligned`.
+wide band). Both need the original, and samples that line up: see `classical_codecs.align`.
 """
 
 import math
@@ -59,17 +59,17 @@ def pesq(original: Audio, made: Audio) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class PerceptualQuality:
     """How a codec sounds: the means of `stoi` and `pesq` over some recordings."""
 
     stoi: float
     pesq: float
 
 
-def mean_quality(originals: Sequence[Audio], run: Callable[[Audio], Audio]) -> Quality:
+def mean_quality(originals: Sequence[Audio], run: Callable[[Audio], Audio]) -> PerceptualQuality:
     """Return how recordings sound after `run`, which gives each back with its length."""
     pairs = [(original, run(original)) for original in originals]
-    return Quality(
+    return PerceptualQuality(
         float(np.mean([stoi(*pair) for pair in pairs])),
         float(np.mean([pesq(*pair) for pair in pairs])),
     )

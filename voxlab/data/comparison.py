@@ -1,7 +1,7 @@
 """The same twenty utterances for any agent, and what a right answer to each must contain.
 
-The table is data/comparison.yaml; its head says what an entry holds. `agents.trials` puts them to
-an agent, `quality` judges what came of it. Source: exercise 19.7.2.
+The table is data/comparison.yaml; its head says what an entry holds. `agents.comparison` puts them
+to an agent, `evaluation.answer_quality` judges what came of it. Source: exercise 19.7.2.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ class Trial:
 class HeldTrial:
     """What came of a trial: the call; what the shop holds after it, and what it should hold.
 
-    shop, wanted_shop: see `contents`.
+    shop, wanted_shop: see `dump_database`.
     """
 
     trial: Trial
@@ -48,7 +48,7 @@ class HeldTrial:
 
 
 @cache
-def trials() -> tuple[Trial, ...]:
+def load_trials() -> tuple[Trial, ...]:
     """Return the twenty trials of data/comparison.yaml, in its order."""
     table = yaml.safe_load(data.path("comparison.yaml").read_text("utf-8"))
     return tuple(_trial(id, entry) for id, entry in table.items())
@@ -66,6 +66,6 @@ def _trial(id: str, entry: Mapping[str, Any]) -> Trial:
     )
 
 
-def contents(database: sqlite3.Connection) -> str:
+def dump_database(database: sqlite3.Connection) -> str:
     """Return all rows of a database as text, to compare two of them."""
     return "\n".join(database.iterdump())

@@ -18,7 +18,7 @@ MARGIN_S = 0.2  # of silence around the speech that a recogniser gets
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class AnswerQuality:
     """What can be said about one trial, part by part.
 
     right_answer: it says what it must. right_state: the shop is as it should be, and a person has
@@ -46,7 +46,7 @@ class JudgedTrial:
 
     held: HeldTrial
     times: StageTimes
-    quality: Quality
+    quality: AnswerQuality
 
 
 def judge(held: HeldTrial, recognise: Callable[[Audio], str]) -> JudgedTrial:
@@ -56,7 +56,7 @@ def judge(held: HeldTrial, recognise: Callable[[Audio], str]) -> JudgedTrial:
     said = " ".join(str(event.data["text"]) for event in timeline.select("agent", "said"))
     words = " ".join(str(event.data["text"]) for event in timeline.select("turn", "commit"))
     voice = _voice(held.call)
-    quality = Quality(
+    quality = AnswerQuality(
         right_answer=answers(held.trial, said),
         right_state=held.shop == held.wanted_shop
         and held.trial.hands_over == _handed_over(timeline),

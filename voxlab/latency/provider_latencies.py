@@ -105,14 +105,14 @@ def _cdf(above_floor_s: float, scale_s: float, sigma: float) -> float:
 # --- fitting -------------------------------------------------------------------------------
 
 
-def fit(p50_s: float, p95_s: float, p99_s: float, incident_share: float = 0.0) -> Profile:
+def fit_profile(p50_s: float, p95_s: float, p99_s: float, incident_share: float = 0.0) -> Profile:
     """Return the profile that passes three percentiles.
 
     incident_share: 0 for one shifted lognormal; below 0.05 for a tail that is long beyond P95
     only; above it for slow spells, in which P95 and P99 lie both.
     Raises LatencyError if the percentiles are out of order, or the shape cannot pass them.
 
-    >>> profile = fit(0.275, 0.382, 0.447)
+    >>> profile = fit_profile(0.275, 0.382, 0.447)
     >>> [round(profile.percentile(percent), 3) for percent in (50, 95, 99)]
     [0.275, 0.382, 0.447]
     """
@@ -194,7 +194,7 @@ def _levels_left(
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredLatency:
     """A row of provider_latencies.toml: what was measured, by whom, and the profile fitted to it.
 
     definition: from when to when; the file says which there are. note: what else to know.
@@ -212,7 +212,7 @@ class Measured:
 
 
 @cache
-def measured() -> Mapping[str, Measured]:
+def load_measurements() -> Mapping[str, MeasuredLatency]:
     """Return the measured providers by name, such as "stt/nova-3"."""
     table = tomllib.loads(
         files("voxlab.latency").joinpath("provider_latencies.toml").read_text("utf-8")
@@ -221,13 +221,13 @@ def measured() -> Mapping[str, Measured]:
     return {name: _row(name, row, sources) for name, row in table.items()}
 
 
-def _row(name: str, row: Mapping[str, Any], sources: Mapping[str, str]) -> Measured:
+def _row(name: str, row: Mapping[str, Any], sources: Mapping[str, str]) -> MeasuredLatency:
     p50_s, p95_s, p99_s = (row[f"p{level}_ms"] / 1000 for level in (50, 95, 99))
     try:
-        profile = fit(p50_s, p95_s, p99_s, row.get("incident_share", 0.0))
+        profile = fit_profile(p50_s, p95_s, p99_s, row.get("incident_share", 0.0))
     except LatencyError as error:
         raise LatencyError(f"{name}: {error}") from error
-    return Measured(
+    return MeasuredLatency(
         name=name,
         provider=row["provider"],
         definition=row["definition"],
@@ -240,15 +240,15 @@ def _row(name: str, row: Mapping[str, Any], sources: Mapping[str, str]) -> Measu
     )
 
 
-def profile_of(name: str, definition: str) -> Profile:
+def find_profile(name: str, definition: str) -> Profile:
     """Return the profile of a measured provider.
 
     definition: what the caller of this needs. Raises LatencyError if the row measured something
     else, or there is no such row.
     """
-    if name not in measured():
-        raise LatencyError(f"no profile {name!r}: there are {', '.join(measured())}")
-    row = measured()[name]
+    if name not in load_measurements():
+        raise LatencyError(f"no profile {name!r}: there are {', '.join(load_measurements())}")
+    row = load_measurements()[name]
     if row.definition != definition:
         raise LatencyError(
             f"{name} measured {row.definition}, and {definition} is needed: the two never mix"

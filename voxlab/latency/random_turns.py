@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlab.errors import LatencyError
-from voxlab.latency.provider_latencies import Array, Profile, profile_of
+from voxlab.latency.provider_latencies import Array, Profile, find_profile
 
 Latency = float | Profile
 GRID_S = 2.0**-20  # sums of multiples of this are exact in float64: about a microsecond
@@ -85,16 +85,16 @@ class TurnModel:
         return TurnModel(**parts)
 
 
-def turn_model(stt: str, llm: str, tts: str, **parts: float | Profile) -> TurnModel:
+def fit_turn_model(stt: str, llm: str, tts: str, **parts: float | Profile) -> TurnModel:
     """Return the model of a turn with three measured providers.
 
     stt, llm, tts: names of profiles whose definitions are finalisation, first-token and
     first-audio; LatencyError for others. parts: other fields of TurnModel.
     """
     return TurnModel(
-        stt_s=profile_of(stt, "finalisation"),
-        llm_s=profile_of(llm, "first-token"),
-        tts_s=profile_of(tts, "first-audio"),
+        stt_s=find_profile(stt, "finalisation"),
+        llm_s=find_profile(llm, "first-token"),
+        tts_s=find_profile(tts, "first-audio"),
         **parts,  # type: ignore[arg-type]
     )
 

@@ -11,7 +11,7 @@ from voxlab.errors import VoxlabError
 from voxlab.evaluation.stage_times import StageTimes
 from voxlab.plots.latency import UNDERLAY, clean, waterfalls
 from voxlab.plots.palette import AGENT, SILENCE, STAGE
-from voxlab.statistics.paired import Paired
+from voxlab.statistics.paired import PairedComparison
 
 ROW_IN = 0.21  # height of a pair in inches
 
@@ -31,7 +31,7 @@ def plot_stages(
 
 
 def plot_paired(
-    result: Paired,
+    result: PairedComparison,
     trials: Sequence[str],
     names: tuple[str, str],
     what: str = "TTFB",

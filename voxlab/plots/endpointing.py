@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from voxlab.plots.palette import AGENT, ERROR, STAGE, USER
-from voxlab.turn_taking.end_of_turn_tradeoff import Point
+from voxlab.turn_taking.end_of_turn_tradeoff import TradeoffPoint
 
 LOOKS = {
     "fixed silence": (ERROR, ":", "D"),
@@ -19,7 +19,7 @@ OTHER = ("black", "-", "v")
 
 
 def plot_end_of_turn(
-    curves: Mapping[str, Sequence[Point]],
+    curves: Mapping[str, Sequence[TradeoffPoint]],
     mark_s: Mapping[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator
 
 from voxlab.latency.budgets import Budget, Span
-from voxlab.latency.provider_latencies import Array, Measured
+from voxlab.latency.provider_latencies import Array, MeasuredLatency
 from voxlab.latency.simulation import TurnTimings
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER, WAITING
 
@@ -173,7 +173,7 @@ def frame_waits(ax: Axes, target_s: float | None) -> None:
     clean(ax, "wait (s)")
 
 
-def plot_profiles(rows: Sequence[Measured], ax: Axes | None = None) -> Axes:
+def plot_profiles(rows: Sequence[MeasuredLatency], ax: Axes | None = None) -> Axes:
     """Draw fitted profiles as quantile curves through the percentiles that were measured."""
     if ax is None:
         _, ax = plt.subplots(figsize=(10, 4), layout="constrained")

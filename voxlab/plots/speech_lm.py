@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from voxlab.audio import Audio
 from voxlab.plots.latency import LOOKS
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
-from voxlab.speech_lm.comparison import Comparison, Measured
+from voxlab.speech_lm.comparison import Comparison, MeasuredPattern
 from voxlab.speech_lm.vocabulary import Ids, JointVocabulary
-from voxlab.statistics.intervals import share_interval
+from voxlab.statistics.intervals import wilson_interval
 
 # --- tokens --------------------------------------------------------------------------------
 
@@ -133,14 +133,14 @@ def plot_comparison(found: Comparison) -> Figure:
     return figure
 
 
-def _draw_heard(patterns: Mapping[str, Measured], codec: Sequence[bool], ax: Axes) -> None:
-    low, high = share_interval(sum(codec), len(codec))
+def _draw_heard(patterns: Mapping[str, MeasuredPattern], codec: Sequence[bool], ax: Axes) -> None:
+    low, high = wilson_interval(sum(codec), len(codec))
     ax.axvspan(low, high, color=STAGE, alpha=0.2)
     ax.axvline(float(np.mean(codec)), color=STAGE, linewidth=1, linestyle="--")
     ax.text(low, -0.75, "codec alone ", color=STAGE, fontsize=8, ha="right", va="center")
     for row, each in enumerate(patterns.values()):
         share = float(np.mean(each.heard))
-        low, high = share_interval(sum(each.heard), len(each.heard))
+        low, high = wilson_interval(sum(each.heard), len(each.heard))
         color, _, marker = LOOKS[row % len(LOOKS)]
         ax.plot([low, high], [row, row], color=color)
         ax.plot([share], [row], marker, color=color)

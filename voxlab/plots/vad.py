@@ -18,8 +18,8 @@ from voxlab.plots.redrawn import Redrawn
 from voxlab.vad.endpointing import (
     FRAME_S,
     NoiseFloor,
-    Segment,
     SpeechEvent,
+    SpeechSegment,
     SpeechStarted,
     VADOptions,
     segments,
@@ -37,7 +37,7 @@ def plot_vad(
     audio: Audio,
     probabilities: Samples,
     options: VADOptions | None = None,
-    turns: Sequence[Segment] = (),
+    turns: Sequence[SpeechSegment] = (),
 ) -> Figure:
     """Draw a recording, how likely each frame is speech, how loud it is, and what follows from it.
 
@@ -60,7 +60,7 @@ class VADLab(Redrawn):
         figure: Figure,
         audio: Audio,
         probabilities: Samples,
-        turns: Sequence[Segment] = (),
+        turns: Sequence[SpeechSegment] = (),
     ) -> None:
         super().__init__(figure)
         figure.set_size_inches(SIZE_IN)

@@ -18,7 +18,7 @@ FILE = "speech_lm/comparison.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredPattern:
     """One pattern: what it costs, how it learned, and what a recogniser hears of it.
 
     positions: of an average unseen number. curve: (steps, processor seconds, nats a frame by
@@ -64,7 +64,7 @@ class Comparison:
     command: str
     heard_codec: tuple[bool, ...]
     heard_reader: tuple[bool, ...]
-    patterns: Mapping[str, Measured]
+    patterns: Mapping[str, MeasuredPattern]
 
     @property
     def equal_steps(self) -> int:
@@ -96,11 +96,11 @@ def load(file: Path | None = None) -> Comparison:
         ) from error
 
 
-def _measured(entry: Mapping[str, Any]) -> Measured:
+def _measured(entry: Mapping[str, Any]) -> MeasuredPattern:
     curve = tuple(
         (point["steps"], point["seconds"], tuple(point["nats"])) for point in entry["curve"]
     )
     names = ("positions", "ms_per_step", "steps", "parameters", "cpu_s_per_s")
-    return Measured(
+    return MeasuredPattern(
         **{name: entry[name] for name in names}, heard=tuple(entry["heard"]), curve=curve
     )

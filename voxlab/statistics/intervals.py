@@ -39,14 +39,14 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def share_interval(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the range in which a share lies of which successes in trials were seen.
 
     It stays honest where nothing or everything succeeded: 0 of 10 may well be a quarter. successes
     may be a sum of chances. Raises VoxlabError unless 0 <= successes <= trials, with one trial.
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
 
-    >>> low, high = share_interval(0, 10)
+    >>> low, high = wilson_interval(0, 10)
     >>> low, round(high, 3)
     (0.0, 0.278)
     """

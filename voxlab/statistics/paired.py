@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Paired:
+class PairedComparison:
     """A time of two agents on the same trials, in seconds, where both have one.
 
     first, second: float64 (pairs,). kept: which trials they are. left_out: in how many at least
@@ -61,12 +61,12 @@ class Paired:
         return f"{second} less {first} {median} ms ({low} to {high}; {pairs}): {told}"
 
 
-def paired(
+def compare_pairs(
     first: Sequence[float | None],
     second: Sequence[float | None],
     rng: np.random.Generator,
     confidence: float = 0.95,
-) -> Paired:
+) -> PairedComparison:
     """Compare a time of two agents, trial by trial; trials where one has None are left out.
 
     Raises VoxlabError if the numbers of trials differ, or fewer than two pairs are left.
@@ -83,4 +83,4 @@ def paired(
     low, high = bootstrap_interval(
         other - one, lambda sample: np.median(sample, axis=-1), rng, confidence
     )
-    return Paired(one, other, tuple(both), len(first) - len(both), low, high)
+    return PairedComparison(one, other, tuple(both), len(first) - len(both), low, high)

@@ -2,7 +2,7 @@
 
 A pause inside a turn is cut off if the policy waits less than it lasts; at the end of a turn the
 wait is the delay. What the policies look at, the words so far and the probability that they sound
-finished, are worked out once for each pause (`pauses_in`); after that, a point is arithmetic.
+finished, are worked out once for each pause (`find_pauses`); after that, a point is arithmetic.
 Source: section 39.1.5's mental model of the 500 ms; our policy is `end_of_turn.silence_needed_s`.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from voxlab import audio
 from voxlab.audio import Audio
 from voxlab.errors import VoxlabError
-from voxlab.statistics.intervals import share_interval
+from voxlab.statistics.intervals import wilson_interval
 from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
 
 KNOWN_S = 0.32  # the VAD's 0.22 s of silence, then 0.1 s for the words: nobody answers earlier
@@ -24,11 +24,11 @@ HOP_S = 0.01
 INNER_S = 0.1  # a silence inside a recording that a speaker may have stretched
 EDGE_S = 0.5  # so near to an end it is none
 
-Policy = Callable[["Pause", EndOfTurnOptions], float]
+Policy = Callable[["JudgedPause", EndOfTurnOptions], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class PauseJudges:
     """Who tells whether somebody is done: a judge of the sound, and a recogniser of the words.
 
     judge: the probability, such as `SmartTurn().judge`; recognise: the text so far, such as
@@ -40,8 +40,8 @@ class Witnesses:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """A silence after somebody spoke, and what the two witnesses say about it.
+class JudgedPause:
+    """A silence after somebody spoke, and what the two judges say about it.
 
     text: the words so far, "" if nobody recognised them. probability: that they sound finished.
     lasts_s: the lengths that the pause may have, all equally likely; none if the turn is over.
@@ -60,7 +60,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class TradeoffPoint:
     """A policy with one setting, over all pauses.
 
     cut_off: the share of the pauses inside turns that it takes for the end; low and high: where the
@@ -85,19 +85,19 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def curve(
-    pauses: Sequence[Pause],
+def measure_tradeoff(
+    pauses: Sequence[JudgedPause],
     policy: Policy,
     finished_s: Sequence[float],
     options: EndOfTurnOptions | None = None,
-) -> list[Point]:
+) -> list[TradeoffPoint]:
     """Return a point for each wait that a policy may have where a turn looks finished.
 
     options: the waits for what does not look finished; none is ever shorter than finished_s.
     Raises VoxlabError if there is no pause inside a turn, or no end.
 
-    >>> pauses = [Pause("I want a", 0.1, (0.4, 0.8)), Pause("I want a table.", 0.9, ())]
-    >>> [point] = curve(pauses, POLICIES["fixed silence"], [0.5])
+    >>> pauses = [JudgedPause("I want a", 0.1, (0.4, 0.8)), JudgedPause("I want a table.", 0.9, ())]
+    >>> [point] = measure_tradeoff(pauses, POLICIES["fixed silence"], [0.5])
     >>> point.delay_s, point.cut_off
     (0.5, 0.5)
     """
@@ -118,28 +118,28 @@ def curve(
         )
         cut = sum(_share_cut(pause, max(policy(pause, chosen), KNOWN_S)) for pause in inside)
         delay_s = float(np.mean([max(policy(pause, chosen), KNOWN_S) for pause in ends]))
-        low, high = share_interval(cut, len(inside))
-        points.append(Point(wait_s, delay_s, cut / len(inside), low, high))
+        low, high = wilson_interval(cut, len(inside))
+        points.append(TradeoffPoint(wait_s, delay_s, cut / len(inside), low, high))
     return points
 
 
-def _share_cut(pause: Pause, wait_s: float) -> float:
+def _share_cut(pause: JudgedPause, wait_s: float) -> float:
     return sum(lasts_s > wait_s for lasts_s in pause.lasts_s) / len(pause.lasts_s)
 
 
-def pauses_in(
+def find_pauses(
     recording: Audio,
-    witnesses: Witnesses,
+    judges: PauseJudges,
     lasts_s: Sequence[float] = (),
     cuts: Sequence[float] = (),
     speaker: str = "",
-) -> list[Pause]:
+) -> list[JudgedPause]:
     """Return the pauses inside a recording of one turn, and its end.
 
     A pause is a silence that the speaker made, or where we cut him short, as if he had hesitated
     there: cuts, shares of the recording in (0, 1), moved to the quietest place near. lasts_s: how
     long pauses may be; if not given, each lasts as long as it does (0.22 s or more, else no VAD
-    notices it), and there must be no cuts. The witnesses hear the sound up to a pause, and 0.22 s
+    notices it), and there must be no cuts. The judges hear the sound up to a pause, and 0.22 s
     of silence, as an agent does.
     """
     if cuts and not lasts_s:
@@ -155,7 +155,7 @@ def pauses_in(
         silence = audio.silence(HEARD_S, spoken.rate_hz)
         heard = audio.concatenate([spoken.between(0, at_s), silence])
         pauses.append(
-            Pause(witnesses.recognise(heard), witnesses.judge(heard), may_last_s, speaker)
+            JudgedPause(judges.recognise(heard), judges.judge(heard), may_last_s, speaker)
         )
     return pauses
 

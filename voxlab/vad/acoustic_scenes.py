@@ -15,7 +15,7 @@ from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.errors import AudioError
 from voxlab.telephony import g711
-from voxlab.vad.endpointing import Segment
+from voxlab.vad.endpointing import SpeechSegment
 
 ROOMS = ("clean", "cafe", "colleague", "car", "keyboard", "hold music", "telephone")
 SPEECH_DB = -25.0  # of each turn in a scene
@@ -29,10 +29,10 @@ class Scene:
     """A caller's side of a call, and when his turns truly are."""
 
     audio: Audio
-    turns: tuple[Segment, ...]
+    turns: tuple[SpeechSegment, ...]
 
 
-def scene(recordings: Sequence[Audio], rng: np.random.Generator) -> Scene:
+def lay_scene(recordings: Sequence[Audio], rng: np.random.Generator) -> Scene:
     """Lay clean recordings, a turn each, one after the other, with pauses of 2 to 5 s.
 
     All are made equally loud. Each turn is true from its first audible sample to its last.
@@ -48,12 +48,12 @@ def scene(recordings: Sequence[Audio], rng: np.random.Generator) -> Scene:
         pieces += [pause, Audio(np.float32(gain) * spoken.samples, recording.rate_hz)]
         start_s = now_s + pause.duration_s
         now_s = start_s + spoken.duration_s
-        turns.append(Segment(start_s, now_s))
+        turns.append(SpeechSegment(start_s, now_s))
     pieces.append(audio.silence(PAUSES_S[0], recordings[0].rate_hz))
     return Scene(audio.concatenate(pieces), tuple(turns))
 
 
-def in_room(scene: Scene, room: str, snr_db: float, rng: np.random.Generator) -> Scene:
+def move_to_room(scene: Scene, room: str, snr_db: float, rng: np.random.Generator) -> Scene:
     """Return a scene in another place; its turns are as long as before.
 
     room: one of ROOMS. snr_db: how much louder the caller is than the place, while he speaks; on
@@ -67,7 +67,7 @@ def in_room(scene: Scene, room: str, snr_db: float, rng: np.random.Generator) ->
     share_db = 10 * float(np.log10(speaking_s / scene.audio.duration_s))  # mix counts pauses, too
     background = _background(room, scene.audio, rng)
     mixed = audio.mix(scene.audio, background, snr_db + share_db)
-    return replace(scene, audio=telephone(mixed) if room == "telephone" else mixed)
+    return replace(scene, audio=send_by_telephone(mixed) if room == "telephone" else mixed)
 
 
 def _background(room: str, caller: Audio, rng: np.random.Generator) -> Audio:
@@ -89,7 +89,7 @@ def _talkers(count: int, rng: np.random.Generator) -> list[Audio]:
     return [audio.concatenate([prompts[i] for i in order[n::count]]) for n in range(count)]
 
 
-def telephone(sound: Audio) -> Audio:
+def send_by_telephone(sound: Audio) -> Audio:
     """Return a sound as a telephone line carries it: 300 to 3400 Hz, 8 kHz, 8 bits of mu-law.
 
     It comes back at the rate it had.

@@ -176,7 +176,7 @@ def _refuse_frame_length(frame_s: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class SpeechSegment:
     """A stretch of speech in a recording."""
 
     start_s: float
@@ -216,21 +216,23 @@ def speech_segments(
     options: VADOptions | None = None,
     frame_s: float = FRAME_S,
     levels_db: ArrayLike | None = None,
-) -> list[Segment]:
+) -> list[SpeechSegment]:
     """Return where a recording holds speech, widened by padding_s, in order and disjoint.
 
     probabilities, levels_db: float (frames,), as for `speech_events`. Two segments whose paddings
     would overlap meet in the middle. Raises VoxlabError as `speech_events` does.
 
     >>> speech_segments([0, 0, 1, 1, 1, 0, 0, 0], VADOptions(padding_s=0.0), frame_s=0.1)
-    [Segment(start_s=0.2, end_s=0.5)]
+    [SpeechSegment(start_s=0.2, end_s=0.5)]
     """
     options = options or VADOptions()
     events = speech_events(probabilities, options, frame_s, levels_db)
     return segments(events, options.padding_s, np.size(probabilities) * frame_s)
 
 
-def segments(events: Sequence[SpeechEvent], padding_s: float, duration_s: float) -> list[Segment]:
+def segments(
+    events: Sequence[SpeechEvent], padding_s: float, duration_s: float
+) -> list[SpeechSegment]:
     """Return the stretches of speech between events, widened: see `speech_segments`.
 
     events: starts and stops in turn, as `speech_events` returns them; duration_s: of the recording.
@@ -240,7 +242,7 @@ def segments(events: Sequence[SpeechEvent], padding_s: float, duration_s: float)
     middles_s = [(end + start) / 2 for end, start in zip(ends_s, starts_s[1:], strict=False)]
     earliest_s, latest_s = [0.0, *middles_s], [*middles_s, duration_s]
     return [
-        Segment(max(start - padding_s, earliest), min(end + padding_s, latest))
+        SpeechSegment(max(start - padding_s, earliest), min(end + padding_s, latest))
         for start, end, earliest, latest in zip(
             starts_s, ends_s, earliest_s, latest_s, strict=False
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from voxlab.errors import VoxlabError
-from voxlab.vad.endpointing import Segment, SpeechEvent, segments
+from voxlab.vad.endpointing import SpeechEvent, SpeechSegment, segments
 
 NEAR_S = 0.1  # a detector may be early or late by this without being wrong
 
@@ -62,7 +62,7 @@ class _Found:
 
 def vad_costs(
     events: Sequence[SpeechEvent],
-    turns: Sequence[Segment],
+    turns: Sequence[SpeechSegment],
     duration_s: float,
     silence_s: float = 0.0,
     padding_s: float = 0.0,
@@ -118,11 +118,11 @@ def _turns_found(events: Sequence[SpeechEvent], silence_s: float) -> list[_Found
     return found
 
 
-def _touch(found: _Found, turn: Segment) -> bool:
+def _touch(found: _Found, turn: SpeechSegment) -> bool:
     return found.start_s < turn.end_s + NEAR_S and found.end_s > turn.start_s - NEAR_S
 
 
-def _clipped_s(found: Sequence[Segment], turns: Sequence[Segment]) -> float:
+def _clipped_s(found: Sequence[SpeechSegment], turns: Sequence[SpeechSegment]) -> float:
     """Return how much of the turns lies outside the found segments."""
     inside_s = sum(
         max(0.0, min(turn.end_s, each.end_s) - max(turn.start_s, each.start_s))

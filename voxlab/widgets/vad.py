@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from voxlab.plots.vad import DPI, VADLab
-from voxlab.vad.acoustic_scenes import ROOMS, Scene, in_room
+from voxlab.vad.acoustic_scenes import ROOMS, Scene, move_to_room
 from voxlab.vad.endpointing import VADOptions
 from voxlab.vad.silero import speech_probabilities
 
@@ -36,7 +36,7 @@ def explore_vad(scene: Scene, options: VADOptions | None = None) -> Any:
 
     @cache
     def lab(where: str, snr_db: int) -> tuple[VADLab, str]:
-        there = in_room(scene, where, snr_db, np.random.default_rng(0))
+        there = move_to_room(scene, where, snr_db, np.random.default_rng(0))
         heard = speech_probabilities(there.audio)
         return VADLab(Figure(dpi=DPI), there.audio, heard, there.turns), there.audio._repr_html_()
 

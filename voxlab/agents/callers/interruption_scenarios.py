@@ -22,7 +22,7 @@ PATIENCE_S = 5.0  # of the caller: longer than the agent takes to answer
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ScenarioOutcome:
     """What comes of an interruption.
 
     then: "goes on" without a pause, "resumes" after one, "answers", "is silent" or "hands over".
@@ -46,9 +46,9 @@ class Scenario:
 
     id: str
     script: CallScript
-    wanted: Outcome
+    wanted: ScenarioOutcome
 
-    def is_met_by(self, outcome: Outcome) -> bool:
+    def is_met_by(self, outcome: ScenarioOutcome) -> bool:
         """Tell whether the caller got what he wanted, whatever it was taken for."""
         if self.wanted.reply not in outcome.reply:
             return False
@@ -61,7 +61,7 @@ class Scenario:
 
 
 @cache
-def scenarios() -> dict[str, Scenario]:
+def load_scenarios() -> dict[str, Scenario]:
     """Return all of data/interruptions.yaml by their ids."""
     table = yaml.safe_load(data.path("interruptions.yaml").read_text("utf-8"))
     return {id: _scenario(id, entry) for id, entry in table.items()}
@@ -91,7 +91,7 @@ def _scenario(id: str, entry: Mapping[str, Any]) -> Scenario:
         for line in script.lines
     )
     means, words = (tuple(_list(entry, key)) for key in ("means", "words"))
-    wanted = Outcome(entry["then"], means, words, str(entry.get("reply", "")))
+    wanted = ScenarioOutcome(entry["then"], means, words, str(entry.get("reply", "")))
     return Scenario(id, replace(script, lines=audible), wanted)
 
 
@@ -136,12 +136,12 @@ SOUNDS: dict[str, Callable[[np.random.Generator], Audio]] = {
 # --- what came of it -----------------------------------------------------------------------
 
 
-def outcome(timeline: Timeline) -> Outcome:
+def read_outcome(timeline: Timeline) -> ScenarioOutcome:
     """Return what came of the interruptions in a call."""
     pauses = [e.at_s for e in timeline.select("turn", "state") if e.data["now"] == "interrupted"]
     means = [str(e.data["meaning"]) for e in timeline.select("turn", "interruption")]
     said = [str(event.data["text"]) for event in timeline.select("agent", "said")]
-    return Outcome(
+    return ScenarioOutcome(
         then=_then(timeline, pauses[-1]) if pauses else "goes on",
         means=tuple(means),
         words=tuple(_word_at(timeline, at_s) for at_s in pauses),
