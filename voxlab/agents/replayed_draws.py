@@ -14,7 +14,8 @@ from voxlab.agents.callers.script import parse_script
 from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call
 from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
-from voxlab.agents.pipeline.reply import SENTENCES_AHEAD, ReplyOptions
+from voxlab.agents.pipeline.reply import ReplyOptions
+from voxlab.agents.spoken_reply import SENTENCES_AHEAD
 from voxlab.agents.tools import Tool
 from voxlab.clock import run_virtual
 from voxlab.errors import LatencyError

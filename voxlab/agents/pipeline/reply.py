@@ -7,13 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from voxlab.agents.line import Line
 from voxlab.agents.pipeline.playout import Playout
+from voxlab.agents.spoken_reply import Put, SpokenReply, Written, overlap
 from voxlab.agents.tools import Toolbox
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import Message, Providers, Speech, TextDelta, ToolCall
-from voxlab.providers.stream_guard import guarded
-from voxlab.sentences import SentenceChunker
+from voxlab.providers.protocols import Message, Providers, Speech, ToolCall
 
-SENTENCES_AHEAD = 8  # the model waits when so many sentences are not yet synthesised
 UNFINISHED = '{"error": "the user interrupted before there was a result"}'
 
 
@@ -65,68 +63,44 @@ class Reply:
 
     async def run(self, on_complete: Callable[[], None]) -> None:
         """Make the reply; on_complete is called when nothing more will be handed to the playout."""
-        sentences: asyncio.Queue[str | None] = asyncio.Queue(SENTENCES_AHEAD)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._write(sentences))
-            group.create_task(self._speak(sentences))
+        await overlap(self._write, self._speak)
         self.complete = True
         on_complete()
 
-    async def _write(self, sentences: asyncio.Queue[str | None]) -> None:
-        """Put the sentences of the reply into the queue, then None; an apology if that fails."""
+    @property
+    def _engine(self) -> SpokenReply:
+        options = self.options
+        return SpokenReply(
+            self.providers, options.llm_timeout_s, options.tts_timeout_s, self.line.record
+        )
+
+    async def _write(self, put: Put) -> None:
+        """Put out the sentences of the reply; an apology if that fails."""
         try:
             if self.text:
-                await sentences.put(self.text)
+                await put(self.text)
             else:
-                await self._think(sentences)
+                await self._think(put)
         except ProviderError as error:
             self.line.record("llm", "failed", error=str(error))
             if self.options.apology:
-                await sentences.put(self.options.apology)
-        await sentences.put(None)
+                await put(self.options.apology)
 
-    async def _think(self, sentences: asyncio.Queue[str | None]) -> None:
+    async def _think(self, put: Put) -> None:
         """The agent's loop: ask the model, run the tools it wants, ask again."""
         for _ in range(self.options.max_rounds):
-            text, calls = await self._ask(sentences)
-            if not calls:
-                if not text and not self.ends_call:
-                    raise ProviderError("the language model returned nothing: no text, no tool")
+            written, messages = Written(), [*self.messages, *self.notes]
+            await self._engine.write_sentences(messages, self.tools.specs, written, put)
+            if not written.calls:
+                if not self.ends_call:
+                    written.refuse_nothing()
                 return
-            self.notes.append(Message("assistant", text, tool_calls=tuple(calls)))
-            await self._run_tools(calls, sentences, may_fill=not text)
+            text, calls = written.text.strip(), tuple(written.calls)
+            self.notes.append(Message("assistant", text, tool_calls=calls))
+            await self._run_tools(calls, put, may_fill=written.wants_filler)
         raise ProviderError(f"no answer after {self.options.max_rounds} rounds of tools")
 
-    async def _ask(self, sentences: asyncio.Queue[str | None]) -> tuple[str, list[ToolCall]]:
-        """Stream one answer of the model: its text goes out in sentences, its calls come back."""
-        self.line.record("llm", "request")
-        chunker, calls, text = SentenceChunker(), list[ToolCall](), ""
-        messages, specs = [*self.messages, *self.notes], self.tools.specs
-        stream = guarded(
-            lambda: self.providers.llm.stream(messages, specs),
-            self.options.llm_timeout_s,
-            "the language model",
-        )
-        first = True
-        async with aclosing(stream):
-            async for part in stream:
-                if first:
-                    self.line.record("llm", "first_token")
-                    first = False
-                if isinstance(part, TextDelta):
-                    text += part.text
-                    for sentence in chunker.feed(part.text):
-                        await sentences.put(sentence)
-                else:
-                    calls.append(part)
-        for sentence in chunker.flush():
-            await sentences.put(sentence)
-        self.line.record("llm", "done", text=text)
-        return text.strip(), calls
-
-    async def _run_tools(
-        self, calls: Sequence[ToolCall], sentences: asyncio.Queue[str | None], may_fill: bool
-    ) -> None:
+    async def _run_tools(self, calls: Sequence[ToolCall], put: Put, may_fill: bool) -> None:
         """Run the tools side by side, a filler over them if they take long; note the results."""
         first = len(self.notes)
         self.notes += [Message("tool", UNFINISHED, tool_call_id=call.id) for call in calls]
@@ -139,7 +113,7 @@ class Reply:
                 await asyncio.wait(tasks, timeout=self.options.filler_after_s)
                 await asyncio.sleep(0)  # a tool that is done at this very moment was not too slow
                 if not all(task.done() for task in tasks):
-                    await sentences.put(self.options.filler)
+                    await put(self.options.filler)
 
     async def _run_tool(self, call: ToolCall, note: int) -> None:
         timeout_s = self.options.tool_timeout_s
@@ -147,35 +121,19 @@ class Reply:
         self.ends_call |= ends_call
         self.notes[note] = replace(self.notes[note], text=result)
 
-    async def _speak(self, sentences: asyncio.Queue[str | None]) -> None:
-        """Synthesise the sentences in order and hand them to the playout."""
-        while (sentence := await sentences.get()) is not None:
-            if not self.voice_failed:
-                try:
-                    await self._synthesize(sentence)
-                except ProviderError as error:
-                    self.line.record("tts", "failed", error=str(error), text=sentence)
-                    self.voice_failed = True
-                    for speech in self.fallback:
-                        self._play(speech)
-
-    async def _synthesize(self, sentence: str) -> None:
-        self.line.record("tts", "request", text=sentence)
-        stream = guarded(
-            lambda: self.providers.tts.synthesize(sentence),
-            self.options.tts_timeout_s,
-            "the speech synthesiser",
-        )
-        pieces = 0
-        async with aclosing(stream):
-            async for speech in stream:
-                if not pieces:
-                    self.line.record("tts", "first_audio")
-                pieces += 1
+    async def _speak(self, sentence: str) -> None:
+        """Hand a sentence to the playout, piece by piece; an apology once the voice fails."""
+        if self.voice_failed:
+            return
+        try:
+            async with aclosing(self._engine.speak(sentence)) as pieces:
+                async for speech in pieces:
+                    self._play(speech)
+        except ProviderError as error:
+            self.line.record("tts", "failed", error=str(error), text=sentence)
+            self.voice_failed = True
+            for speech in self.fallback:
                 self._play(speech)
-        self.line.record("tts", "done")
-        if not pieces and any(character.isalnum() for character in sentence):
-            raise ProviderError(f"the speech synthesiser returned nothing for {sentence!r}")
 
     def _play(self, speech: Speech) -> None:
         """Hand a piece to the playout, unless the reply is cancelled and does not know it yet."""

@@ -6,23 +6,21 @@ last 100 ms at most, with the words that begin in them, and not much faster than
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from voxlab.agents.spoken_reply import Put, SpokenReply, Written, overlap
 from voxlab.audio import silence
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import Providers, Speech, TextDelta, ToolCall
-from voxlab.providers.stream_guard import guarded
-from voxlab.sentences import SentenceChunker
+from voxlab.providers.protocols import Providers, Speech, ToolCall
 from voxlab.serving.realtime.conversation import Item, messages
 from voxlab.serving.realtime.protocol.audio_formats import Encoder, WireFormat
 from voxlab.serving.realtime.protocol.session_config import tool_specs
 
 SLICE_S = 0.1
 SENTENCE_PAUSE_S = 0.2
-SENTENCES_AHEAD = 8
 CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; the offline model has no tokens
 SILENT_HZ = 24_000  # the rate of speech that has a length but no sound
 
@@ -112,16 +110,31 @@ class Maker:
 
     async def _make(self, job: Job) -> Made:
         await self._hear(job.context)
-        written = _Written(job.most_characters)
+        written = Written(job.most_characters)
+        reply = SpokenReply(self.providers, self.patience.llm_s, self.patience.tts_s)
+        read, tools = messages(job.context, job.config["instructions"]), tool_specs(job.config)
+
+        async def say(text: str) -> None:
+            await self._report(Said(job.response_id, text))
+
+        async def write(put: Put) -> None:
+            await reply.write_sentences(read, tools, written, put)
+            await self._fill(written, put)
+
         if job.config["output_modalities"] == ["text"]:
-            async for text in self._write(job, written):
-                await self._report(Said(job.response_id, text))
+            async with aclosing(reply.write(read, tools, written)) as texts:
+                async for text in texts:
+                    await say(text)
+            await self._fill(written, say)
         else:
-            await self._speak(job, written)
-        if not written.length and not written.calls:
-            raise ProviderError("the language model returned nothing: no text, no tool")
+            await overlap(write, _Voice(reply, job, self.pace, self._report).speak)
+        written.refuse_nothing()
         status = "incomplete" if written.is_cut else "completed"
         return Made(job.response_id, status, tuple(written.calls))
+
+    async def _fill(self, written: Written, put: Put) -> None:
+        if self.filler and written.wants_filler:
+            await put(self.filler)
 
     async def _hear(self, context: Sequence[Item]) -> None:
         """Wait for the transcripts of the user's audio."""
@@ -136,119 +149,51 @@ class Maker:
         await self.room()
         await self.report(piece)
 
-    async def _write(self, job: Job, written: "_Written") -> AsyncIterator[str]:
-        """Yield the model's text as it comes; its calls are noted."""
-        llm, read = self.providers.llm, messages(job.context, job.config["instructions"])
-        stream = guarded(
-            lambda: llm.stream(read, tool_specs(job.config)),
-            self.patience.llm_s,
-            "the language model",
-        )
-        async with aclosing(stream):
-            async for part in stream:
-                if text := written.add(part):
-                    yield text
-                if written.is_cut:
-                    return
-        if self.filler and written.calls and not written.length:
-            yield self.filler
-
-    async def _speak(self, job: Job, written: "_Written") -> None:
-        sentences: asyncio.Queue[str | None] = asyncio.Queue(SENTENCES_AHEAD)
-        tasks = [
-            asyncio.create_task(self._write_sentences(job, written, sentences)),
-            asyncio.create_task(self._voice(job, sentences)),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _write_sentences(
-        self, job: Job, written: "_Written", sentences: asyncio.Queue[str | None]
-    ) -> None:
-        chunker = SentenceChunker()
-        async for text in self._write(job, written):
-            for sentence in chunker.feed(text):
-                await sentences.put(sentence)
-        for sentence in chunker.flush():
-            await sentences.put(sentence)
-        await sentences.put(None)
-
-    async def _voice(self, job: Job, sentences: asyncio.Queue[str | None]) -> None:
-        """Speak the sentences, at the pace of the session."""
-        encoder, voice = Encoder(job.wire), _Voice(self.pace, job.wire)
-        separator = ""
-        while (sentence := await sentences.get()) is not None:
-            stream = guarded(
-                lambda text=sentence: self.providers.tts.synthesize(text),  # type: ignore[misc]
-                self.patience.tts_s,
-                "the speech synthesiser",
-            )
-            spoken = False
-            async with aclosing(stream):
-                async for speech in stream:
-                    if separator and not spoken:
-                        pause = silence(SENTENCE_PAUSE_S, job.wire.rate_hz)
-                        await self._sound(job, voice, job.wire.encode(pause.samples), ())
-                    spoken = True
-                    audio = speech.audio or silence(speech.duration_s, SILENT_HZ)
-                    words = timed_words(speech, separator)
-                    separator = " " if speech.text else separator
-                    await self._sound(job, voice, encoder.feed(audio), words)
-            await self._sound(job, voice, encoder.finish(), ())
-            if not spoken:  # a dash alone: there is nothing to hear, but it was written
-                await self._report(Said(job.response_id, separator + sentence))
-                separator = " "
-
-    async def _sound(
-        self, job: Job, voice: "_Voice", sound: bytes, words: Sequence[tuple[float, str]]
-    ) -> None:
-        for text, piece in slices(sound, words, job.wire):
-            await voice.wait(len(piece))
-            await self._report(Said(job.response_id, text, piece))
-
-
-class _Written:
-    """What the model has written: how much, and which tools it calls."""
-
-    def __init__(self, most_characters: float) -> None:
-        self._most = most_characters
-        self.length = 0
-        self.calls: list[ToolCall] = []
-        self.is_cut = False
-
-    def add(self, part: TextDelta | ToolCall) -> str:
-        """Take the next part; return its text, cut at the limit."""
-        if isinstance(part, ToolCall):
-            self.calls.append(part)
-            return ""
-        left = self._most - self.length
-        text = part.text if len(part.text) <= left else part.text[: int(left)]
-        self.is_cut = len(text) < len(part.text)
-        self.length += len(text)
-        return text
-
 
 class _Voice:
-    """The clock of one response's sound."""
+    """Speaks the sentences of one response: in slices, and at the pace of the session."""
 
-    def __init__(self, pace: Pace, wire: WireFormat) -> None:
+    def __init__(
+        self, reply: SpokenReply, job: Job, pace: Pace, report: Callable[[Said], Awaitable[None]]
+    ) -> None:
+        self._reply = reply
+        self._job = job
         self._pace = pace
-        self._wire = wire
+        self._report = report
+        self._encoder = Encoder(job.wire)
+        self._separator = ""  # before the next sentence: nothing before the first
         self._begun_s: float | None = None
         self._sent_s = 0.0
 
-    async def wait(self, size: int) -> None:
+    async def speak(self, sentence: str) -> None:
+        """Report a sentence, sound and words; without any sound, its text."""
+        is_silent, wire = True, self._job.wire
+        async with aclosing(self._reply.speak(sentence)) as pieces:
+            async for speech in pieces:
+                if self._separator and is_silent:
+                    pause = silence(SENTENCE_PAUSE_S, wire.rate_hz)
+                    await self._send(wire.encode(pause.samples), ())
+                is_silent = False
+                audio = speech.audio or silence(speech.duration_s, SILENT_HZ)
+                words = timed_words(speech, self._separator)
+                self._separator = " " if speech.text else self._separator
+                await self._send(self._encoder.feed(audio), words)
+        await self._send(self._encoder.finish(), ())
+        if is_silent:  # a dash alone: there is nothing to hear, but it was written
+            await self._report(Said(self._job.response_id, self._separator + sentence))
+            self._separator = " "
+
+    async def _send(self, sound: bytes, words: Sequence[tuple[float, str]]) -> None:
+        for text, piece in slices(sound, words, self._job.wire):
+            await self._wait(len(piece))
+            await self._report(Said(self._job.response_id, text, piece))
+
+    async def _wait(self, size: int) -> None:
         """Wait until the next bytes may be sent."""
         now_s = asyncio.get_running_loop().time()
         self._begun_s = now_s if self._begun_s is None else self._begun_s
         due_s = self._begun_s + (self._sent_s - self._pace.head_start_s) / self._pace.speed
-        self._sent_s += size / self._wire.bytes_per_s
+        self._sent_s += size / self._job.wire.bytes_per_s
         if due_s > now_s:
             await asyncio.sleep(due_s - now_s)
 
