@@ -1,6 +1,7 @@
 """Two clocks: virtual time is exact, in order, stands still for threads, and never hangs."""
 
 import asyncio
+import contextvars
 import heapq
 import itertools
 import math
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import voxlab
-from voxlab.clock import VirtualLoop, compute, is_virtual, run_real, run_virtual
+from voxlab.clock import VirtualLoop, compute, is_virtual, run_blocking, run_real, run_virtual
 from voxlab.errors import Deadlock
 
 
@@ -358,6 +359,69 @@ def test_compute_in_real_time_leaves_the_loop_responsive():
 def test_compute_passes_exceptions_on(run):
     with pytest.raises(ZeroDivisionError):
         run(compute(lambda: 1 / 0, cost_s=1.0))
+
+
+# --- functions that block ------------------------------------------------------------------
+
+SAID = contextvars.ContextVar("SAID")
+
+
+def test_in_real_time_the_loop_goes_on_while_a_function_blocks():
+    async def main():
+        gate = threading.Event()
+        asyncio.get_running_loop().call_soon(gate.set)
+        return await run_blocking(gate.wait, 10)
+
+    assert run_real(main()) is True
+
+
+def test_in_virtual_time_the_clock_stands_still_and_results_come_in_the_order_of_the_calls():
+    """However long each thread really takes: the first one waits for the second to be done."""
+
+    async def main():
+        order = []
+
+        async def one(name, at_s, wait, done):
+            await asyncio.sleep(at_s)
+            await run_blocking(lambda: (wait.wait(0.01), done.set()))
+            order.append((name, now_s()))
+
+        gates = [threading.Event() for _ in range(2)]
+        await asyncio.gather(one("slow", 1, *gates), one("fast", 1, *reversed(gates)))
+        return order
+
+    assert run_virtual(main()) == [("slow", 1), ("fast", 1)]
+
+
+@pytest.mark.parametrize("run", [run_real, run_virtual])
+def test_a_function_that_never_returns_is_left_behind_and_holds_nothing_up(run):
+    gate = threading.Event()
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await run_blocking(gate.wait, limit_s=0.02)
+        return now_s()
+
+    try:
+        ended_s = run(main())  # and asyncio.Runner does not wait for the thread, either
+        assert run is run_real or ended_s == 0.02
+        assert any(thread.name == "voxlab-blocking" for thread in threading.enumerate())
+    finally:
+        gate.set()
+
+
+@pytest.mark.parametrize("run", [run_real, run_virtual])
+def test_a_blocking_function_has_the_context_of_its_caller_and_raises_there(run):
+    async def main():
+        SAID.set("hello")
+        assert await run_blocking(SAID.get) == "hello"
+        with pytest.raises(ZeroDivisionError):
+            await run_blocking(lambda: 1 / 0)
+        with pytest.raises(RuntimeError, match="StopIteration"):  # a future cannot carry it
+            await run_blocking(next, iter([]))
+
+    run(main())
 
 
 # --- where it runs -------------------------------------------------------------------------

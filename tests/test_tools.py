@@ -1,6 +1,7 @@
 """The tools, against the real database: what they find, change and refuse."""
 
 import asyncio
+import functools
 import json
 import sqlite3
 import threading
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlab import data
-from voxlab.agents.shop import shop_agent, shop_tools
+from voxlab.agents.line import Line
+from voxlab.agents.shop import Shop, shop_agent, shop_tools
 from voxlab.agents.tools import Tool, Toolbox
-from voxlab.clock import run_virtual
+from voxlab.clock import run_blocking, run_real, run_virtual
 from voxlab.providers.protocols import ToolCall, ToolSpec
 from voxlab.providers.scripted import ScriptedLLM, scripted
 
@@ -334,6 +336,145 @@ def test_a_tool_takes_its_time():
         return asyncio.get_running_loop().time()
 
     assert run_virtual(timed()) == 0.75
+
+
+# --- functions as readers write them ---------------------------------------------------------
+
+CLOCKS = pytest.mark.parametrize("clock", [run_real, run_virtual])
+
+
+def noted(clock, function, timeout_s=1.0):
+    """Run a function as a tool; return its result, when that came, and the tool's events."""
+
+    async def main():
+        line = Line()
+        toolbox = Toolbox([Tool(ToolSpec("work", ""), function, latency_s=0.0)])
+        result, _ = await toolbox.run_noted(ToolCall("1", "work", {}), line, timeout_s)
+        return json.loads(result), line.now_s, line.timeline.select("tool")
+
+    return clock(main())
+
+
+async def slowly():
+    await asyncio.sleep(0.01)
+    return "slow"
+
+
+class Service:
+    async def __call__(self):
+        return await slowly()
+
+
+@CLOCKS
+@pytest.mark.parametrize(
+    "function", [slowly, functools.partial(slowly), lambda: slowly(), Service(), Service().__call__]
+)
+def test_an_async_tool_is_awaited(clock, function):
+    result, at_s, _ = noted(clock, function)
+    assert result == "slow"
+    assert clock is run_real or at_s == 0.01
+
+
+def test_a_tool_that_blocks_does_not_stop_the_call():
+    """Only a loop that goes on beside the tool opens the gate that the tool waits for."""
+    gate = threading.Event()
+
+    async def main():
+        asyncio.get_running_loop().call_later(0.001, gate.set)
+        return await Toolbox([Tool(ToolSpec("work", ""), lambda: gate.wait(5), 0.0)]).run(
+            ToolCall("1", "work", {})
+        )
+
+    assert run_real(main()) == "true"
+
+
+@CLOCKS
+def test_a_tool_that_blocks_for_too_long_is_given_up_and_that_is_said(clock):
+    gate = threading.Event()
+    try:
+        result, at_s, events = noted(clock, gate.wait, timeout_s=0.02)
+    finally:
+        gate.set()
+    assert result == {"error": "no answer within 0.02 s; whether the system did it is not known"}
+    assert clock is run_real or at_s == 0.02
+    assert [event.kind for event in events] == ["started", "failed", "finished"]
+    assert events[1].data["error"] == (
+        "TimeoutError: no result within 0.02 s; if its function has begun, it runs on in its "
+        "thread, and the result is dropped"
+    )
+
+
+@CLOCKS
+def test_an_async_tool_that_takes_too_long_is_cancelled_and_that_is_said(clock):
+    ended = []
+
+    async def forever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    result, _, events = noted(clock, forever, timeout_s=0.02)
+    assert "0.02 s" in result["error"]
+    assert ended == ["cancelled"]
+    assert events[1].data["error"].endswith("within 0.02 s; the tool was cancelled")
+
+
+@CLOCKS
+def test_a_timeout_of_the_tools_own_is_an_error_like_any_other(clock):
+    def refused():
+        raise TimeoutError("timed out")
+
+    result, _, events = noted(clock, refused)
+    assert result == {"error": "the system does not answer"}
+    assert events[1].data["error"] == "TimeoutError: timed out"
+
+
+@CLOCKS
+def test_a_tool_may_use_a_database_that_was_opened_outside_of_it(clock):
+    """SQLite refuses the tool's own thread, so that the query is made in the loop's."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE prices (item TEXT, price REAL)")
+    database.execute("INSERT INTO prices VALUES ('tea', 2.5)")
+    result, _, events = noted(clock, lambda: database.execute("SELECT * FROM prices").fetchall())
+    assert result == [["tea", 2.5]]
+    assert [event.kind for event in events] == ["started", "finished"]
+    database.close()
+
+
+@CLOCKS
+def test_a_database_that_no_thread_of_ours_may_use_is_a_failure_that_names_the_cure(clock):
+    database = run_real(run_blocking(sqlite3.connect, ":memory:"))  # as if in Jupyter's thread
+    result, _, events = noted(clock, lambda: database.execute("SELECT 1").fetchall())
+    assert result == {"error": "the system does not answer"}
+    assert "check_same_thread=False" in events[1].data["error"]
+
+
+def test_two_bookings_at_the_same_time_do_not_share_a_transaction(database, monkeypatch):
+    """A change that is refused gives the old table back, whoever books while it looks for one."""
+    booked, look = threading.Event(), Shop._free_table
+
+    def look_slowly(shop, day, time, people):
+        if day == "Saturday":
+            booked.wait(0.02)
+        return look(shop, day, time, people)
+
+    monkeypatch.setattr(Shop, "_free_table", look_slowly)
+    tools = {tool.spec.name: tool.function for tool in shop_tools(database)}
+
+    def book():
+        tools["book_table"](day="Friday", time="18:00", party_size=2)
+        booked.set()
+
+    async def main():
+        change = functools.partial(tools["change_reservation"], customer="Rossi", day="Saturday")
+        refused = asyncio.create_task(run_blocking(change))
+        await asyncio.gather(refused, run_blocking(book), return_exceptions=True)
+        return refused.exception()
+
+    assert "no table on Saturday" in str(run_real(main()))
+    assert rows(database, "SELECT status FROM reservations WHERE id = 6") == [("booked",)]
+    assert len(rows(database, BOOKED)) == 1
 
 
 @pytest.mark.parametrize(

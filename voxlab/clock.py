@@ -7,7 +7,9 @@ virtual time for it.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
 import math
 import selectors
 import threading
@@ -207,3 +209,36 @@ async def compute(
     result = function(*args)
     await asyncio.sleep(cost_s(result) if callable(cost_s) else cost_s)
     return result
+
+
+async def run_blocking(function: Callable[..., T], *args: Any, limit_s: float | None = None) -> T:
+    """Return function(*args), which may block: it gets a thread of its own.
+
+    In real time the loop goes on meanwhile. In virtual time the clock stands still, so that a call
+    repeats, but only for limit_s of real time: then it goes on, and this never returns, as if the
+    function took for ever. Put `asyncio.timeout` around it in both cases.
+    A thread cannot be stopped: when nobody waits any more it runs on, its result is dropped, and
+    it does not hold up the end of the program.
+    """
+    outcome: concurrent.futures.Future[tuple[list[T], BaseException | None]]
+    outcome = concurrent.futures.Future()
+    outcome.set_running_or_notify_cancel()  # whoever stops waiting cannot stop the function
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            outcome.set_result(([context.run(function, *args)], None))
+        except BaseException as error:  # raised below, where somebody waits for it
+            outcome.set_result(([], error))
+
+    threading.Thread(target=work, name="voxlab-blocking", daemon=True).start()
+    if is_virtual():
+        concurrent.futures.wait([outcome], limit_s)
+        if not outcome.done():
+            await asyncio.get_running_loop().create_future()
+        results, error = outcome.result()
+    else:
+        results, error = await asyncio.wrap_future(outcome)
+    if error is not None:
+        raise error
+    return results[0]

@@ -1,8 +1,11 @@
 """Acme Corp, the business that our agent works for: its database, its tools, its agent."""
 
+import functools
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voxlab import data
@@ -80,8 +83,8 @@ def shop_tools(database: sqlite3.Connection) -> list[Tool]:
 
     database: as `voxlab.data.shop()` makes it; its changes last as long as the connection.
     """
-    shop = Shop(database)
-    return [
+    shop, lock = Shop(database), threading.Lock()
+    tools = [
         _tool(shop.lookup_order, (), ("order_id", "email")),
         _tool(shop.check_shipping, ("order_id",)),
         _tool(shop.return_order, ("order_id",)),
@@ -91,6 +94,21 @@ def shop_tools(database: sqlite3.Connection) -> list[Tool]:
         _tool(shop.get_weather, ("city", "day")),
         _tool(shop.talk_to_person, (), latency_s=0.0, ends_call=True),
     ]
+    return [replace(tool, function=_alone(tool.function, lock)) for tool in tools]
+
+
+def _alone(function: Callable[..., Any], lock: threading.Lock) -> Callable[..., Any]:
+    """Return a function that waits for the others of its lock.
+
+    Tools run in threads, side by side: their transactions would mix on the one connection.
+    """
+
+    @functools.wraps(function)
+    def locked(**arguments: Any) -> Any:
+        with lock:
+            return function(**arguments)
+
+    return locked
 
 
 def _digits(order_id: object) -> str:

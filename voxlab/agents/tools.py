@@ -4,22 +4,33 @@ Their results are plain data, for the model to put into words. `shop.py` has the
 """
 
 import asyncio
+import inspect
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from voxlab.agents.line import Line
+from voxlab.clock import run_blocking
 from voxlab.providers.protocols import ToolCall, ToolSpec
+
+OTHER_THREAD = "can only be used in that same thread"  # sqlite3's words
+UNFINISHED = '{"error": "the user interrupted before there was a result"}'
+NO_ANSWER = '{"error": "the system does not answer"}'
+LATE_ANSWER = '{{"error": "no answer within {:g} s; whether the system did it is not known"}}'
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
     """Something the agent can do.
 
-    function: called with the model's arguments; returns data that JSON can hold.
-    latency_s: how long the system behind it takes (the chapter's reservation call: under 0.5).
+    function: called with the model's arguments; returns data that JSON can hold. One that blocks
+    (a query, a request) gets a thread of its own, so that the call goes on; an `async def` is
+    awaited.
+    latency_s: how long the system behind it takes (the chapter's reservation call: under 0.5), on
+    top of what the function takes; in virtual time that is all that it takes.
     ends_call: the agent hangs up once the reply to it is spoken.
     """
 
@@ -28,10 +39,16 @@ class Tool:
     latency_s: float = 0.4
     ends_call: bool = False
 
-    async def run(self, arguments: Mapping[str, Any]) -> Any:
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is an `async def`."""
+        return inspect.iscoroutinefunction(self.function)
+
+    async def run(self, arguments: Mapping[str, Any], limit_s: float | None = None) -> Any:
         """Call the function; what goes wrong is a result too, for the model to talk about.
 
         An argument of None counts as not given: models fill in optional ones that way.
+        limit_s: see `clock.run_blocking`.
         """
         await asyncio.sleep(self.latency_s)
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -42,9 +59,30 @@ class Tool:
         if missing or unknown:
             return {"error": f"missing arguments {missing}, unknown {unknown}, known: {[*known]}"}
         try:
-            return self.function(**given)
+            return await self._call(given, limit_s)
         except (sqlite3.Error, ValueError, TypeError) as error:
             return {"error": str(error)}
+
+    async def _call(self, given: Mapping[str, Any], limit_s: float | None) -> Any:
+        if self.is_async:
+            return await self.function(**given)
+        try:
+            result = await run_blocking(partial(self.function, **given), limit_s=limit_s)
+        except sqlite3.ProgrammingError as error:
+            if OTHER_THREAD not in str(error):
+                raise
+            result = self._call_here(given)  # the refused query has done nothing yet
+        return await result if inspect.isawaitable(result) else result
+
+    def _call_here(self, given: Mapping[str, Any]) -> Any:
+        """Call the function in the loop's thread, where its database was most likely opened."""
+        try:
+            return self.function(**given)
+        except sqlite3.ProgrammingError as error:
+            if OTHER_THREAD not in str(error):
+                raise
+            hint = "open the database with sqlite3.connect(path, check_same_thread=False)"
+            raise RuntimeError(f"{error} Tools run in threads: {hint}") from error
 
 
 class Toolbox:
@@ -58,12 +96,15 @@ class Toolbox:
         """What the model is told."""
         return [tool.spec for tool in self._tools.values()]
 
-    async def run(self, call: ToolCall) -> str:
-        """Run a tool and return its result as JSON text, or an error that names the tools."""
+    async def run(self, call: ToolCall, limit_s: float | None = None) -> str:
+        """Run a tool and return its result as JSON text, or an error that names the tools.
+
+        limit_s: see `clock.run_blocking`.
+        """
         tool = self._tools.get(call.name)
         if tool is None:
             return json.dumps({"error": f"no tool {call.name!r}; there are {[*self._tools]}"})
-        return json.dumps(await tool.run(call.arguments), ensure_ascii=False)
+        return json.dumps(await tool.run(call.arguments, limit_s), ensure_ascii=False)
 
     async def run_noted(self, call: ToolCall, line: Line, timeout_s: float) -> tuple[str, bool]:
         """Run a tool and note that on the line; return its result, and whether it ends the call.
@@ -72,16 +113,25 @@ class Toolbox:
         """
         arguments = dict(call.arguments)
         line.record("tool", "started", id=call.id, name=call.name, arguments=arguments)
-        ends_call = False
+        ends_call, limit = False, asyncio.timeout(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                result = await self.run(call)
+            async with limit:
+                result = await self.run(call, timeout_s)
             ends_call = self.ends_call(call, result)
         except Exception as error:  # a tool is the user's code: the call goes on without it
-            result = '{"error": "the system does not answer"}'
-            line.record("tool", "failed", id=call.id, error=f"{type(error).__name__}: {error}")
+            result, said = NO_ANSWER, f"{type(error).__name__}: {error}"
+            if limit.expired():
+                result = LATE_ANSWER.format(timeout_s)
+                said = f"TimeoutError: no result within {timeout_s:g} s; {self._fate(call)}"
+            line.record("tool", "failed", id=call.id, error=said)
         line.record("tool", "finished", id=call.id, name=call.name, result=result)
         return result, ends_call
+
+    def _fate(self, call: ToolCall) -> str:
+        """Say what becomes of a tool that has outlived its limit."""
+        if self._tools[call.name].is_async:
+            return "the tool was cancelled"
+        return "if its function has begun, it runs on in its thread, and the result is dropped"
 
     def ends_call(self, call: ToolCall, result: str) -> bool:
         """Tell whether the agent hangs up after this tool, which must not have gone wrong."""

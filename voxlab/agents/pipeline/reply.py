@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 from voxlab.agents.line import Line
 from voxlab.agents.pipeline.playout import Playout
 from voxlab.agents.spoken_reply import Put, SpokenReply, Written, overlap
-from voxlab.agents.tools import Toolbox
+from voxlab.agents.tools import UNFINISHED, Toolbox
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Message, Providers, Speech, ToolCall
-
-UNFINISHED = '{"error": "the user interrupted before there was a result"}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from voxlab.agents.line import Line
-from voxlab.agents.pipeline.reply import UNFINISHED
 from voxlab.agents.realtime.playback import Heard, RealtimePlayback
 from voxlab.agents.realtime.protocol import RATE_HZ, sound_of
 from voxlab.agents.realtime.resumption import Conversation, Entry
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
-from voxlab.agents.tools import Toolbox
+from voxlab.agents.tools import UNFINISHED, Toolbox
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import ToolCall
 from voxlab.turn_taking.manager import State
