@@ -130,7 +130,7 @@ def bare_graph() -> onnxruntime.InferenceSession:
 
 def file_times_s(clip: Audio) -> dict[str, float]:
     """Return the seconds the whole clip takes each contestant."""
-    tensor = torch.from_numpy(clip.samples)
+    tensor = torch.tensor(clip.samples)
     contestants: Contestants = {
         "voxlab: speech_probabilities": lambda _: speech_probabilities(clip),
         "silero-vad: sequence model (onnxruntime)": lambda _: SILERO_SEQUENCE.audio_forward(

@@ -1,9 +1,11 @@
 """Sound as a value: files of every kind, resampling against the exact tone, noises and mixtures."""
 
 import base64
+import copy
 import io
 import itertools
 import math
+import pickle
 import re
 
 import numpy as np
@@ -62,6 +64,36 @@ def test_samples_become_contiguous_float32():
     left = Audio(stereo[:, 0], RATE_HZ).samples
     assert left.dtype == np.float32
     assert left.flags.c_contiguous
+
+
+@given(recordings, st.integers(0, 300))
+def test_whoever_keeps_the_array_cannot_change_the_recording(samples, at):
+    given_array = np.concatenate([samples, samples])[: samples.size].copy()
+    sound = Audio(given_array, RATE_HZ)
+    given_array[at % samples.size] += 1
+    assert np.array_equal(sound.samples, samples)
+    for value in (sound, sound.between(0, 1), pickle.loads(pickle.dumps(sound))):
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            value.samples.flags.writeable = True
+        with pytest.raises(ValueError, match="read-only"):
+            value.samples[0] = 0
+
+
+@given(recordings)
+def test_recordings_of_the_same_sound_are_equal_and_have_one_hash(samples):
+    sound = Audio(samples, RATE_HZ)
+    same = [Audio(samples.astype(float), RATE_HZ), sound.between(0, 1), copy.deepcopy(sound)]
+    same.append(Audio(np.where(samples == 0, np.float32(-0.0), samples), RATE_HZ))
+    assert {sound, *same} == {sound}
+    assert all(other == sound for other in same)
+    louder = Audio(np.append(samples[:-1], samples[-1] + np.float32(0.5)), RATE_HZ)
+    assert sound not in (Audio(samples, 8000), louder, Audio(samples[1:], RATE_HZ), samples.size)
+
+
+def test_a_part_of_a_recording_copies_no_sound():
+    whole = tone()
+    assert np.shares_memory(whole.between(0.1, 0.2).samples, whole.samples)
+    assert np.shares_memory(whole.resample(RATE_HZ).samples, whole.samples)
 
 
 def test_between_is_clipped_to_the_recording():

@@ -96,7 +96,7 @@ def test_a_recording_longer_than_a_pass_is_the_same_as_in_one(codec, speech):
     long = audio.concatenate([speech] * 8)
     codes = codec.encode(long)
     with inference():
-        latents = codec.network.encode(torch.from_numpy(long.samples)[None])[0].numpy()
+        latents = codec.network.encode(torch.tensor(long.samples)[None])[0].numpy()
         whole = codec.network.decode(torch.from_numpy(codec.quantizer.decode(codes))[None])[0]
     assert np.mean(codes == codec.quantizer.encode(latents)) > 0.999
     assert np.abs(codec.decode(codes).samples - whole.numpy()).max() < 1e-4

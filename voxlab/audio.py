@@ -22,11 +22,14 @@ class Audio:
     """A mono recording; the last expression of a notebook cell plays it.
 
     samples: float32 (samples,), full scale is [-1, 1]; rate_hz: samples per second.
+    It is a value: nobody can write to its samples, and two recordings of the same sound are equal.
     Raises AudioError if the samples are not one-dimensional, not float or not finite.
 
     >>> tone = Audio(np.zeros(8000), rate_hz=16000)
     >>> tone.duration_s
     0.5
+    >>> tone == Audio([0.0] * 8000, 16000), tone == tone.resample(8000)
+    (True, False)
     """
 
     samples: Samples
@@ -53,7 +56,18 @@ class Audio:
                 f"{int((~finite).sum())} of {samples.size} samples are NaN or infinite, the first "
                 f"at {first_s:.3f} s: cut them out, or try numpy.nan_to_num"
             )
-        object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "samples", _read_only(samples))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Audio):
+            return NotImplemented
+        return self.rate_hz == other.rate_hz and np.array_equal(self.samples, other.samples)
+
+    def __hash__(self) -> int:
+        return hash((self.rate_hz, (self.samples + 0.0).tobytes()))  # -0.0 equals 0.0
+
+    def __reduce__(self) -> tuple[type["Audio"], tuple[Samples, int]]:
+        return Audio, (self.samples, self.rate_hz)  # an unpickled array could be written to
 
     @property
     def duration_s(self) -> float:
@@ -79,6 +93,16 @@ class Audio:
 
     def _repr_html_(self) -> str:
         return player_html(self)
+
+
+def _read_only(samples: Samples) -> Samples:
+    """Return samples that nobody can write: a part of another recording's, or a copy in bytes."""
+    memory: Any = samples
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
+    if isinstance(memory, bytes):
+        return samples
+    return np.frombuffer(samples.tobytes(), np.float32)
 
 
 def _refuse_rate(rate_hz: int) -> None:
