@@ -5,6 +5,7 @@ import functools
 import json
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -444,8 +445,10 @@ def test_a_tool_may_use_a_database_that_was_opened_outside_of_it(clock):
 
 @CLOCKS
 def test_a_database_that_no_thread_of_ours_may_use_is_a_failure_that_names_the_cure(clock):
-    database = run_real(run_blocking(sqlite3.connect, ":memory:"))  # as if in Jupyter's thread
-    result, _, events = noted(clock, lambda: database.execute("SELECT 1").fetchall())
+    with ThreadPoolExecutor(1) as jupyter:  # alive, or another thread could get its number
+        database = jupyter.submit(sqlite3.connect, ":memory:").result()
+        result, _, events = noted(clock, lambda: database.execute("SELECT 1").fetchall())
+        jupyter.submit(database.close).result()
     assert result == {"error": "the system does not answer"}
     assert "check_same_thread=False" in events[1].data["error"]
 
