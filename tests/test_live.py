@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxlab import data
-from voxlab.agents.callers.browser import LAG_S, LOST_S, BrowserCaller, place
+from voxlab.agents.callers.remote import LAG_S, LOST_S, RemoteCaller, place
 from voxlab.agents.calls import hold_call
 from voxlab.agents.line import RATE_HZ
 from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
@@ -43,7 +43,7 @@ class Browser:
     def __init__(self, said=None, *, rate_hz=RATE_HZ, up_s=0.0, leaves_s=None):
         self.said = said.samples if said else np.zeros(0, np.float32)
         self.rate_hz, self.up_s, self.leaves_s = rate_hz, up_s, leaves_s
-        self.caller = BrowserCaller(self.receive, rate_hz)
+        self.caller = RemoteCaller(self.receive, rate_hz)
         self.messages = []
 
     def receive(self, kind, samples):

@@ -104,7 +104,7 @@ class Line:
         return asyncio.get_running_loop().time() >= self.loop_time(at_s)
 
     def call_at(
-        self, at_s: float, callback: Callable[..., None], *args: Any
+        self, at_s: float, callback: Callable[..., object], *args: Any, **named: Any
     ) -> asyncio.TimerHandle:
         """Call back at a time of the call, on behalf of the agent; a failure ends the call.
 
@@ -113,7 +113,7 @@ class Line:
 
         def guarded() -> None:
             try:
-                callback(*args)
+                callback(*args, **named)
             except Exception as error:  # whatever it is, the record up to here must not be lost
                 self.fail("agent", error)
 

@@ -15,7 +15,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from voxlab.agents.callers.browser import LAG_S, SILENCED, BrowserCaller
+from voxlab.agents.callers.remote import LAG_S, SILENCED, RemoteCaller
 from voxlab.agents.calls import Party, hold_call
 from voxlab.audio import Samples
 from voxlab.clock import run_real
@@ -46,7 +46,7 @@ class LiveCall(anywidget.AnyWidget):
         self._limit_s = limit_s
         self._lines: tuple[Row, ...] = ()
         self._starting = threading.Lock()  # messages may come in several threads
-        self._caller: BrowserCaller | None = None
+        self._caller: RemoteCaller | None = None
         self._thread: threading.Thread | None = None
         self.on_msg(self._receive)
 
@@ -80,7 +80,7 @@ class LiveCall(anywidget.AnyWidget):
             if self._caller is not None:
                 self.send({"kind": "refused", "page": page})
                 return
-            self._caller = BrowserCaller(self._tell, rate_hz)
+            self._caller = RemoteCaller(self._tell, rate_hz)
         self._lines = ()
         self.rows, self.state, self.message, self.running = [], "", "", True
         self._thread = threading.Thread(
@@ -88,7 +88,7 @@ class LiveCall(anywidget.AnyWidget):
         )
         self._thread.start()
 
-    def _hold(self, caller: BrowserCaller) -> None:
+    def _hold(self, caller: RemoteCaller) -> None:
         """Hold the call from beginning to end, in a thread of its own."""
         try:
             self.call = run_real(

@@ -8,6 +8,8 @@ from voxlab.agents.callers.script import CallScript, Moment, ScriptLine, plain_w
 from voxlab.agents.line import Line
 from voxlab.timeline import Event
 
+SOFT_END_S = 0.1  # of a word, too soft to be heard on a telephone: it counts as said
+
 
 class Caller:
     """Says each line of a script at its moment, then hangs up.
@@ -80,7 +82,7 @@ class _Hearing:
         self.speaking = False
         self._starts_s: list[float] = []
         self._stops_s: list[float] = []
-        self._said: list[tuple[str, float]] = []  # (word, when it has been said)
+        self._said: list[tuple[str, float, float]] = []  # word, when said, its sentence's begin
 
     def note(self, event: Event) -> None:
         """Hear an event of the agent."""
@@ -92,10 +94,16 @@ class _Hearing:
         elif event.kind == "speech_stopped":
             self.speaking = False
             self._stops_s.append(event.at_s)
-            self._said = [(word, at_s) for word, at_s in self._said if at_s <= event.at_s]
+            # what was cut off is not said; a telephone notices a stop late, after the next begin
+            self._said = [
+                (word, at_s, began_s)
+                for word, at_s, began_s in self._said
+                if at_s <= event.at_s + SOFT_END_S or began_s > event.at_s
+            ]
         elif event.kind == "sentence":
             for text, _, end_s in event.data["words"]:
-                self._said += [(word, event.at_s + end_s) for word in plain_words(text)]
+                said_s = event.at_s + end_s
+                self._said += [(word, said_s, event.at_s) for word in plain_words(text)]
         else:
             return
         self._news.set()
@@ -136,7 +144,7 @@ class _Hearing:
     def _heard_words(self, phrase: str) -> float | None:
         """Return when the phrase was, or will be, said in full since the caller's last line."""
         wanted = plain_words(phrase)
-        known = [(word, at_s) for word, at_s in self._said if at_s >= self.since_end_s]
+        known = [(word, at_s) for word, at_s, _ in self._said if at_s >= self.since_end_s]
         words = [word for word, _ in known]
         for start in range(len(words) - len(wanted) + 1):
             if words[start : start + len(wanted)] == wanted:

@@ -1,4 +1,4 @@
-"""A person at a browser: microphone and loudspeaker are far away, and sound travels in messages."""
+"""A person far away, at a browser or a telephone: sound travels in messages, both ways."""
 
 import asyncio
 import contextlib
@@ -7,48 +7,58 @@ from collections.abc import Callable
 import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.audio import AUDIBLE_DB, Audio, Resampler, Samples, level_db
+from voxlab.audio import AUDIBLE_DB, Audio, Samples, level_db
+from voxlab.telephony.resampling import Resampler
 from voxlab.timeline import Event
 
 LAG_S = 0.1  # how late a message may be before the ear misses it; see Line.lag_s
-AHEAD_S = 0.25  # sound that the browser has in hand; a cut drops it, so it costs no time
+AHEAD_S = 0.25  # sound that the far end has in hand; a cut drops it, so it costs no time
 PIECE_S = 0.04  # new sound goes out so often
 TICK_S = 1.0  # a sign of life goes out so often
-LOST_S = 5.0  # without a sign of life from the browser, the call ends
+LOST_S = 5.0  # without a sign of life from the far end, the call ends
 MOST_LATE_S = 2.0  # speech that came in so late is kept, and skipped beyond
-FADE = RATE_HZ // 200  # the browser fades out in so many samples, as Track.cut does
+FADE = RATE_HZ // 200  # the far end fades out in so many samples, as Track.cut does
 PAUSE_DB = 20.0  # so far below the loudest block nobody speaks
 INBOX = 1024  # messages; more than that is nobody listening
 
 Send = Callable[[str, Samples], None]
 SILENCED = "silenced"
+BROWSER_SILENCE = (
+    f"from the browser for {LOST_S:g} s: its tab was closed, or a long cell kept the kernel busy"
+)
 
 
-class BrowserCaller:
+class RemoteCaller:
     """Takes part in a call through messages, from any thread; hold the call with lag_s=LAG_S.
 
     send: called in the call's thread with ("sound", samples at 16 kHz to play after those before),
     ("cut", nothing) when what was sent must not be played any more, or ("tick", nothing).
-    rate_hz: of the microphone's blocks. A browser that falls silent for LOST_S ends the call.
+    rate_hz: of the microphone's blocks. A far end that is silent for LOST_S ends the call; silence
+    says from where nothing came, and why that may be.
     """
 
-    def __init__(self, send: Send, rate_hz: int = RATE_HZ) -> None:
+    def __init__(
+        self,
+        send: Send,
+        rate_hz: int = RATE_HZ,
+        silence: str = BROWSER_SILENCE,
+    ) -> None:
         self._send = send
+        self._silence = silence
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inbox: asyncio.Queue[Samples | str] = asyncio.Queue(INBOX)
         self._left = ""
         self._sent_to = 0  # the browser has the agent's sound up to this sample of the line
         self._queued = np.zeros(0, np.float32)  # the last of it, as it was sent
         self._loudest_db = AUDIBLE_DB + PAUSE_DB
-        # LQ holds back at most 22 ms of 16 ms blocks, HQ 39 ms
-        self._to_line_rate = Resampler(rate_hz, RATE_HZ, "LQ").feed
+        self._to_line_rate = Resampler(rate_hz, RATE_HZ).feed
 
     def hear(self, block: Samples) -> None:
         """Take the next block of the microphone, float32 (samples,)."""
         self._post(block)
 
     def silenced(self) -> None:
-        """Note that the browser has obeyed a cut: nothing sounds there any more."""
+        """Note that the far end has obeyed a cut: nothing sounds there any more."""
         self._post(SILENCED)
 
     def leave(self, why: str) -> None:
@@ -57,7 +67,7 @@ class BrowserCaller:
         self._post(self._left)
 
     async def run(self, line: Line) -> None:
-        """Carry both voices until the line is closed, the person leaves or the browser is gone."""
+        """Carry both voices until the line is closed, the person leaves or the far end is gone."""
         self._loop = asyncio.get_running_loop()
         end = line.subscribe(lambda event: self._follow(line, event))
         if self._left:
@@ -86,10 +96,7 @@ class BrowserCaller:
                 async with asyncio.timeout(LOST_S):
                     message = await self._inbox.get()
             except TimeoutError:
-                line.hang_up(
-                    f"no sound came from the browser for {LOST_S:g} s: "
-                    "its tab was closed, or a long cell kept the kernel busy"
-                )
+                line.hang_up(f"no sound came {self._silence}")
             else:
                 if isinstance(message, np.ndarray):
                     filled = self._lay(line, self._to_line_rate(message), filled)
@@ -124,7 +131,7 @@ class BrowserCaller:
             self._update(line)
 
     def _update(self, line: Line) -> None:
-        """Let the browser have what the line holds for the next AHEAD_S, and nothing else."""
+        """Let the far end have what the line holds for the next AHEAD_S, and nothing else."""
         now = round(line.now_s * RATE_HZ)
         left = self._queued[max(0, self._queued.size - max(0, self._sent_to - now)) :]
         if not np.array_equal(left, line.agent.between(self._sent_to - left.size, self._sent_to)):
