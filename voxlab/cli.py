@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 AGENTS = ("voxlab", "realtime")
+LINES = ("direct", "twilio")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         default="offline",
         help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and --live or --mic; with "
         "--agent realtime and OPENAI_BASE_URL=http://127.0.0.1:8765/v1, voxlab serve realtime",
+    )
+
+    call.add_argument(
+        "--over",
+        choices=LINES,
+        default="direct",
+        help="twilio: over a telephone line that speaks Twilio's protocol (default: direct)",
     )
 
     about = "hold the same call with two agents; print the stage boundaries of each turn"
@@ -130,7 +138,7 @@ def _call(arguments: argparse.Namespace) -> int:
 
     script = load_script(arguments.script)
     _check_clock(arguments)
-    agent = _agent(arguments.agent, script, arguments)
+    agent = _over(arguments.over, _agent(arguments.agent, script, arguments), script)
     print(f"{script.title}: {script.about}")
     call = _hold(script, agent, arguments)
     _save(call, arguments.out)
@@ -179,6 +187,17 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
     if script.has_sound or arguments.mic:
         return shop_realtime_agent(connect)
     return shop_realtime_agent(connect, RealtimeSettings(turn_detection=None))
+
+
+def _over(way: str, agent: "Party", script: "CallScript") -> "Party":
+    """Put a telephone line between the caller and an agent."""
+    if way == "direct":
+        return agent
+    if not script.has_sound:
+        raise ScriptError(f"--over {way} carries sound, and {script.title!r} has none")
+    from voxlab.agents.telephone.twilio_phone import OverTwilio
+
+    return OverTwilio(agent)
 
 
 def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Providers":

@@ -2,10 +2,16 @@
 
 import argparse
 import asyncio
+import os
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from voxlab.errors import VoxlabError
+
+if TYPE_CHECKING:
+    from voxlab.telephony.twilio import Start
+    from voxlab.timeline import Call
 
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -34,12 +40,66 @@ def add(commands: Any, add_command: Add) -> None:
     realtime.add_argument("--tls", action="store_true", help="wss, with a certificate of our own")
     realtime.add_argument("--filler", default="", help="said before a tool is called in silence")
 
+    about = "answer calls of Twilio's media streams with the shop's agent"
+    twilio = add_command(kinds, "twilio", _twilio, about, "")
+    twilio.epilog = "example: voxlab serve twilio --port 8080 --public-url wss://example.com"
+    twilio.add_argument("--port", type=int, default=8080, help="default: 8080; 0 for any")
+    twilio.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine")
+    twilio.add_argument(
+        "--public-url",
+        default="",
+        metavar="URL",
+        help="how Twilio reaches this server, such as wss://example.com",
+    )
+    twilio.add_argument("--providers", choices=("offline", "openai"), default="offline")
+    twilio.add_argument(
+        "--out", type=Path, metavar="DIR", help="write each call's recording and timeline there"
+    )
+
+
+def _twilio(arguments: argparse.Namespace) -> int:
+    _check_port(arguments.port)
+    from voxlab.clock import run_real
+
+    run_real(_serve_twilio(arguments))
+    return 0
+
+
+async def _serve_twilio(arguments: argparse.Namespace) -> None:
+    from voxlab.agents.shop import shop_agent
+    from voxlab.providers.offline import offline
+    from voxlab.serving.twilio import TwilioOptions, serving_twilio
+
+    if arguments.providers == "openai":
+        from voxlab.providers.openai.speech import openai
+
+        providers = openai()
+    else:
+        providers = offline()
+
+    def keep(start: "Start", call: "Call") -> None:
+        ended = call.timeline.select("transport", "call_ended")[-1].data["reason"]
+        print(f"call {start.call_sid}: {ended} after {call.timeline.duration_s:.1f} s", flush=True)
+        if arguments.out:
+            call.save(arguments.out / start.call_sid)
+
+    token = os.environ.get("TWILIO_AUTH_TOKEN")
+    options = TwilioOptions(arguments.host, arguments.port, arguments.public_url, token)
+    async with serving_twilio(lambda start: shop_agent(providers), options, keep) as server:
+        signed = "signed requests only" if token else "TWILIO_AUTH_TOKEN is not set: any request"
+        print(f"{server.url}  (web hook {server.voice_url}; {signed}; Ctrl-C stops)", flush=True)
+        await asyncio.Event().wait()
+
+
+def _check_port(port: int) -> None:
+    if not 0 <= port <= 65535:
+        raise VoxlabError(f"--port {port}: needs 0 to 65535, 0 for any that is free")
+
 
 def _realtime(arguments: argparse.Namespace) -> int:
     if bool(arguments.llm_url) != bool(arguments.llm_model):
         raise VoxlabError("a language model needs both --llm-url and --llm-model")
-    if not 0 <= arguments.port <= 65535:
-        raise VoxlabError(f"--port {arguments.port}: needs 0 to 65535, 0 for any that is free")
+    _check_port(arguments.port)
     from voxlab.clock import run_real
     from voxlab.serving.realtime import engines
 

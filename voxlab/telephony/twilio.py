@@ -9,6 +9,7 @@ Source: Twilio's documentation, "Media Streams: WebSocket messages" (read Novemb
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,8 +135,8 @@ def _start(message: Mapping[str, Any]) -> Start:
     if not isinstance(tracks, list) or not isinstance(parameters, dict):
         raise TelephonyError("start: tracks must be a list and customParameters an object")
     return Start(
-        _text(start, "streamSid"),
-        _text(start, "callSid"),
+        _sid(start, "streamSid"),
+        _sid(start, "callSid"),
         tuple(map(str, tracks)),
         {str(name): str(value) for name, value in parameters.items()},
     )
@@ -165,6 +166,14 @@ def _text(message: Any, name: str) -> str:
     found = message.get(name) if isinstance(message, dict) else None
     if not isinstance(found, str):
         raise TelephonyError(f"a message without the text {name!r}: {str(message)[:80]}")
+    return found
+
+
+def _sid(message: Mapping[str, Any], name: str) -> str:
+    """Return an identifier; whoever names a file after it needs letters and digits only."""
+    found = _text(message, name)
+    if not re.fullmatch(r"[A-Za-z0-9]{1,64}", found):
+        raise TelephonyError(f"{name} is {found[:40]!r}, needs letters and digits")
     return found
 
 

@@ -145,7 +145,8 @@ class TwilioPhone:
                 frame = g711.MULAW.decode(each)
                 break
             await self._send(each)
-        line.agent.lay(line.now_s, Audio(self._to_ear.feed(frame), line.rate_hz))
+        sound = Audio(self._to_ear.feed(frame), line.rate_hz)
+        line.agent.lay(line.now_s + FRAME_S - sound.duration_s, sound)  # the first one is shorter
         self._tell_audible(line, tick, level_db(Audio(frame, g711.RATE_HZ)) > AUDIBLE_DB)
         return frame
 

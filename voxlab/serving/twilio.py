@@ -1,0 +1,197 @@
+"""A server for Twilio's media streams: each WebSocket is a call, held by an agent of its own.
+
+    async with serving_twilio(shop_agent) as server:
+        print(server.url)  # ws://127.0.0.1:43210/media
+
+Twilio first asks a web hook what to do with a call; GET /voice answers that it should open a stream
+here. With an auth token, only requests that Twilio has signed are answered.
+Source: Twilio's documentation, "TwiML Voice: <Stream>" and "Security: validating requests".
+"""
+
+import base64
+import hashlib
+import hmac
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from xml.sax.saxutils import quoteattr
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from voxlab.agents.callers.remote import LAG_S
+from voxlab.agents.calls import Party, hold_call
+from voxlab.agents.telephone.socket import SocketClosed
+from voxlab.agents.telephone.twilio_caller import TwilioCaller
+from voxlab.errors import TelephonyError, VoxlabError
+from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
+from voxlab.timeline import Call
+
+MEDIA_PATH, VOICE_PATH = "/media", "/voice"
+MESSAGES_AHEAD = 64
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TwilioOptions:
+    """How the server runs.
+
+    port: 0 for any that is free. public_url: how Twilio reaches it, such as wss://example.com;
+    by default the address that it listens on. auth_token: of the Twilio account; None: no request
+    needs a signature. most_calls: at the same time, the next is refused. limit_s: of each call.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    public_url: str = ""
+    auth_token: str | None = None
+    most_calls: int = 20
+    limit_s: float = 900.0
+
+
+def sign(url: str, auth_token: str) -> str:
+    """Return the signature of a request without a body, X-Twilio-Signature.
+
+    url: as Twilio calls it, with its query.
+    """
+    digest = hmac.new(auth_token.encode(), url.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode()
+
+
+class _Socket:
+    """A WebSocket as a TextSocket."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def receive(self) -> str:
+        try:
+            message = await self._connection.recv()
+        except ConnectionClosed:
+            raise SocketClosed from None
+        return message if isinstance(message, str) else message.decode("utf-8", "replace")
+
+    async def send(self, message: str) -> None:
+        try:
+            await self._connection.send(message)
+        except ConnectionClosed:
+            raise SocketClosed from None
+
+
+class _Host:
+    """Answers Twilio."""
+
+    def __init__(
+        self,
+        make_agent: Callable[[Start], Party],
+        options: TwilioOptions,
+        on_call: Callable[[Start, Call], None],
+    ) -> None:
+        self._make_agent = make_agent
+        self._options = options
+        self._on_call = on_call
+        self._calls = 0
+        self.address = ""
+
+    @property
+    def url(self) -> str:
+        """The address of the WebSocket, as Twilio calls it."""
+        return (self._options.public_url.rstrip("/") or f"ws://{self.address}") + MEDIA_PATH
+
+    def route(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer the web hook, let signed requests for a stream in, refuse the rest."""
+        path = request.path.partition("?")[0]
+        if path not in (MEDIA_PATH, VOICE_PATH):
+            said = f"No such path here: {VOICE_PATH} gives TwiML, {MEDIA_PATH} takes a stream.\n"
+            return connection.respond(HTTPStatus.NOT_FOUND, said)
+        if not self._is_signed(request):
+            log.warning("refused a request without Twilio's signature: %s", path)
+            return connection.respond(HTTPStatus.FORBIDDEN, "Not signed by Twilio.\n")
+        if path == VOICE_PATH:
+            connect = f"<Connect><Stream url={quoteattr(self.url)}/></Connect>"
+            said = f'<?xml version="1.0" encoding="UTF-8"?><Response>{connect}</Response>'
+            response = connection.respond(HTTPStatus.OK, said)
+            del response.headers["Content-Type"]
+            response.headers["Content-Type"] = "text/xml; charset=utf-8"
+            return response
+        if self._calls >= self._options.most_calls:
+            log.warning("refused a call: there are %d already", self._calls)
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "All lines are busy.\n")
+        return None
+
+    def _is_signed(self, request: Request) -> bool:
+        token = self._options.auth_token
+        if token is None:
+            return True
+        path, _, query = request.path.partition("?")
+        base = self.url.removesuffix(MEDIA_PATH)
+        if path == VOICE_PATH:  # the same host, asked by HTTP
+            base = base.replace("ws", "http", 1)
+        expected = sign(f"{base}{path}{'?' * bool(query)}{query}", token)
+        return hmac.compare_digest(expected, request.headers.get("X-Twilio-Signature", ""))
+
+    async def hold(self, connection: ServerConnection) -> None:
+        """Hold one call."""
+        caller = TwilioCaller(_Socket(connection))
+        self._calls += 1
+        try:
+            start = await caller.start()
+            log.info("call %s begins", start.call_sid)
+            call = await hold_call(
+                self._make_agent(start), caller, lag_s=LAG_S, limit_s=self._options.limit_s
+            )
+        except TelephonyError as error:
+            log.warning("a stream that did not begin: %s", error)
+            return
+        finally:
+            self._calls -= 1
+        ended = call.timeline.select("transport", "call_ended")[-1].data["reason"]
+        log.info("call %s: %s, after %.1f s", start.call_sid, ended, call.timeline.duration_s)
+        self._on_call(start, call)
+
+
+@dataclass(frozen=True)
+class TwilioServer:
+    """A server that runs. url: of its WebSocket; voice_url: the web hook for a Twilio number."""
+
+    url: str
+    voice_url: str
+    _server: Server
+
+
+@asynccontextmanager
+async def serving_twilio(
+    make_agent: Callable[[Start], Party],
+    options: TwilioOptions | None = None,
+    on_call: Callable[[Start, Call], None] = lambda start, call: None,
+) -> AsyncIterator[TwilioServer]:
+    """Answer Twilio until the block ends; calls that are on then are ended.
+
+    make_agent: returns who answers a call, given what Twilio says of it. on_call: is told of each
+    call when it is over. Raises VoxlabError if the port is taken.
+    """
+    options = options or TwilioOptions()
+    host = _Host(make_agent, options, on_call)
+    try:
+        server = await serve(
+            host.hold,
+            options.host,
+            options.port,
+            process_request=host.route,
+            compression=None,
+            max_size=LONGEST_MESSAGE,
+            max_queue=MESSAGES_AHEAD,
+            close_timeout=2,
+        )
+    except OSError as error:
+        raise VoxlabError(
+            f"cannot listen on {options.host}:{options.port} ({error.strerror}): "
+            "choose another --port, 0 for any that is free"
+        ) from error
+    async with server:
+        host.address = f"{options.host}:{server.sockets[0].getsockname()[1]}"
+        voice_url = host.url.removesuffix(MEDIA_PATH).replace("ws", "http", 1) + VOICE_PATH
+        yield TwilioServer(host.url, voice_url, server)
