@@ -174,11 +174,16 @@ def test_samples_beyond_full_scale_are_clipped_and_never_wrap_around(tmp_path):
     np.testing.assert_allclose(found, [1, -1, 0.5], atol=1e-4)
 
 
-def test_it_writes_wav_whatever_the_name(tmp_path):
-    for name in ("without_ending", "song.mp3"):
+def test_it_writes_the_format_that_the_name_says_and_no_other(tmp_path):
+    for name in ("a.wav", "a.WAV", "a.flac"):
         audio.write(tmp_path / name, tone())
         info = soundfile.info(tmp_path / name)
-        assert (info.format, info.subtype) == ("WAV", "PCM_16")
+        assert (info.format, info.subtype) == (name[2:].upper(), "PCM_16")
+        np.testing.assert_allclose(audio.read(tmp_path / name).samples, tone().samples, atol=1e-4)
+    for name in ("without_ending", "song.mp3", "a.wav.tmp"):
+        with pytest.raises(AudioError, match=rf"cannot write .*{name}: .*use \.wav or \.flac"):
+            audio.write(tmp_path / name, tone())
+        assert not (tmp_path / name).exists()
 
 
 def test_what_cannot_be_written_is_refused_with_a_reason(tmp_path):
@@ -235,7 +240,7 @@ def test_a_file_that_is_no_audio_is_refused_with_its_size(tmp_path, name, conten
 
 def test_a_recording_of_no_samples_is_refused(tmp_path):
     audio.write(tmp_path / "empty.wav", Audio([], RATE_HZ))
-    with pytest.raises(AudioError, match=r"empty\.wav holds no samples"):
+    with pytest.raises(AudioError, match=r"empty\.wav: it holds no samples"):
         audio.read(tmp_path / "empty.wav")
 
 

@@ -139,6 +139,7 @@ def test_the_command_works_on_silence_and_says_what_it_could_not_measure(tmp_pat
         ([PROMPT, "--stages", "9", "--out", "x.wav"], "9 stages asked for, the codec has 1 to 8"),
         ([PROMPT, "--stages", "0", "--out", "x.wav"], "0 stages asked for"),
         ([PROMPT, "--out", str(Path("no", "such", "folder.wav"))], "cannot write"),
+        (["nothing.wav", "--out", "x.mp3"], "cannot write x.mp3: "),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(arguments, reason, tmp_path, monkeypatch, capsys):

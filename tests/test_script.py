@@ -320,7 +320,7 @@ def test_an_unreadable_recording_is_refused(tmp_path, refused, content, reason):
 def test_a_truncated_recording_is_refused(tmp_path, refused):
     audio.write(tmp_path / "hello.wav", audio.silence(1.0, 16_000))
     (tmp_path / "hello.wav").write_bytes((tmp_path / "hello.wav").read_bytes()[:9000])
-    assert "is truncated" in refused("lines:\n  - {say: hello.wav}")
+    assert "truncated, its header promises" in refused("lines:\n  - {say: hello.wav}")
 
 
 def test_a_recording_with_damaged_samples_is_refused(tmp_path, refused):

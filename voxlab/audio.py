@@ -11,9 +11,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from voxlab.errors import AudioError
+from voxlab.sound_headers import with_right_header
 
 Samples = NDArray[np.float32]
 
+READ = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
+WRITTEN = {".wav": "WAV", ".flac": "FLAC"}
 AUDIBLE_DB = -45.0  # a 10 ms hop below this level counts as silence
 
 
@@ -142,27 +145,33 @@ def read_channels(path: str | Path, *, limit_s: float = 1800.0) -> tuple[Audio, 
     if not path.is_file():
         raise AudioError(f"no recording at {path}: check the name, or see data/README.md")
     try:
-        info = soundfile.info(path)
+        with soundfile.SoundFile(with_right_header(path)) as file:
+            _refuse_file(file, limit_s)
+            samples = file.read(dtype="float32", always_2d=True)
+            return tuple(Audio(channel, file.samplerate) for channel in samples.T)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
         raise AudioError(
-            f"{path} ({path.stat().st_size} bytes) is not a recording we can read: "
-            f"{_reason(error)} Convert it to WAV, 16 bit"
+            f"{path} ({path.stat().st_size} bytes) is not a recording we can read, or is damaged "
+            f"or truncated: {_reason(error)} Copy it again, or convert it to WAV, 16 bit"
         ) from error
-    if info.frames == 0:
-        raise AudioError(f"{path} holds no samples: record it again")
-    if info.duration > limit_s:
-        raise AudioError(
-            f"{path} lasts {info.duration:.0f} s, the limit is {limit_s:.0f} s: "
-            "cut it, or pass a higher limit_s"
-        )
-    _refuse_truncated(path, info)
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-        return tuple(Audio(channel, rate_hz) for channel in samples.T)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path} is damaged or truncated: {_reason(error)} Copy it") from error
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
+
+
+def _refuse_file(file: Any, limit_s: float) -> None:
+    duration_s = file.frames / file.samplerate
+    if file.format not in READ:
+        raise AudioError(
+            f"it is {file.format_info}, which does not tell whether it is whole: "
+            "convert it to WAV, 16 bit"
+        )
+    if file.frames == 0:
+        raise AudioError("it holds no samples: record it again")
+    if duration_s > limit_s:
+        raise AudioError(
+            f"it lasts {duration_s:.0f} s, the limit is {limit_s:.0f} s: "
+            "cut it, or pass a higher limit_s"
+        )
 
 
 def _reason(error: Exception) -> str:
@@ -170,32 +179,30 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "error_string", error)).rstrip(".") + "."
 
 
-def _refuse_truncated(path: Path, info: Any) -> None:
-    """A RIFF header says how many bytes follow; libsndfile reads what is there without a word."""
-    if info.format != "WAV":
-        return
-    with path.open("rb") as file:
-        head = file.read(8)
-    promised, found = int.from_bytes(head[4:8], "little") + 8, path.stat().st_size
-    streamed = promised >= 0x7FFF0000  # what sox, arecord or ffmpeg write for "length unknown"
-    if head[:4] == b"RIFF" and promised > found and not streamed:
-        raise AudioError(
-            f"{path} is truncated: its header promises {promised} bytes, {found} are there. "
-            "Copy it again"
-        )
-
-
 def write(path: str | Path, *channels: Audio) -> None:
-    """Write one recording, or two as a stereo file (left, right), as 16-bit WAV.
+    """Write one recording, or two as a stereo file (left, right): 16 bits, .wav or .flac.
 
     The shorter channel is padded with silence; samples beyond full scale are clipped.
-    Raises AudioError if the channels differ in rate, or the file cannot be written.
+    Raises AudioError if the name ends otherwise, the channels differ in rate, or the file cannot
+    be written.
     """
     columns, rate_hz = _columns(channels)
+    format_ = written_format(path)
     try:
-        soundfile.write(path, columns, rate_hz, subtype="PCM_16", format="WAV")
+        soundfile.write(path, columns, rate_hz, subtype="PCM_16", format=format_)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"cannot write {path}: {_reason(error)} Is its folder there?") from error
+
+
+def written_format(path: str | Path) -> str:
+    """Return the format that a file's name asks for. Raises AudioError if we do not write it."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in WRITTEN:
+        raise AudioError(
+            f"cannot write {path}: a name that ends in {suffix or 'nothing'!r} is no format of "
+            f"ours, use {' or '.join(WRITTEN)}"
+        )
+    return WRITTEN[suffix.lower()]
 
 
 def _columns(channels: Sequence[Audio]) -> tuple[Samples, int]:

@@ -104,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     codec = _add(commands, "codec", _codec, about, example)
     codec.add_argument("recording", type=Path, metavar="FILE.wav", help="speech, at any rate")
     codec.add_argument("--stages", type=int, metavar="K", help="1 to 8 codes a frame; default: 8")
-    codec.add_argument("--out", type=Path, required=True, metavar="FILE.wav", help="what it became")
+    codec.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.wav", help="what it became; or .flac"
+    )
 
     grading.add(commands, _add)
     serving.add(commands, _add)
@@ -304,6 +306,7 @@ def _codec(arguments: argparse.Namespace) -> int:
     from voxlab.codec.mini import MiniCodec
     from voxlab.codec.perceptual_metrics import pesq, stoi
 
+    audio.written_format(arguments.out)  # before the work that it would be lost with
     sound, codec = audio.read(arguments.recording), MiniCodec()
     steps = tqdm(total=3, desc="codec", unit=" steps", delay=2, leave=False)
     made = round_trip(codec, sound, arguments.stages)
