@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Exercise 1: When is somebody speaking?
 #
-# **A detector gives a probability every 32 ms. How do we get from there to "she speaks from 5.6
-# to 8.0 s"?**
+# **A detector gives a probability every 32 ms. How do we get from there to "the caller speaks from
+# 5.6 to 8.0 s"?**
 #
 # *40 minutes, 5 points. We hear a caller in a loud cafe, see the probabilities of a real detector
-# flicker, and tame them in three steps. In the end we cut her words out of the noise and hear
-# what is left.*
+# flicker, and tame them in three steps. In the end we cut the caller's words out of the noise and
+# hear what is left.*
 #
 # This is the small machine behind barge-in in section 39.1.2 (its note names a threshold of 0.5
 # and a minimum of silence) and the one that section 39.1.5 warns about: what works in an office
@@ -26,7 +26,7 @@ from voxlab.vad.silero import FRAME_S, speech_probabilities
 # ## The caller
 #
 # Three lines of a caller, 0.8 s of pause around each, and a cafe that is only 3 dB softer than
-# her voice. In the first line she stops to think.
+# the voice. In the first line the caller stops to think.
 
 
 # %%
@@ -51,10 +51,10 @@ for line in LINES:
 cafe_call()[0]
 
 # %% [markdown]
-# Silero's network hears this and says how likely each frame is speech. The first idea that comes
-# to mind is one threshold: speech is where the probability reaches 0.5. **Predict:** each
-# of her three lines has a breath or a thought in the middle, so she speaks in six stretches. How
-# many will one threshold find?
+# Silero's network hears this and says how likely each frame is speech. The first idea that comes to
+# mind is one threshold: speech is where the probability reaches 0.5. **Predict:** each of the three
+# lines has a breath or a thought in the middle, so there are six stretches of speech. How many will
+# one threshold find?
 
 
 # %%
@@ -189,7 +189,7 @@ draw(
 )
 
 # %% [markdown]
-# **Predict before you run the next cell:** how long must the silence be until her first line,
+# **Predict before you run the next cell:** how long must the silence be until the first line,
 # with its pause for thought, is one segment? And what does that cost the caller who has finished?
 
 # %%
@@ -200,8 +200,8 @@ for min_silence in (1, 3, 7, 10, 14, 16, 31):
 
 # %% [markdown]
 # Her thought lasts 0.48 s. A silence long enough to bear with it also swallows the pause between
-# her first two lines, for in a cafe no pause is quite silent. And every answer comes later by just
-# as much. Section 39.1.5 calls this a compromise.
+# the first two lines, because in a cafe no pause is quite silent. And every answer comes later by
+# just as much. Section 39.1.5 calls this a compromise.
 #
 # ## Room for soft beginnings
 #

@@ -54,7 +54,7 @@ def strip(text):
 # turn, and how long it would speak; the weather service is slow today.
 
 # %%
-LINES = (  # seconds of silence, and what she says then
+LINES = (  # seconds of silence, and what the caller says then
     (0.5, "order_email"),
     (3.2, "weather_friday"),
     (0.7, "weather_tomorrow"),
@@ -110,8 +110,8 @@ caller()
 # | action | means |
 # |---|---|
 # | `("commit", frames)` | the turn is over: answer these frames |
-# | `("stop_speaking",)` | she interrupts: be silent |
-# | `("cancel_reply",)` | she goes on: forget the reply, nobody has heard it yet |
+# | `("stop_speaking",)` | the user interrupts: be silent |
+# | `("cancel_reply",)` | the user goes on: forget the reply, nobody has heard it yet |
 #
 # `hold` holds a call with a manager. It knows no clock: time is the number of the frame.
 
@@ -258,7 +258,7 @@ def draw_call(ax, held):
 draw(the_printed_manager=printed())
 
 # %% [markdown]
-# Hatched on top is what she said and nobody will ever answer. One fault after the other.
+# Hatched on top is what the user said and nobody will ever answer. One fault after the other.
 #
 # ### 39.1.4: silence never reaches the queue
 
@@ -268,8 +268,8 @@ for start_s, length_s in spans(commits(printed())[0]):
 heard(commits(printed())[0])
 
 # %% [markdown]
-# The first commit, as the recogniser gets it: two stretches, glued. The pause between her
-# sentences is gone, and with it what tells one sentence from the next. Compare with her own voice
+# The first commit, as the recogniser gets it: two stretches, glued. The pause between the
+# sentences is gone, and with it what tells one sentence from the next. Compare with the voice
 # above.
 #
 # ### 39.1.4: the frames that interrupt are thrown away
@@ -281,8 +281,8 @@ print(words(heard(commits(printed())[1])))
 heard(commits(printed())[1])
 
 # %% [markdown]
-# Is that what she said? The frame that made the agent stop is not in the commit. And the VAD is
-# late by nature: it needs some of a word to know that it is one. The soft beginning before that
+# Is that what the user said? The frame that made the agent stop is not in the commit. And the VAD
+# is late by nature: it needs some of a word to know that it is one. The soft beginning before that
 # frame is nowhere, either. Together they make the first sound of the first word.
 #
 # ### 39.1.4: nobody listens while the agent thinks
@@ -302,14 +302,14 @@ heard(lost(printed()))
 log(printed())[-4:]
 
 # %% [markdown]
-# The reply has ended by itself; the state stays `"speaking"`. So her goodbye, two seconds later,
+# The reply has ended by itself; the state stays `"speaking"`. So the goodbye, two seconds later,
 # "interrupts" a silent agent, and loses its beginning in the way that we know.
 #
 # ## The manager to be repaired
 #
-# The frame around the four decisions is given. `turn` holds the frames of her turn. `recent` holds
-# the last frames before the present one, whatever they were: the **pre-roll**. `silent` counts
-# frames of silence in a row, the present one included.
+# The frame around the four decisions is given. `turn` holds the frames of the user's turn. `recent`
+# holds the last frames before the present one, whatever they were: the **pre-roll**. `silent`
+# counts frames of silence in a row, the present one included.
 
 
 # %%
@@ -367,7 +367,7 @@ class TurnManager:
 # ```
 #
 # Frame 0 is too old for the pre-roll. The pause at 6 and 7 is too short to end anything. The commit
-# holds the frames 1 to 13: her words, the pause, and the silence that ended the turn.
+# holds the frames 1 to 13: the words, the pause, and the silence that ended the turn.
 
 
 # %%
@@ -408,7 +408,7 @@ heard(first_commit())
 # ## An interruption is the beginning of a turn
 #
 # She speaks while the agent speaks. Three things follow: the agent is told to be silent, the floor
-# is hers, and her turn has begun, some frames ago. By hand, with a pre-roll of 3 and a silence of
+# is the user's, whose turn began some frames ago. By hand, with a pre-roll of 3 and a silence of
 # 4; the agent speaks from before frame 0:
 #
 # ```
@@ -442,14 +442,14 @@ check("ex03.2")
 # ## A reply ends
 #
 # When the agent has said all it had to say, we listen again. One trap: a voice that was stopped
-# reports its end too, and often late. By then she has the floor, or the agent already thinks about
-# what she said, and that must stay so. By hand:
+# reports its end too, and often late. By then the user has the floor, or the agent already thinks
+# about what they said, and that must stay so. By hand:
 #
 # | state, as the report of the end comes | state after it |
 # |---|---|
 # | speaking | **listening** |
-# | listening: she interrupted | listening, her turn untouched |
-# | thinking: she has even finished | thinking, her turn untouched |
+# | listening: the user interrupted | listening, their turn untouched |
+# | thinking: the user has even finished | thinking, their turn untouched |
 
 
 # %%
@@ -472,10 +472,10 @@ check("ex03.3")
 # %% [markdown]
 # ## She goes on while the agent thinks
 #
-# She paused for longer than 500 ms, we committed, and now she says more. It is the same turn, and
-# the reply in the making is to half of it: we cancel it and listen on. The turn must stay one
-# stretch of sound, so the silent frames in which the agent thinks belong to it as well, in case she
-# speaks again. By hand, with a silence of 4:
+# The user paused for longer than 500 ms, we committed, and now they say more. It is the same turn,
+# and the reply in the making is to half of it: we cancel it and listen on. The turn must stay one
+# stretch of sound, so the silent frames in which the agent thinks belong to it as well, in case
+# they speaks again. By hand, with a silence of 4:
 #
 # ```
 # frame    0 1 2 3 4 5 6 7 8 9 10 11 12 13

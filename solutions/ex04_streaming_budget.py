@@ -250,7 +250,7 @@ waterfall()
 
 # %% [markdown]
 # The work is the same. Streaming hides all of it but the first sentence's behind speech, and what
-# is won at the start is won at the end, too. Both miss the 800 ms of 39.1.6: half a second alone
+# is won at the start is also won at the end. Both miss the 800 ms of 39.1.6: half a second alone
 # is the silence that ends the turn. Now hear both: the same question, the same answer, the two
 # waits.
 
@@ -281,7 +281,7 @@ hear([sentence.play_start_s for sentence in streamed()])
 # %% [markdown]
 # **Predict:** below which pace of the model does the voice run dry in mid-answer? The next cell
 # prints
-# the pace of the voice, too.
+# the pace of the voice as well.
 
 # %%
 words = len(" ".join(SENTENCES).split())

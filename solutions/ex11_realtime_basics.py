@@ -187,7 +187,7 @@ check("ex11.3")
 # %% [markdown]
 # ## The tool runs
 #
-# The model writes the arguments as JSON **text**, and what it gets back is text, too. It may call a
+# The model writes the arguments as JSON **text**, and what it gets back is also text. It may call a
 # tool that we do not have, leave out an argument, write broken JSON, or ask for a city without a
 # forecast. None of this may stop us. The model gets the error as a result, and can talk about it:
 #
@@ -315,13 +315,13 @@ check("ex11.6")
 #
 # By hand, `a` from 2.0 to 3.0 s and `b` from 3.0 to 4.0 s and from 4.0 to 5.0 s:
 #
-# | she speaks at | truncate |
+# | the caller speaks at | truncate |
 # |---|---|
 # | 2.5 s | `a` at 500, `b` at 0 |
 # | 4.2 s | `b` at 1200 |
 # | 5.0 s, or later | nothing |
 #
-# An item is more than its last piece: at 4.2 s the first second of `b` counts, too.
+# An item is more than its last piece: at 4.2 s the first second of `b` counts as well.
 
 
 # %%
@@ -516,7 +516,7 @@ asked("weather_tomorrow", "weather_friday")
 # 1. A realtime agent is a **function from server events to client events**. Microphone, speaker and
 #    socket are around it.
 # 2. A function call is answered with its **output and a `response.create`**, one for all outputs;
-#    errors are results, too.
+#    errors are also results.
 # 3. Sound comes **faster than it plays**. Only the client knows what was heard, and after an
 #    interruption it has to say so.
 #

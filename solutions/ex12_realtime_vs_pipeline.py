@@ -28,7 +28,7 @@ from voxlab.grading import check
 #
 # Whatever happens in a call is an event: when, whose, what, and some data. These are recorded turns
 # of both agents, one utterance and one answer each. The caller's own last sound is among the
-# events, for the simulated caller knows his script.
+# events, because the simulated caller knows the script.
 
 
 # %%
@@ -100,7 +100,7 @@ check("ex12.1")
 #
 # Without an answer `audible`, `end`, `decided`, `first_token` and `first_audio` are None.
 #
-# Why so many *last* ones? A caller who hesitates may be answered in his pause. Then there are two
+# Why so many *last* ones? A caller who hesitates may be answered in the pause. Then there are two
 # commits, and it is the second one that led to the answer that counts.
 #
 # **What an agent does not tell stays None.** In a pipeline the voice is asked (`tts request`) when
@@ -165,7 +165,7 @@ check("ex12.2")
 # ## Two waits
 #
 # - **TTFB**, the time to the first byte of audio: from the user's last sound to the first sound
-#   that he hears.
+#   that they hear.
 # - **Total turn latency**: from the user's last sound to the last of the answer.
 #
 # In both columns above the TTFB is 3.9 - 3.0 = 0.9 s and the total 6.0 - 3.0 = 3.0 s.
@@ -295,7 +295,7 @@ check("ex12.5")
 #   0.9 s and 0.5 s: the longest is 0.9 s. What was before 3.0, and what comes after 7.0, does not
 #   count. None if there is no answer.
 # - `cut_in`: the agent began to speak (`agent speech_started`) after the caller began
-#   (`caller speech_started`) and before his last sound.
+#   (`caller speech_started`) and before their last sound.
 
 
 # %%

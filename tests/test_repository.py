@@ -154,6 +154,18 @@ def test_links_within_the_repository_lead_somewhere(files):
     assert broken == []
 
 
+def test_each_lesson_links_to_the_glossary(files):
+    lessons = [
+        path for path in files if path.parent.name == "notebooks" and path.suffix == ".ipynb"
+    ]
+    assert lessons
+    for path in lessons:
+        first = json.loads(path.read_text("utf-8"))["cells"][:4]
+        assert "../docs/glossary.md" in "".join("".join(cell["source"]) for cell in first), (
+            path.name
+        )
+
+
 # --- what is committed ---------------------------------------------------------------------
 
 

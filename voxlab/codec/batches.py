@@ -31,7 +31,7 @@ class Crops:
     def of(corpus: Corpus, size: int) -> "Crops":
         """Gather a corpus's training clips; size: samples of a crop.
 
-        A speaker is drawn by the root of his minutes: variety counts more than quantity.
+        A speaker is drawn by the root of their minutes: variety counts more than quantity.
         """
         clips = corpus.split().train
         names = sorted({clip.speaker for clip in clips})

@@ -36,7 +36,7 @@ class AnswerQuality:
 
     @property
     def dead_air(self) -> bool:
-        """Whether a silence was so long that the caller wonders; no answer is one, too."""
+        """Whether a silence was so long that the caller wonders; no answer counts as one."""
         return self.longest_silence_s > DEAD_AIR_S
 
 

@@ -28,7 +28,7 @@ class StageTimes:
 
     user_end_s: the user's last sound. decided_s: the agent takes the turn as over. transcript_s:
     its final words. first_token_s: of the model. first_audio_s: of the synthesiser. audible_s:
-    the first sound that the user hears after his own last one, None if the agent has nothing to
+    the first sound that the user hears after their own last one, None if the agent has nothing to
     answer, or goes on after a backchannel; end_s: the last of the answer.
     cut_in: the agent began to answer before the user was done. work: what ran when, in seconds
     from the user's last sound, for a waterfall.
@@ -47,9 +47,9 @@ class StageTimes:
 
     @property
     def ttfb_s(self) -> float | None:
-        """Seconds from the user's last sound to the next that he hears; None for no answer.
+        """Seconds from the user's last sound to the next that they hear; None for no answer.
 
-        Of an agent that cut in and was interrupted, too: it answers once more.
+        An agent that cut in and was interrupted answers once more.
         """
         return None if self.audible_s is None else self.audible_s - self.user_end_s
 

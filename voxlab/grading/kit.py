@@ -61,7 +61,7 @@ def _copy_public_tests(tests: Path, folder: Path) -> None:
 def without_hidden_tests(text: str) -> str:
     """Return a test file without its hidden tests, and without what only they used.
 
-    A function or constant of the file that nothing else in it names any more goes, too.
+    A function or constant of the file that nothing else in it names any more also goes.
     """
     while True:
         nodes = ast.parse(text).body

@@ -136,7 +136,7 @@ def find_pauses(
 ) -> list[JudgedPause]:
     """Return the pauses inside a recording of one turn, and its end.
 
-    A pause is a silence that the speaker made, or where we cut him short, as if he had hesitated
+    A pause is a silence that the speaker made, or where we cut them short, as if they had hesitated
     there: cuts, shares of the recording in (0, 1), moved to the quietest place near. lasts_s: how
     long pauses may be; if not given, each lasts as long as it does (0.22 s or more, else no VAD
     notices it), and there must be no cuts. The judges hear the sound up to a pause, and 0.22 s

@@ -125,7 +125,7 @@ class JudgeEnd:
 
 @dataclass(frozen=True, slots=True)
 class EndTurnAfter:
-    """Send SilenceElapsed once the user has been silent for silence_s, from his last sound on."""
+    """Send SilenceElapsed once the user has been silent for silence_s, from their last sound on."""
 
     silence_s: float
 

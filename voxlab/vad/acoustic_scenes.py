@@ -26,7 +26,7 @@ TELEPHONE_BAND_HZ = (300.0, 3400.0)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scene:
-    """A caller's side of a call, and when his turns truly are."""
+    """A caller's side of a call, and when their turns truly are."""
 
     audio: Audio
     turns: tuple[SpeechSegment, ...]
@@ -56,7 +56,7 @@ def lay_scene(recordings: Sequence[Audio], rng: np.random.Generator) -> Scene:
 def move_to_room(scene: Scene, room: str, snr_db: float, rng: np.random.Generator) -> Scene:
     """Return a scene in another place; its turns are as long as before.
 
-    room: one of ROOMS. snr_db: how much louder the caller is than the place, while he speaks; on
+    room: one of ROOMS. snr_db: how much louder the caller is than the place, while they speak; on
     the telephone it is the hiss of the line. Raises AudioError if the room is unknown.
     """
     if room not in ROOMS:
@@ -64,14 +64,14 @@ def move_to_room(scene: Scene, room: str, snr_db: float, rng: np.random.Generato
     if room == "clean":
         return scene
     speaking_s = sum(turn.end_s - turn.start_s for turn in scene.turns)
-    share_db = 10 * float(np.log10(speaking_s / scene.audio.duration_s))  # mix counts pauses, too
+    share_db = 10 * float(np.log10(speaking_s / scene.audio.duration_s))  # mix also counts pauses
     background = _background(room, scene.audio, rng)
     mixed = audio.mix(scene.audio, background, snr_db + share_db)
     return replace(scene, audio=send_by_telephone(mixed) if room == "telephone" else mixed)
 
 
 def _background(room: str, caller: Audio, rng: np.random.Generator) -> Audio:
-    """Return what is heard in a room beside the caller, as long as he is."""
+    """Return what is heard in a room beside the caller, of the same length."""
     duration_s, rate_hz = caller.duration_s, caller.rate_hz
     if room in ("cafe", "colleague"):
         return audio.babble(_talkers(TALKERS if room == "cafe" else 1, rng), duration_s, rng)

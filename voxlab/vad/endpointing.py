@@ -141,7 +141,7 @@ def _whole_frames(duration_s: float, frame_s: float) -> int:
 
 
 class SpeechDetector:
-    """`step` with its state kept, for one listener, and the noise of the room where he is.
+    """`step` with its state kept, for one listener, and the noise of the room around them.
 
     Raises VoxlabError if frame_s is not positive.
     """
@@ -285,7 +285,7 @@ class NoiseFloor:
 
 
 class TalkingRoom:
-    """Tells a room that talks, such as a cafe, from the user in it: he is louder.
+    """Tells a room that talks, such as a cafe, from the user in it: the user is louder.
 
     A detector of speech is right about a cafe: somebody speaks. So we ask it about the quietest
     frames, those at the noise floor. If it calls most of them speech, too, the room talks, and only

@@ -15,7 +15,7 @@ def explore_quantizer(
 ) -> Any:
     """Return sliders for a point of the plane and for the stages that are sent, and what follows.
 
-    cloud: float (points, 2), what the quantizer learned from. The arrow keys move a slider, too.
+    cloud: float (points, 2), what the quantizer learned from. The arrow keys also move a slider.
     Without widgets: plot_residual_stages(quantizer, cloud, (x, y), stages).
     """
     lab = ResidualStages(quantizer, cloud, Figure(dpi=80))

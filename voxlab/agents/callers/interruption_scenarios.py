@@ -49,7 +49,7 @@ class Scenario:
     wanted: ScenarioOutcome
 
     def is_met_by(self, outcome: ScenarioOutcome) -> bool:
-        """Tell whether the caller got what he wanted, whatever it was taken for."""
+        """Tell whether the caller got what they wanted, whatever it was taken for."""
         if self.wanted.reply not in outcome.reply:
             return False
         if not self.wanted.means:
@@ -108,7 +108,7 @@ def _heard(text: str, sound: Audio) -> Speech:
 
 
 def sound(name: str) -> Audio:
-    """Return a sound that is no speech of the caller, as loud as he speaks; see SOUNDS."""
+    """Return a sound that is no speech of the caller, as loud as they speak; see SOUNDS."""
     made = SOUNDS[name](np.random.default_rng(0)).resample(RATE_HZ)
     gain = min(10 ** ((SPEECH_DB - audio.level_db(made)) / 20), 0.9 / np.abs(made.samples).max())
     return Audio(made.samples * np.float32(gain), RATE_HZ)

@@ -44,7 +44,7 @@ class Intent:
         return (*self.needs, *self.any_of, *self.may)
 
 
-ORDER = {"needs": ("order_id",), "may": ("email",)}  # the order can be found by the email, too
+ORDER = {"needs": ("order_id",), "may": ("email",)}  # the email also finds the order
 TABLE = ("day", "time", "party_size")
 
 # The first pattern that is found in the user's words wins.
