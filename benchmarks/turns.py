@@ -26,14 +26,13 @@ from functools import cache
 import numpy as np
 from jiwer import wer
 
-from voxlab import audio, data
+from voxlab import audio, data, evaluation
 from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
 from voxlab.agents.callers.script import CallScript, Moment, ScriptLine
 from voxlab.agents.calls import play
 from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.shop import shop_agent
 from voxlab.audio import Audio
-from voxlab.evaluation import turn_times
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.providers.protocols import Providers, Speech
@@ -173,7 +172,7 @@ def barge_in_s(soft_onset: bool) -> list[float]:
     for text, sound in interruptions():
         sound = soft(sound) if soft_onset else sound
         call = over_the_story(sound, text, [text])
-        waits.append(turn_times.interruptions(call.timeline)[0].yield_s)
+        waits.append(evaluation.interruptions(call.timeline)[0].yield_s)
     return waits
 
 

@@ -15,9 +15,7 @@
 # %%
 import re
 
-from voxlab import audio
-from voxlab.grading import check
-from voxlab.providers.hibari import HibariTTS
+from voxlab import HibariTTS, audio, check
 from voxlab.sentences import ABBREVIATIONS
 
 # %% [markdown]
@@ -272,7 +270,7 @@ for least_chars in (None, 40, 20):
 # %%
 def draw(ax, first_clause_chars, title):
     """Draw when each piece is written and when its first sound is there."""
-    from voxlab.plots.palette import AGENT, STAGE
+    from voxlab.plots import AGENT, STAGE
 
     fed, begun_s = feed_tokens(LONG_ANSWER, first_clause_chars), 0.0
     for y, (_, ready_s) in enumerate(ready_times(fed, FIRST_TOKEN_S, TOKEN_S)):
@@ -324,7 +322,7 @@ speak(pieces_of(LONG_ANSWER, 40))
 # abbreviation in "No. 5" and a sentence in "No. We are closed." What does yours say to that?
 
 # %%
-from voxlab.notebook import show_source
+from voxlab import show_source
 from voxlab.sentences import SentenceChunker
 
 show_source(SentenceChunker)

@@ -18,11 +18,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 
-from voxlab import audio, data
-from voxlab.grading import check
-from voxlab.latency.budgets import Span
-from voxlab.latency.provider_latencies import load_measurements
-from voxlab.providers.hibari import HibariTTS
+from voxlab import HibariTTS, audio, check, data, load_measurements
+from voxlab.latency import Span
 
 # %% [markdown]
 # ## One after the other
@@ -225,7 +222,7 @@ def turns():
 # %%
 def waterfall():
     """Draw both turns on one axis of time."""
-    from voxlab.plots import plot_budgets
+    from voxlab import plot_budgets
 
     plot_budgets(turns()).set_xlim(0, 6000)
 
@@ -382,7 +379,7 @@ for tool_s in (0.5, 3.0):
 # with yours: your loop over sentences is there, the loop over turns is an array.
 
 # %%
-from voxlab.latency.simulation import simulate
-from voxlab.notebook import show_source
+from voxlab import show_source
+from voxlab.latency import simulate
 
 show_source(simulate)

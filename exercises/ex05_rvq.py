@@ -18,9 +18,7 @@ import math
 
 import numpy as np
 
-from voxlab import data
-from voxlab.codec.mini import MiniCodec
-from voxlab.grading import check
+from voxlab import MiniCodec, check, data
 
 # %% [markdown]
 # ## The nearest code
@@ -244,7 +242,7 @@ def learned_chain(points, stages, codes, steps):
 
 def see_chain(point):
     """Draw the point's way through three stages of eight codes."""
-    from voxlab.codec.quantizer import ResidualQuantizer
+    from voxlab import ResidualQuantizer
     from voxlab.plots import plot_residual_stages
 
     points = cloud()
@@ -299,7 +297,7 @@ through(MyQuantizer, stages=1)[0]
 # Are these the library's own codes?
 
 # %%
-from voxlab.codec.quantizer import ResidualQuantizer
+from voxlab import ResidualQuantizer
 
 for count in (1, 8):
     mine, theirs = through(MyQuantizer, count)[1], through(ResidualQuantizer, count)[1]
@@ -335,6 +333,6 @@ through(ForgetsToSubtract, stages=8)[0]
 # processor's cache.
 
 # %%
-from voxlab.notebook import show_source
+from voxlab import show_source
 
 show_source(ResidualQuantizer.encode)

@@ -19,9 +19,7 @@ from functools import cache
 
 import numpy as np
 
-from voxlab import audio, data
-from voxlab.audio import Audio
-from voxlab.grading import check
+from voxlab import Audio, audio, check, data
 
 RATE_HZ = 24_000
 
@@ -348,10 +346,10 @@ check("ex11.8")
 # package connects to it. With a key of theirs, leave out `base_url`, and it talks to OpenAI.
 
 # %%
-from voxlab.agents.line import Line
-from voxlab.agents.realtime.protocol import Noted, converse
+from voxlab import show_source
+from voxlab.agents import Line
+from voxlab.agents.realtime import Noted, converse
 from voxlab.clock import run_real
-from voxlab.notebook import show_source
 
 # %%
 show_source(converse)
@@ -362,8 +360,7 @@ async def conversation(sound, replies):
     """Return the call that your agent holds with somebody who speaks the sound."""
     from openai import AsyncOpenAI
 
-    from voxlab.serving.realtime.engines import offline_engines
-    from voxlab.serving.realtime.transport.server import serving
+    from voxlab.serving.realtime import offline_engines, serving
 
     async with (
         serving(offline_engines()) as server,
@@ -403,7 +400,7 @@ asked("weather_tomorrow")
 # %%
 def written(sound):
     """Return what the recogniser hears."""
-    from voxlab.providers.moonshine import MoonshineSTT
+    from voxlab import MoonshineSTT
 
     return MoonshineSTT().recognize(sound)
 
@@ -419,7 +416,7 @@ written(asked("weather_tomorrow").agent)
 
 def draw(call):
     """Draw the events of a call, and its sound."""
-    from voxlab.plots import plot_realtime_events
+    from voxlab import plot_realtime_events
 
     plot_realtime_events(call)
 

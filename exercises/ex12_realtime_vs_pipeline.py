@@ -20,8 +20,7 @@ from functools import cache
 
 import numpy as np
 
-from voxlab import data
-from voxlab.grading import check
+from voxlab import check, data
 
 # %% [markdown]
 # ## Events
@@ -316,26 +315,21 @@ check("ex12.7")
 # %%
 import os
 
-from voxlab.agents.comparison import hold_trials
-from voxlab.agents.pipeline.agent import PipelineOptions
-from voxlab.agents.realtime.settings import RealtimeOptions
-from voxlab.agents.shop import shop_agent, shop_realtime_agent
-from voxlab.data.comparison import load_trials
-from voxlab.turn_taking.manager import TurnOptions
+from voxlab import PipelineOptions, TurnOptions, shop_agent, shop_realtime_agent
+from voxlab.agents import RealtimeOptions, hold_trials
+from voxlab.data import load_trials
 
 
 # %%
 def ways():
     """Return the engines of the pipeline, and the way to the realtime server."""
     if os.environ.get("OPENAI_API_KEY"):
-        from voxlab.agents.realtime.connection import to_server
-        from voxlab.providers.openai.speech import openai
+        from voxlab import to_server
+        from voxlab.providers.openai import openai
 
         return openai(), to_server()
-    from voxlab.agents.pipeline.reply import ReplyOptions
-    from voxlab.providers.offline import offline
-    from voxlab.serving.realtime.session import SessionOptions
-    from voxlab.serving.realtime.transport.in_memory import in_memory
+    from voxlab import ReplyOptions, in_memory, offline
+    from voxlab.serving.realtime import SessionOptions
 
     return offline(), in_memory(offline(), SessionOptions(filler=ReplyOptions().filler))
 
@@ -390,7 +384,7 @@ table()
 # %%
 def side_by_side(name, end_ms=3000):
     """Draw the stages of one utterance with both agents."""
-    from voxlab.evaluation.stage_times import stage_times
+    from voxlab import stage_times
     from voxlab.plots import plot_stages
 
     index = [trial.id for trial in load_trials()].index(name)
@@ -442,7 +436,7 @@ hear("order_hesitating", "realtime")
 # `data.comparison` the twenty utterances.
 
 # %%
-from voxlab.notebook import show_source
-from voxlab.statistics.paired import compare_pairs
+from voxlab import show_source
+from voxlab.statistics import compare_pairs
 
 show_source(compare_pairs)

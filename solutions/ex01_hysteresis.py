@@ -18,9 +18,8 @@ from functools import cache
 
 import numpy as np
 
-from voxlab import audio, data
-from voxlab.grading import check
-from voxlab.vad.silero import FRAME_S, speech_probabilities
+from voxlab import audio, check, data, speech_probabilities
+from voxlab.vad import FRAME_S
 
 # %% [markdown]
 # ## The caller
@@ -69,7 +68,7 @@ def draw(**lanes):
     """Draw the probabilities of the call, and below them a lane for each list of segments."""
     import matplotlib.pyplot as plt
 
-    from voxlab.plots.palette import AGENT, ERROR, USER
+    from voxlab.plots import AGENT, ERROR, USER
 
     look = {"figsize": (11, 2.4 + 0.45 * len(lanes)), "layout": "constrained"}
     _, (top, low) = plt.subplots(2, 1, sharex=True, height_ratios=(3, len(lanes)), **look)
@@ -296,7 +295,7 @@ audio.concatenate(pieces)
 # a call's barge-in hangs on it:
 
 # %%
-from voxlab.notebook import show_source
-from voxlab.vad.endpointing import step
+from voxlab import show_source
+from voxlab.vad import endpointing
 
-show_source(step)
+show_source(endpointing.step)

@@ -19,11 +19,8 @@ from functools import cache
 
 import numpy as np
 
-from voxlab import audio, data
-from voxlab.clock import run_virtual
-from voxlab.grading import check
-from voxlab.providers.moonshine import MoonshineSTT
-from voxlab.vad.silero import FRAME_S, FRAME_SIZE, RATE_HZ, speech_probabilities
+from voxlab import MoonshineSTT, audio, check, data, run_virtual, speech_probabilities
+from voxlab.vad import FRAME_S, FRAME_SIZE, RATE_HZ
 
 # %% [markdown]
 # ## A call in frames
@@ -237,7 +234,7 @@ def draw(**calls):
 # %%
 def draw_call(ax, held):
     """Draw one call: three lanes of bars, and a mark for each action."""
-    from voxlab.plots.palette import AGENT, ERROR, STAGE, USER, WAITING
+    from voxlab.plots import AGENT, ERROR, STAGE, USER, WAITING
 
     gone, states = lost(held), np.array(held.states)
     said = sorted(set(np.flatnonzero(held.speech).tolist()) - set(gone))
@@ -572,7 +569,7 @@ hold(manager, strip("....S" + 20 * ".")).events
 # can also ask a small network whether the turn sounds finished.
 
 # %%
-from voxlab.notebook import show_source
+from voxlab import show_source
 from voxlab.turn_taking import manager
 
 for (state, event), rule in manager.TABLE.items():

@@ -19,9 +19,7 @@ from functools import cache
 
 import numpy as np
 
-from voxlab import audio, data
-from voxlab.grading import check
-from voxlab.providers.hibari import HibariTTS
+from voxlab import HibariTTS, audio, check, data
 
 # %% [markdown]
 # ## What the voice tells us
@@ -389,11 +387,9 @@ for line in ("um", "uh_huh", "weather_friday", "correct_day", "stop"):
 # says "uh huh" while the agent reads out a tracking number, then one who means another day.
 
 # %%
-from voxlab.agents.callers.interruption_scenarios import load_scenarios
-from voxlab.agents.calls import play
-from voxlab.agents.pipeline.agent import PipelineOptions
-from voxlab.agents.shop import shop_agent
-from voxlab.turn_taking.interruptions import Meaning
+from voxlab import PipelineOptions, play, shop_agent
+from voxlab.agents import load_scenarios
+from voxlab.turn_taking import Meaning
 
 
 def yours(text, unheard, lasted_s):
@@ -413,7 +409,7 @@ def draw(call, start_s, end_s):
     """Draw a part of a call."""
     import matplotlib.pyplot as plt
 
-    from voxlab.plots import plot_call
+    from voxlab import plot_call
 
     _, ax = plt.subplots(figsize=(14, 6.2), layout="constrained")
     plot_call(call, start_s, end_s, ax)
@@ -448,7 +444,7 @@ for call in (held("uh_huh"), held("another_day")):
 # INTERRUPTED, in which the agent holds its breath.
 
 # %%
+from voxlab import show_source
 from voxlab.agents.pipeline import playout
-from voxlab.notebook import show_source
 
 show_source(playout.split)

@@ -11,34 +11,32 @@ from hypothesis import strategies as st
 
 from voxlab.cli import main
 from voxlab.errors import LatencyError
-from voxlab.latency.budgets import SCENARIOS, Budget, Stage, budget_table, load_scenario
+from voxlab.latency.budgets import SCENARIOS, Budget, Stage, budget_table, load_budgets
 
 MS = st.integers(0, 1000).map(lambda ms: ms / 1000)
 
 
 def test_figure_39_1_3_is_900_against_280_and_600_ms():
-    sequential, streaming = load_scenario("figure-39-1-3")
+    sequential, streaming = load_budgets("figure-39-1-3")
     assert (sequential.first_audio_s, sequential.total_s) == (0.9, 0.9)
     assert (streaming.first_audio_s, streaming.total_s) == (0.28, 0.6)
     assert sequential.broken_by == "LLM"
     assert streaming.broken_by is None
-    work = [
-        {stage.name: stage.latency_s for stage in each.stages} for each in load_scenario("yuki")
-    ]
+    work = [{stage.name: stage.latency_s for stage in each.stages} for each in load_budgets("yuki")]
     assert work[0]["STT"] == 0.15
     assert [s.latency_s for s in sequential.stages] == [s.latency_s for s in streaming.stages]
 
 
 def test_the_figure_is_split_within_the_ranges_of_the_text():
     ranges_s = {"STT": (0.05, 0.2), "LLM": (0.1, 0.5), "TTS": (0.05, 0.2)}
-    for budget in load_scenario("figure-39-1-3"):
+    for budget in load_budgets("figure-39-1-3"):
         for stage in budget.stages:
             low_s, high_s = ranges_s[stage.name]
             assert low_s <= stage.output_s <= stage.latency_s <= high_s
 
 
 def test_yuki_spends_530_of_800_ms():
-    (budget,) = load_scenario("yuki")
+    (budget,) = load_budgets("yuki")
     assert {stage.name: stage.latency_s for stage in budget.stages} == {
         "network": 0.05,
         "STT": 0.15,
@@ -49,7 +47,7 @@ def test_yuki_spends_530_of_800_ms():
 
 
 def test_yukis_filler_outlasts_the_tool_and_leaves_no_gap():
-    (budget,) = load_scenario("yuki-tool")
+    (budget,) = load_budgets("yuki-tool")
     spans = {span.name: span for span in budget.spans}
     assert budget.first_audio_s == 0.53
     assert spans["filler speech"].end_s == spans["answer starts"].start_s == budget.total_s == 2.03
@@ -59,7 +57,7 @@ def test_yukis_filler_outlasts_the_tool_and_leaves_no_gap():
 
 
 def test_carlos_pipeline_adds_80_ms_and_stays_below_500():
-    realtime, pipeline = load_scenario("carlos")
+    realtime, pipeline = load_budgets("carlos")
     assert realtime.first_audio_s == 0.4
     assert pipeline.first_audio_s == 0.48
     assert pipeline.slack_s == 0.02
@@ -146,7 +144,7 @@ def test_what_is_heard_is_one_of_the_stages():
 
 
 def test_the_table_has_a_row_a_stage_and_says_what_breaks_the_budget():
-    sequential, _ = load_scenario("figure-39-1-3")
+    sequential, _ = load_budgets("figure-39-1-3")
     table = budget_table(sequential)
     assert "900 of 500 ms, 400 ms too late: LLM breaks it" in table
     rows = [line.split() for line in table.splitlines()[-3:]]
@@ -158,7 +156,7 @@ def test_the_table_has_a_row_a_stage_and_says_what_breaks_the_budget():
 def test_the_command_prints_the_table_and_draws_the_waterfall(name, tmp_path: Path, capsys):
     assert main(["budget", name, "--out", str(tmp_path / "new")]) == 0
     told = capsys.readouterr().out
-    for budget in load_scenario(name):
+    for budget in load_budgets(name):
         assert budget_table(budget) in told
     assert (tmp_path / "new" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 

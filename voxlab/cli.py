@@ -278,9 +278,9 @@ def _save(call: "Call", folder: Path) -> None:
 
 
 def _budget(arguments: argparse.Namespace) -> int:
-    from voxlab.latency.budgets import budget_table, load_scenario
+    from voxlab.latency.budgets import budget_table, load_budgets
 
-    budgets = load_scenario(arguments.name)
+    budgets = load_budgets(arguments.name)
     print("\n\n".join(budget_table(budget) for budget in budgets))
     import matplotlib
 

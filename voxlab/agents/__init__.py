@@ -1,1 +1,39 @@
 """Agents that hold a call, their tools, and the caller who tests them."""
+
+from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
+from voxlab.agents.callers.script import load_script, parse_moment, parse_script
+from voxlab.agents.calls import hold_call, play
+from voxlab.agents.comparison import hold_trial, hold_trials
+from voxlab.agents.line import Line
+from voxlab.agents.pipeline.agent import GREETING, PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.reply import ReplyOptions
+from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings, SemanticVAD
+from voxlab.agents.replayed_draws import play_turns
+from voxlab.agents.shop import Shop, shop_agent, shop_realtime_agent, shop_tools
+from voxlab.agents.tools import Toolbox
+
+__all__ = [
+    "GREETING",
+    "Line",
+    "PipelineAgent",
+    "PipelineOptions",
+    "RealtimeOptions",
+    "RealtimeSettings",
+    "ReplyOptions",
+    "SemanticVAD",
+    "Shop",
+    "Toolbox",
+    "hold_call",
+    "hold_trial",
+    "hold_trials",
+    "load_scenarios",
+    "load_script",
+    "parse_moment",
+    "parse_script",
+    "play",
+    "play_turns",
+    "read_outcome",
+    "shop_agent",
+    "shop_realtime_agent",
+    "shop_tools",
+]

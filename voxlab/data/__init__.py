@@ -1,5 +1,6 @@
 """Recordings, call scripts and the shop's tables, and the utterances of the comparison."""
 
+from voxlab.data.comparison import load_trials
 from voxlab.data.recordings import (
     VOICES,
     Prompt,
@@ -15,6 +16,7 @@ __all__ = [
     "VOICES",
     "Prompt",
     "folder",
+    "load_trials",
     "path",
     "prompts",
     "shop",

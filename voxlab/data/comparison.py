@@ -12,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from voxlab import data
-from voxlab.data.recordings import Utterance
+from voxlab.data.recordings import Utterance, path, utterance
 from voxlab.timeline import Call
 
 
@@ -50,7 +49,7 @@ class HeldTrial:
 @cache
 def load_trials() -> tuple[Trial, ...]:
     """Return the twenty trials of data/comparison.yaml, in its order."""
-    table = yaml.safe_load(data.path("comparison.yaml").read_text("utf-8"))
+    table = yaml.safe_load(path("comparison.yaml").read_text("utf-8"))
     return tuple(_trial(id, entry) for id, entry in table.items())
 
 
@@ -58,7 +57,7 @@ def _trial(id: str, entry: Mapping[str, Any]) -> Trial:
     ((does, arguments),) = entry.get("does", {"": {}}).items()
     return Trial(
         id,
-        data.utterance(entry["say"], entry["voice"]),
+        utterance(entry["say"], entry["voice"]),
         tuple(tuple(part.strip() for part in each.split("|")) for each in entry["answer"]),
         does,
         arguments,

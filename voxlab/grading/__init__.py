@@ -5,7 +5,20 @@ learner's code in a process of its own; `grade` counts points; `report` shows th
 folders for students and graders; `notebook` is `check`, for a cell.
 """
 
+from typing import TYPE_CHECKING
+
 from voxlab.grading.graded import graded
-from voxlab.grading.notebook import check
+
+if TYPE_CHECKING:
+    from voxlab.grading.notebook import check
+else:  # `voxlab --help` need not load what a notebook's check needs
+
+    def __getattr__(name):
+        if name == "check":
+            from voxlab.grading.notebook import check
+
+            return check
+        raise AttributeError(f"module 'voxlab.grading' has no attribute {name!r}")
+
 
 __all__ = ["check", "graded"]

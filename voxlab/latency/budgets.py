@@ -285,7 +285,7 @@ SCENARIOS: Mapping[str, tuple[Budget, ...]] = {
 }
 
 
-def load_scenario(name: str) -> tuple[Budget, ...]:
+def load_budgets(name: str) -> tuple[Budget, ...]:
     """Return the budgets of one of the chapter's scenarios; LatencyError with the names if none."""
     if name not in SCENARIOS:
         raise LatencyError(f"no budget {name!r}: there are {', '.join(SCENARIOS)}")

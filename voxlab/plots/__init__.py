@@ -12,6 +12,7 @@ from voxlab.plots.latency import (
     plot_waits,
 )
 from voxlab.plots.latency_lab import plot_latency_lab
+from voxlab.plots.palette import AGENT, ERROR, STAGE, USER, WAITING
 from voxlab.plots.realtime import plot_realtime_events
 from voxlab.plots.residual_stages import plot_cells, plot_residual_stages
 from voxlab.plots.speech_lm import (
@@ -25,6 +26,11 @@ from voxlab.plots.turns import plot_transitions
 from voxlab.plots.vad import plot_vad
 
 __all__ = [
+    "AGENT",
+    "ERROR",
+    "STAGE",
+    "USER",
+    "WAITING",
     "plot_budget_bar",
     "plot_budgets",
     "plot_call",

@@ -5,3 +5,9 @@ language model, `network` predicts them in four ways, `speaking` lets it choose 
 what the small model here reads aloud (`reader`), `train` how it learned to, `comparison` what each
 of the four ways reached. `style` tells from the codes how something was said.
 """
+
+from voxlab.speech_lm.reader import DigitReader
+from voxlab.speech_lm.style import WhisperProbe
+from voxlab.speech_lm.vocabulary import JointVocabulary
+
+__all__ = ["DigitReader", "JointVocabulary", "WhisperProbe"]

@@ -18,3 +18,9 @@ From the wire inwards:
 Source: the types and docstrings of the openai package, 3.54 (openai/types/realtime/), and public
 recordings of sessions; what we know only from those says so.
 """
+
+from voxlab.serving.realtime.engines import offline_engines
+from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.server import ServerOptions, serving
+
+__all__ = ["ServerOptions", "SessionOptions", "offline_engines", "serving"]
