@@ -30,6 +30,7 @@ LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else o
     "speech_lm.train": {"torch"},
     "agents.realtime.agent": {"openai"},
     "agents.realtime.connection": {"openai"},
+    "serving.realtime.protocol.client_models": {"openai"},
     "serving.realtime.transport.in_memory": {"openai"},
     "providers.openai": {"openai"},
     "providers.openai.speech": {"openai"},
@@ -37,7 +38,8 @@ LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else o
     "providers.openai.connection": {"openai"},
 }
 VENDORS = {  # a vendor's package: the only modules that may know it
-    "openai": r"providers\.openai\.\w+|agents\.realtime\.connection",
+    "openai": r"providers\.openai\.\w+|agents\.realtime\.connection"
+    r"|serving\.realtime\.protocol\.client_models",
     "httpx2": r"providers\.openai\.\w+",
     "anyio": r"providers\.openai\.\w+",
     "hibari": r"providers\.hibari",

@@ -21,7 +21,7 @@ from realtime_client import Client, engines, quiet, session, tone
 
 from voxlab.clock import run_virtual
 from voxlab.serving.realtime.protocol import client_events
-from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.errors import Refused
 
 SECRET = "sesame"
 ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi."}]}
@@ -488,7 +488,7 @@ JSON = st.recursive(
     lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
     max_leaves=8,
 )
-KINDS = st.sampled_from([*client_events.EVENTS, "unknown"])
+KINDS = st.sampled_from([*sorted({event["type"] for event in FULL_EVENTS}), "unknown"])
 FIELDS = ["session", "item", "audio", "response", "item_id"]
 
 
@@ -512,15 +512,15 @@ def test_what_the_sdk_knows_of_a_session_we_know_too():
     from openai.types.realtime.realtime_response_create_params import RealtimeResponseCreateParams
     from openai.types.realtime.realtime_session_create_request import RealtimeSessionCreateRequest
 
-    for name, model, check in (
-        ("session", RealtimeSessionCreateRequest, client_events.SESSION),
-        ("response", RealtimeResponseCreateParams, client_events.RESPONSE),
+    for name, kind, model in (
+        ("session", "session.update", RealtimeSessionCreateRequest),
+        ("response", "response.create", RealtimeResponseCreateParams),
     ):
         accepted = {"type": "realtime"} if name == "session" else {}
         known = {field: None for field in model.model_fields if field != "type"}
-        check({**accepted, **known}, name)
+        client_events.check({"type": kind, name: {**accepted, **known}})
         with pytest.raises(Refused, match="Unknown parameter"):
-            check({**accepted, "anything": None}, name)
+            client_events.check({"type": kind, name: {**accepted, "anything": None}})
 
 
 @pytest.mark.parametrize(

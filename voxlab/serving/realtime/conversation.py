@@ -10,7 +10,8 @@ from typing import Any
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Message, ToolCall
 from voxlab.serving.realtime.protocol.audio_formats import WireFormat
-from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.client_events import audio_bytes
+from voxlab.serving.realtime.protocol.errors import Refused
 
 LARGEST_ITEM = 512 * 1024  # bytes of JSON: many clients read frames of 1 MiB at most
 Wire = dict[str, Any]
@@ -83,8 +84,10 @@ def new_item(given: Wire, item_id: str, wire: WireFormat) -> Item:
     item = Item(data)
     for index, part in enumerate(given.get("content", [])):
         if "audio" in part:
-            refuse_split_samples(part["audio"], wire, f"item.content[{index}].audio")
-            item.sounds[index] = Sound(wire, bytearray(part["audio"]))
+            path = f"item.content[{index}].audio"
+            sound = audio_bytes(part["audio"], path)
+            refuse_split_samples(sound, wire, path)
+            item.sounds[index] = Sound(wire, bytearray(sound))
     if "content" in data:
         data["content"] = [
             {name: value for name, value in part.items() if name != "audio" and value is not None}

@@ -10,7 +10,7 @@ from voxlab.providers.protocols import VAD, EndOfTurn
 from voxlab.serving.realtime.buffer import KEPT_SILENCE_S, LONGEST_S, Ear, InputBuffer
 from voxlab.serving.realtime.conversation import refuse_split_samples
 from voxlab.serving.realtime.protocol.audio_formats import wire_format
-from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.turn_detection import (
     Edge,
     TurnDetector,

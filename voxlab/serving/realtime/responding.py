@@ -7,7 +7,7 @@ from typing import Any
 
 from voxlab.serving.realtime.conversation import Conversation, Item, Sound
 from voxlab.serving.realtime.protocol.audio_formats import wire_format
-from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.protocol.session_config import response_config
 from voxlab.serving.realtime.response import Response
 from voxlab.serving.realtime.response_generation import CHARACTERS_PER_TOKEN, Job, Made, Maker, Said

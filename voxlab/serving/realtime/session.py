@@ -25,7 +25,7 @@ from voxlab.serving.realtime.conversation import (
 )
 from voxlab.serving.realtime.listening import Judges, Listening
 from voxlab.serving.realtime.protocol import beta_dialect, client_events
-from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.protocol.session_config import new_session, updated
 from voxlab.serving.realtime.responding import Responding
 from voxlab.serving.realtime.response_generation import Made, Maker, Pace, Patience, Said
@@ -190,16 +190,7 @@ class Session:
         return self._group.create_task(work)
 
     def _refuse(self, error: Refused, event_id: str | None) -> None:
-        self._emit(
-            "error",
-            error={
-                "type": error.kind,
-                "code": error.code,
-                "message": str(error),
-                "param": error.param,
-                "event_id": event_id,
-            },
-        )
+        self._emit("error", error=error.to_wire(event_id))
 
     # --- what the client says ---------------------------------------------------------------
 
@@ -210,8 +201,8 @@ class Session:
             event_id = client_events.event_id_of(event)
             if self._options.is_beta:
                 event = beta_dialect.incoming(event)
-            checked = client_events.check(event)
-            await self._handlers[checked["type"]](checked)
+            client_events.check(event)
+            await self._handlers[event["type"]](event)
         except Refused as error:
             self._refuse(error, event_id)
         except Exception as error:  # our own fault must not end the session
@@ -245,7 +236,7 @@ class Session:
         self._emit("session.updated", session=session)
 
     async def _append(self, event: Event) -> None:
-        await self._listening.append(event["audio"])
+        await self._listening.append(client_events.audio_bytes(event["audio"], "audio"))
 
     async def _commit(self, event: Event) -> None:
         self._listening.commit()

@@ -1,227 +1,32 @@
-"""What a client may say: the ten events of a WebSocket client, field by field.
+"""Reads and checks what a client says.
 
-Source: openai/types/realtime/realtime_client_event.py. Left out, and refused as unsupported:
-images, MCP tools and transcription-only sessions, for which no engine stands behind this server.
+`client_models` tell what is right. The words of the errors are those of the hosted API, so that a
+client's tests carry over.
 """
 
+import base64
+import binascii
 import json
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
-from voxlab.serving.realtime.protocol.schema import (
-    Refused,
-    anything,
-    array,
-    audio_bytes,
-    by,
-    either,
-    flag,
-    number,
-    one_of,
-    record,
-    text,
-    whole,
-)
+from voxlab.serving.realtime.protocol.errors import Refused
 
-LARGEST_APPEND = 15 * 2**20  # bytes of audio in one event
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
 Request = dict[str, Any]
+Keys = tuple[int | str, ...]  # a place in an event: ("item", "content", 0, "text")
 
-_FORMAT = by(
-    "type",
-    {
-        "audio/pcm": record({"type": text}, {"rate": whole(24_000, 24_000)}),
-        "audio/pcmu": record({"type": text}, {}),
-        "audio/pcma": record({"type": text}, {}),
-    },
-)
-_TURN_DETECTION = by(
-    "type",
-    {
-        "server_vad": record(
-            {"type": text},
-            {
-                "threshold": number(0, 1),
-                "prefix_padding_ms": whole(0, 60_000),
-                "silence_duration_ms": whole(0, 60_000),
-                "idle_timeout_ms": whole(1, 3_600_000),
-                "create_response": flag,
-                "interrupt_response": flag,
-            },
-        ),
-        "semantic_vad": record(
-            {"type": text},
-            {
-                "eagerness": one_of("low", "medium", "high", "auto"),
-                "create_response": flag,
-                "interrupt_response": flag,
-            },
-        ),
-    },
-)
-_TRANSCRIPTION = record(
-    {},
-    {
-        "model": text,
-        "language": text,
-        "languages": array(text),
-        "prompt": text,
-        "keywords": array(text),
-        "delay": one_of("minimal", "low", "medium", "high", "xhigh"),
-    },
-)
-_NOISE_REDUCTION = record(
-    {}, {"type": one_of("near_field", "far_field"), "strength": number(0, 10)}
-)
-_VOICE = either(text, record({"id": text}, {}))
-_TOOL = by(
-    "type",
-    {
-        "function": record(
-            {"type": text, "name": text}, {"description": text, "parameters": anything}
-        )
-    },
-)
-_TOOL_CHOICE = either(
-    one_of("none", "auto", "required"),
-    record({"type": one_of("function"), "name": text}, {}),
-)
-_MODALITIES = array(one_of("text", "audio"), at_most=2)
-_MAX_TOKENS = either(one_of("inf"), whole(1, 4096))
-
-_SHARED = {
-    "instructions": text,
-    "tools": array(_TOOL, at_most=128),
-    "tool_choice": _TOOL_CHOICE,
-    "max_output_tokens": _MAX_TOKENS,
-    "parallel_tool_calls": flag,
-    "prompt": anything,
-    "reasoning": anything,
-}
-
-
-def modalities(value: Any, path: str) -> list[str]:
-    """Accept ["audio"] or ["text"]: not both, not neither."""
-    chosen: list[str] = _MODALITIES(value, path)
-    if len(chosen) != 1:
-        raise Refused(
-            "invalid_value",
-            f"Invalid modalities: {chosen}. Supported combinations are: ['text'] and ['audio'].",
-            path,
-        )
-    return chosen
-
-
-def metadata(value: Any, path: str) -> dict[str, str]:
-    """Accept up to 16 pairs of strings, as everywhere in the API."""
-    if not isinstance(value, dict) or len(value) > 16:
-        raise Refused("invalid_value", f"Invalid '{path}': expected 16 pairs at most.", path)
-    pairs = {text(key, path): text(item, f"{path}.{key}") for key, item in value.items()}
-    if any(len(key) > 64 or len(item) > 512 for key, item in pairs.items()):
-        said = "keys of 64 characters and values of 512 at most"
-        raise Refused("invalid_value", f"Invalid '{path}': expected {said}.", path)
-    return pairs
-
-
-def item_id(value: Any, path: str) -> str:
-    """Accept a name for an item."""
-    if not text(value, path) or len(value) > 256:
-        raise Refused("invalid_value", f"Invalid '{path}': expected 1 to 256 characters.", path)
-    return str(value)
-
-
-SESSION = record(
-    {"type": one_of("realtime")},
-    {
-        **_SHARED,
-        "model": text,
-        "output_modalities": modalities,
-        "include": array(one_of("item.input_audio_transcription.logprobs")),
-        "tracing": anything,
-        "truncation": anything,
-        "audio": record(
-            {},
-            {
-                "input": record(
-                    {},
-                    {
-                        "format": _FORMAT,
-                        "noise_reduction": _NOISE_REDUCTION,
-                        "transcription": _TRANSCRIPTION,
-                        "turn_detection": _TURN_DETECTION,
-                    },
-                ),
-                "output": record(
-                    {}, {"format": _FORMAT, "voice": _VOICE, "speed": number(0.25, 1.5)}
-                ),
-            },
-        ),
-    },
-)
-
-_ITEM = {"id": item_id, "object": one_of("realtime.item")}
-_STATUS = {"status": one_of("completed", "incomplete", "in_progress")}
-_TEXT_PART = {"input_text": record({"type": text, "text": text}, {})}
-_AUDIO_PART = {"input_audio": record({"type": text, "audio": audio_bytes}, {"transcript": text})}
-_SAID_PART = {"output_text": record({"type": text, "text": text}, {})}
-
-
-def _message(parts: dict[str, Any]) -> Any:
-    return record(
-        {"type": text, "role": text, "content": array(by("type", parts))}, {**_ITEM, **_STATUS}
-    )
-
-
-ITEM_TYPES = {
-    "message": by(
-        "role",
-        {
-            "system": _message(_TEXT_PART),
-            "user": _message({**_TEXT_PART, **_AUDIO_PART}),
-            "assistant": _message(_SAID_PART),
-        },
-    ),
-    "function_call": record(
-        {"type": text, "name": text, "arguments": text},
-        {"call_id": item_id, **_ITEM, **_STATUS},
-    ),
-    "function_call_output": record(
-        {"type": text, "call_id": text, "output": text}, {**_ITEM, **_STATUS}
-    ),
-}
-ITEM = by("type", ITEM_TYPES)
-_REFERENCE = {"item_reference": record({"type": text, "id": text}, {})}
-
-RESPONSE = record(
-    {},
-    {
-        **_SHARED,
-        "output_modalities": modalities,
-        "conversation": one_of("auto", "none"),
-        "input": array(by("type", {**ITEM_TYPES, **_REFERENCE})),
-        "metadata": metadata,
-        "audio": record({}, {"output": record({}, {"format": _FORMAT, "voice": _VOICE})}),
-    },
-)
-
-
-def _event(required: dict[str, Any], optional: dict[str, Any] | None = None) -> Any:
-    return record({"type": text, **required}, {"event_id": text, **(optional or {})})
-
-
-EVENTS = {
-    "session.update": _event({"session": SESSION}),
-    "input_audio_buffer.append": _event({"audio": audio_bytes}),
-    "input_audio_buffer.commit": _event({}),
-    "input_audio_buffer.clear": _event({}),
-    "conversation.item.create": _event({"item": ITEM}, {"previous_item_id": text}),
-    "conversation.item.delete": _event({"item_id": text}),
-    "conversation.item.retrieve": _event({"item_id": text}),
-    "conversation.item.truncate": _event(
-        {"item_id": text, "content_index": whole(0), "audio_end_ms": whole(0)}
-    ),
-    "response.create": _event({}, {"response": RESPONSE}),
-    "response.cancel": _event({}, {"response_id": text}),
-}
-_EVENT = by("type", EVENTS)
+APPEND = "input_audio_buffer.append"
+APPEND_FIELDS = {"type", "audio", "event_id"}
+LARGEST_APPEND = 15 * 2**20  # bytes of audio in one event
+DEEPEST = 32
+NEEDED = {"string": "a string", "bool": "a boolean", "int": "an integer", "float": "a decimal"}
+NEEDED |= {"list": "an array", "dict": "an object", "model": "an object"}
+GOT: dict[type, str] = {str: "a string", bool: "a boolean", int: "an integer", float: "a decimal"}
+GOT |= {list: "an array", dict: "an object", type(None): "null"}
 
 
 def parse(frame: str | bytes) -> Request:
@@ -237,19 +42,134 @@ def parse(frame: str | bytes) -> Request:
     return event
 
 
-def check(event: Request) -> Request:
-    """Return the event with its audio decoded. Raises Refused if a field is not as it must be."""
-    checked: Request = _EVENT(event, "")
-    if len(checked.get("audio", b"")) > LARGEST_APPEND:
-        raise Refused(
-            "invalid_value",
-            f"Invalid 'audio': expected at most 15 MiB, but got {len(checked['audio'])} bytes.",
-            "audio",
-        )
-    return checked
-
-
 def event_id_of(event: Request) -> str | None:
     """Return the name that the client gave its event, for the error that answers it."""
     name = event.get("event_id")
     return name if isinstance(name, str) and name.isprintable() else None
+
+
+def check(event: Request) -> None:
+    """Raise Refused if a field of the event is not as it must be."""
+    is_append = event.get("type") == APPEND and event.keys() <= APPEND_FIELDS
+    if is_append and isinstance(event.get("audio"), str):
+        return  # fifty come in a second: what is in them is seen when they are decoded
+    from voxlab.serving.realtime.protocol.client_models import CLIENT_EVENT
+
+    _refuse_unsendable(event, ())
+    _validate(CLIENT_EVENT, event)
+
+
+def check_secret_request(body: Any) -> None:
+    """Raise Refused unless the body of a request for a client secret is as it must be."""
+    from voxlab.serving.realtime.protocol.client_models import SECRET_REQUEST
+
+    _refuse_unsendable(body, ())
+    _validate(SECRET_REQUEST, body)
+
+
+def audio_bytes(value: str, param: str) -> bytes:
+    """Return the audio of a base64 field. Raises Refused if it is none, or over 15 MiB."""
+    try:
+        audio = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        said = f"Invalid '{param}': expected base64-encoded audio bytes."
+        raise Refused("invalid_value", said, param) from error
+    if len(audio) > LARGEST_APPEND:
+        said = f"Invalid '{param}': expected at most 15 MiB, but got {len(audio)} bytes."
+        raise Refused("invalid_value", said, param)
+    return audio
+
+
+def _validate(adapter: "TypeAdapter[Any]", value: Any) -> None:
+    from pydantic import ValidationError
+
+    try:
+        adapter.validate_python(value, strict=True, extra="forbid")
+    except ValidationError as failure:
+        errors = failure.errors(include_url=False)
+        # a union has an error for each of its members: the deepest is of the one that was meant
+        error = max(errors, key=lambda each: len(_keys(each, value)))
+        raise _refusal(error, _keys(error, value)) from None
+
+
+def _keys(error: "ErrorDetails", value: Any) -> Keys:
+    """Return the place of an error: its `loc` without the names of unions' members."""
+    keys: list[int | str] = []
+    missing = error["loc"][-1] if error["type"] == "missing" else None
+    for name in error["loc"]:
+        if isinstance(value, list):
+            value = value[int(name)]
+        elif isinstance(value, dict) and (name in value or name == missing):
+            value = value.get(name)
+        else:
+            continue
+        keys.append(name)
+    return tuple(keys)
+
+
+def _refusal(error: "ErrorDetails", keys: Keys) -> Refused:
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind.startswith("union_tag"):  # no member of the union has such a `type` or `role`
+        name = context["discriminator"].strip("'")
+        keys, kind = (*keys, name), "literal_error" if name in given else "missing"
+        given, context = given.get(name), {"expected": context.get("expected_tags")}
+    place = _dotted(keys)
+    if kind == "missing":
+        code, said = "missing_required_parameter", f"Missing required parameter: '{place}'."
+    elif kind == "extra_forbidden":
+        code, said = "unknown_parameter", f"Unknown parameter: '{place}'."
+    elif kind == "literal_error" and isinstance(given, str):
+        said = f"Invalid value: '{given[:100]}'. Supported values are: {context['expected']}."
+        code = "invalid_value"
+    elif kind in ("greater_than_equal", "less_than_equal"):
+        code, said = _out_of_range(error, place)
+    elif kind == "literal_error" or kind.endswith("_type"):
+        needed = NEEDED.get(kind.removesuffix("_type"), "a string")
+        got = GOT.get(type(given), type(given).__name__)
+        code = "invalid_type"
+        said = f"Invalid type for '{place}': expected {needed}, but got {got} instead."
+    else:
+        code, said = "invalid_value", f"Invalid '{place}': {error['msg']}."
+    return Refused(code, said, place or None)
+
+
+def _out_of_range(error: "ErrorDetails", place: str) -> tuple[str, str]:
+    if error["type"] == "greater_than_equal":
+        code, side, sign, bound = "below_min", "below minimum", ">=", error["ctx"]["ge"]
+    else:
+        code, side, sign, bound = "above_max", "above maximum", "<=", error["ctx"]["le"]
+    number = "decimal" if isinstance(bound, float) else "integer"
+    said = f"Expected a value {sign} {bound}, but got {str(error['input'])[:40]} instead."
+    return f"{number}_{code}_value", f"Invalid '{place}': {number} {side} value. {said}"
+
+
+def _dotted(keys: Keys) -> str:
+    """Return the name of a place.
+
+    >>> _dotted(("item", "content", 0, "type"))
+    'item.content[0].type'
+    """
+    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return path.removeprefix(".").encode(errors="replace").decode()[:200]
+
+
+def _refuse_unsendable(value: Any, keys: Keys) -> None:
+    """Raise Refused for what cannot be sent back: not Unicode, not finite, or nested too deep."""
+    fault = "nested too deep" if len(keys) > DEEPEST else ""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # JSON's escapes can write half a surrogate pair
+            fault = "not Unicode"
+    elif isinstance(value, float) and not math.isfinite(value):
+        fault = "not a finite number"
+    if fault:
+        place = _dotted(keys)
+        raise Refused("invalid_value", f"Invalid value: '{place}' is {fault}.", place)
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _refuse_unsendable(name, keys)
+            _refuse_unsendable(item, (*keys, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_unsendable(item, (*keys, index))

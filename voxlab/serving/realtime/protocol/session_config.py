@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxlab.providers.protocols import ToolSpec
-from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol.errors import Refused
 
 Config = dict[str, Any]
 

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from voxlab.serving.realtime.protocol import beta_dialect
-from voxlab.serving.realtime.protocol.client_events import SESSION
-from voxlab.serving.realtime.protocol.schema import Refused, one_of, record, whole
+from voxlab.serving.realtime.protocol.client_events import check_secret_request
+from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.protocol.session_config import new_session, updated
 
 PATH = "/v1/realtime"
@@ -21,14 +21,6 @@ KEY_PROTOCOL = "openai-insecure-api-key."
 DEFAULT_MODEL = "gpt-realtime"
 UNAUTHORISED, BAD_REQUEST = 3000, 4000  # close codes
 DEFAULT_TTL_S = 600
-
-_SECRET_REQUEST = record(
-    {},
-    {
-        "expires_after": record({}, {"anchor": one_of("created_at"), "seconds": whole(10, 7200)}),
-        "session": SESSION,
-    },
-)
 
 
 class NotAdmitted(Refused):
@@ -115,9 +107,9 @@ class Doorkeeper:
         Raises NotAdmitted if the key is wrong, Refused if the body is.
         """
         self._settings(_key(headers, ()), now)
-        request = _SECRET_REQUEST(body, "")
-        settings = request.get("session") or {}
-        ttl_s = (request.get("expires_after") or {}).get("seconds") or DEFAULT_TTL_S
+        check_secret_request(body)
+        settings = body.get("session") or {}
+        ttl_s = (body.get("expires_after") or {}).get("seconds") or DEFAULT_TTL_S
         model = settings.get("model") or DEFAULT_MODEL
         session = updated(new_session(f"sess_{secrets.token_hex(8)}", model, 0), settings)
         self._secrets = {k: s for k, s in self._secrets.items() if s.expires_at > now}

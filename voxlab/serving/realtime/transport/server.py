@@ -27,7 +27,8 @@ from websockets.typing import Subprotocol
 
 from voxlab.errors import VoxlabError
 from voxlab.serving.realtime.engines import Engines
-from voxlab.serving.realtime.protocol.schema import Refused
+from voxlab.serving.realtime.protocol import client_events
+from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.session import Session, SessionOptions, WireClosed
 from voxlab.serving.realtime.transport.authentication import (
     PATH,
@@ -123,14 +124,8 @@ class _Host:
         await Session(_SocketWire(connection), self._engines(), options).run()
 
     async def _turn_away(self, connection: ServerConnection, refusal: NotAdmitted) -> None:
-        error = {
-            "type": refusal.kind,
-            "code": refusal.code,
-            "message": str(refusal),
-            "param": None,
-            "event_id": None,
-        }
-        event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", "error": error}
+        event_id = f"event_{secrets.token_hex(8)}"
+        event = {"type": "error", "event_id": event_id, "error": refusal.to_wire()}
         try:
             await connection.send(json.dumps(event))
             await connection.close(refusal.close_code, f"{refusal.kind}.{refusal.code}"[:100])
@@ -198,6 +193,7 @@ async def serving(
     Raises VoxlabError if the port is taken.
     """
     options = options or ServerOptions()
+    client_events.check({"type": "response.cancel"})  # loads the SDK's models: no session waits
     host = _Host(engines, options)
     starting = serve(
         host.hold,
