@@ -72,6 +72,13 @@ def test_one_lognormal_cannot_have_a_tail_that_ends_at_once_and_slow_spells_can(
     assert profile.percentile(90) < 0.3, "outside its spells it is quick"
 
 
+@pytest.mark.parametrize("share", [0.02, 0.049, 0.05, 0.051, 0.08])
+def test_no_share_of_incidents_between_two_that_fit_is_left_out(share):
+    cited_s = (0.3, 0.5, 0.9)
+    profile = fit_profile(*cited_s, share)
+    assert [profile.percentile(p) for p in (50, 95, 99)] == pytest.approx(cited_s, rel=TOLERANCE)
+
+
 def test_one_lognormal_cannot_have_a_p99_far_beyond_its_p95():
     with pytest.raises(LatencyError, match="one shifted lognormal cannot"):
         fit_profile(0.098, 0.217, 2.117)

@@ -10,13 +10,14 @@ from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
 from voxlab.audio import silence
-from voxlab.data.comparison import dump_database, load_trials
+from voxlab.data.comparison import HeldTrial, dump_database, load_trials
+from voxlab.errors import VoxlabError
 from voxlab.evaluation.answer_quality import answers, judge, longest_silence_s
 from voxlab.evaluation.stage_times import stage_times
 from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import scripted
 from voxlab.serving.realtime.transport.in_memory import in_memory
-from voxlab.timeline import Event, Timeline
+from voxlab.timeline import Call, Event, Timeline
 from voxlab.turn_taking.manager import TurnOptions
 
 BY_NAME = {trial.id: trial for trial in load_trials()}
@@ -99,6 +100,18 @@ def test_a_caller_who_is_not_handed_over_is_a_wrong_state():
     assert not judged(hold_trial(asks, pipeline(asks))).right_state
     stays = replace(BY_NAME["person"], hands_over=False)
     assert not judged(hold_trial(stays, pipeline(stays))).right_state
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_call_in_which_the_user_did_not_speak_once_is_no_trial(times):
+    said = [
+        Event(at_s + n, "caller", kind, {"text": "Hello?"} if kind == "speech_started" else {})
+        for n in range(times)
+        for at_s, kind in ((0.0, "speech_started"), (0.5, "speech_stopped"))
+    ]
+    held = HeldTrial(BY_NAME["book"], Call(Timeline(said), None, None), "", "")
+    with pytest.raises(VoxlabError, match=f"spoke {times} times in .* a trial is one question"):
+        judged(held)
 
 
 def test_words_that_were_misheard_are_counted():

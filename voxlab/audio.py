@@ -11,9 +11,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from voxlab.errors import AudioError
+from voxlab.samples import Samples as Samples
+from voxlab.samples import checked_samples, count_samples, read_only, refuse_rate
 from voxlab.sound_headers import with_right_header
-
-Samples = NDArray[np.float32]
 
 READ = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 WRITTEN = {".wav": "WAV", ".flac": "FLAC"}
@@ -39,27 +39,9 @@ class Audio:
     rate_hz: int
 
     def __post_init__(self) -> None:
-        given = np.asarray(self.samples)
-        if given.ndim != 1:
-            raise AudioError(
-                f"audio has shape {given.shape}, needs one channel (samples,): "
-                "mix the channels first, or use audio.read"
-            )
-        if given.dtype.kind != "f":
-            raise AudioError(
-                f"samples are {given.dtype}, need floats in [-1, 1]: divide int16 by 32768"
-            )
-        _refuse_rate(self.rate_hz)
-        with np.errstate(over="ignore"):  # what float32 cannot hold is counted as infinite below
-            samples = np.ascontiguousarray(given, dtype=np.float32)
-        finite = np.isfinite(samples)
-        if not finite.all():
-            first_s = int(np.argmin(finite)) / self.rate_hz
-            raise AudioError(
-                f"{int((~finite).sum())} of {samples.size} samples are NaN or infinite, the first "
-                f"at {first_s:.3f} s: cut them out, or try numpy.nan_to_num"
-            )
-        object.__setattr__(self, "samples", _read_only(samples))
+        refuse_rate(self.rate_hz)
+        samples = checked_samples(self.samples, self.rate_hz)
+        object.__setattr__(self, "samples", read_only(samples))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Audio):
@@ -78,16 +60,22 @@ class Audio:
         return self.samples.size / self.rate_hz
 
     def between(self, start_s: float, end_s: float) -> "Audio":
-        """Return the part from start_s to end_s, clipped to the recording."""
-        start = max(0, round(start_s * self.rate_hz))
-        return Audio(self.samples[start : max(start, round(end_s * self.rate_hz))], self.rate_hz)
+        """Return the part from start_s to end_s, clipped to the recording.
+
+        Raises AudioError if one of them is NaN.
+        """
+        if math.isnan(start_s) or math.isnan(end_s):
+            raise AudioError(f"the part from {start_s} to {end_s} s is none: say two times")
+        times_s = (min(max(0.0, at_s), self.duration_s) for at_s in (start_s, end_s))
+        start, end = (round(at_s * self.rate_hz) for at_s in times_s)
+        return Audio(self.samples[start:end], self.rate_hz)
 
     def resample(self, rate_hz: int) -> "Audio":
         """Return the same sound at another rate (soxr, high quality).
 
         Raises AudioError if the rate is not a whole number above 0.
         """
-        _refuse_rate(rate_hz)
+        refuse_rate(rate_hz)
         if rate_hz == self.rate_hz or not self.samples.size:
             return Audio(self.samples, rate_hz)
         import soxr
@@ -96,21 +84,6 @@ class Audio:
 
     def _repr_html_(self) -> str:
         return player_html(self)
-
-
-def _read_only(samples: Samples) -> Samples:
-    """Return samples that nobody can write: a part of another recording's, or a copy in bytes."""
-    memory: Any = samples
-    while isinstance(memory, np.ndarray):
-        memory = memory.base
-    if isinstance(memory, bytes):
-        return samples
-    return np.frombuffer(samples.tobytes(), np.float32)
-
-
-def _refuse_rate(rate_hz: int) -> None:
-    if not isinstance(rate_hz, int | np.integer) or rate_hz <= 0:
-        raise AudioError(f"a sampling rate of {rate_hz} Hz is not one: use 8000 to 48000, whole")
 
 
 def player_html(*channels: Audio) -> str:
@@ -217,9 +190,14 @@ def _columns(channels: Sequence[Audio]) -> tuple[Samples, int]:
 
 
 class Resampler:
-    """A stream from one rate to another; a rate to itself costs nothing."""
+    """A stream from one rate to another; a rate to itself costs nothing.
+
+    Raises AudioError if a rate is not a whole number above 0.
+    """
 
     def __init__(self, from_hz: int, to_hz: int, quality: str = "HQ") -> None:
+        refuse_rate(from_hz)
+        refuse_rate(to_hz)
         self._stream: Any = None
         if from_hz != to_hz:
             import soxr
@@ -227,30 +205,41 @@ class Resampler:
             self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality)
 
     def feed(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Return what the stream gives for the next samples; last: and all that is still in it."""
+        """Return what the stream gives for the next samples; last: and all that is still in it.
+
+        Raises AudioError unless they are finite floats (n,).
+        """
+        checked = checked_samples(samples)
         if self._stream is None:
-            return samples
-        resampled: Samples = self._stream.resample_chunk(samples, last=last)
+            return checked
+        resampled: Samples = self._stream.resample_chunk(checked, last=last)
         return resampled
 
 
 def to_pcm16(samples: Samples) -> bytes:
     """Return samples as 16-bit little-endian PCM; what lies beyond full scale is clipped.
 
+    Raises AudioError unless they are finite floats (n,).
+
     >>> to_pcm16(np.array([0.5, 2.0])).hex()
     '0040ff7f'
     """
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+    return np.clip(np.rint(checked_samples(samples) * 32768), -32768, 32767).astype("<i2").tobytes()
 
 
 def from_pcm16(data: bytes) -> Samples:
-    """Return the samples of 16-bit little-endian PCM, float32 (samples,). data: whole samples."""
+    """Return the samples of 16-bit little-endian PCM, float32 (samples,).
+
+    Raises AudioError if the last sample is not whole.
+    """
+    if len(data) % 2:
+        raise AudioError(f"{len(data)} bytes are no 16-bit samples: keep the odd byte for later")
     return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
 
 
 def silence(duration_s: float, rate_hz: int) -> Audio:
-    """Return duration_s of nothing."""
-    return Audio(np.zeros(round(duration_s * rate_hz), np.float32), rate_hz)
+    """Return duration_s of nothing. Raises AudioError if that is no time."""
+    return Audio(np.zeros(count_samples(duration_s, rate_hz), np.float32), rate_hz)
 
 
 def concatenate(pieces: Sequence[Audio]) -> Audio:
@@ -264,11 +253,14 @@ def concatenate(pieces: Sequence[Audio]) -> Audio:
 def frames(audio: Audio, size: int) -> Samples:
     """Cut a recording into frames, the last one padded with silence.
 
-    Returns float32 (frames, size).
+    Returns float32 (frames, size). Raises AudioError if size is not 1 or more, as 10 ms are at
+    less than 100 Hz.
 
     >>> frames(Audio(np.ones(5), 8000), 2).shape
     (3, 2)
     """
+    if size < 1:
+        raise AudioError(f"frames of {size} samples at {audio.rate_hz} Hz: resample to 8000 Hz")
     count = math.ceil(audio.samples.size / size)
     padded = np.zeros(count * size, np.float32)
     padded[: audio.samples.size] = audio.samples
@@ -336,7 +328,7 @@ def noise(kind: str, duration_s: float, rate_hz: int, rng: np.random.Generator) 
     """
     if kind not in (*NOISE_SLOPES, "clicks"):
         raise AudioError(f"no noise {kind!r}: use one of {[*NOISE_SLOPES, 'clicks']}")
-    count = round(duration_s * rate_hz)
+    count = count_samples(duration_s, rate_hz)
     if not count:
         return silence(0.0, rate_hz)
     if kind == "clicks":
@@ -370,7 +362,7 @@ def babble(voices: Sequence[Audio], duration_s: float, rng: np.random.Generator)
     if not voices or not all(voice.samples.size for voice in voices):
         raise AudioError("babble needs at least one voice, none empty: pass recordings of speech")
     rate_hz = voices[0].rate_hz
-    total = np.zeros(round(duration_s * rate_hz))
+    total = np.zeros(count_samples(duration_s, rate_hz))
     for voice in voices:
         spoken = voice.resample(rate_hz).samples
         total += np.resize(np.roll(spoken, int(rng.integers(spoken.size))), total.size)

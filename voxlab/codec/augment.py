@@ -8,7 +8,7 @@ makes the throat longer or shorter; both together make new speakers of the few t
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlab.audio import Samples
+from voxlab.samples import Samples, checked_samples
 
 WINDOW, HOP = 512, 128
 LIFTER = 30  # cepstral coefficients that make up the envelope: coarser than the pitch's ripple
@@ -31,7 +31,7 @@ def play(sound: Samples, samples: int, tilt_db: NDArray[np.float64] | None = Non
     the result, equally spaced and joined by lines; None leaves the colour.
     """
     size = samples + 2 * EDGE
-    spectrum = np.fft.rfft(sound)[: size // 2 + 1]
+    spectrum = np.fft.rfft(checked_samples(sound))[: size // 2 + 1]
     bins = spectrum.size
     if tilt_db is not None:
         place = np.arange(bins) * ((len(tilt_db) - 1) / (size // 2))
@@ -66,12 +66,12 @@ def reverberate(sound: Samples, decay_s: float, rate_hz: int, rng: np.random.Gen
     echoes *= rng.uniform(0.2, 0.6) / np.sqrt(np.sum(echoes**2))
     echoes[0] = 1.0
     size = sound.size + echoes.size
-    wet = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(echoes, size), size)
+    wet = np.fft.irfft(np.fft.rfft(checked_samples(sound), size) * np.fft.rfft(echoes, size), size)
     return wet[: sound.size].astype(np.float32)
 
 
 def _stft(sound: Samples) -> NDArray[np.complex128]:
-    padded = np.pad(sound, WINDOW)
+    padded = np.pad(checked_samples(sound), WINDOW)
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     return np.fft.rfft(windows * np.hanning(WINDOW + 1)[:-1])
 

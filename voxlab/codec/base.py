@@ -8,6 +8,7 @@ from voxlab.audio import Audio, Samples
 from voxlab.codec.bitrate import bitrate_bps
 from voxlab.codec.quantizer import Codes, known_stages
 from voxlab.errors import AudioError, CodecError
+from voxlab.samples import checked_samples
 
 LOUDEST = 10.0  # 20 dB above full scale: more is 16-bit numbers, not sound in [-1, 1]
 
@@ -107,25 +108,19 @@ def checked_audio(audio: Audio, rate_hz: int, name: str) -> Audio:
         )
     if not audio.samples.size:
         raise AudioError(f"audio is empty, {name} needs a sample at least: record it again")
-    checked_samples(audio.samples)
+    checked_scale(audio.samples)
     return audio
 
 
-def checked_samples(samples: Samples) -> Samples:
+def checked_scale(samples: Samples) -> Samples:
     """Return samples as float32. Raises AudioError unless they are one channel in [-1, 1]."""
-    given = np.asarray(samples)
-    if given.ndim != 1 or given.dtype.kind != "f":
-        raise AudioError(
-            f"samples are {given.dtype} {given.shape}, need floats (samples,) in [-1, 1]: "
-            "divide int16 by 32768, one channel only"
-        )
+    given = checked_samples(samples)
     loudest = np.abs(given).max(initial=0.0)
-    if not loudest <= LOUDEST:  # NaN too
+    if loudest > LOUDEST:
         raise AudioError(
-            f"samples reach {loudest}, full scale is 1: divide 16-bit samples by 32768, "
-            "replace NaN by silence"
+            f"samples reach {loudest}, full scale is 1: divide 16-bit samples by 32768"
         )
-    return given.astype(np.float32, copy=False)
+    return given
 
 
 class StreamLife:

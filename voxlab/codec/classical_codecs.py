@@ -65,7 +65,7 @@ def align(original: Audio, made: Audio) -> Audio:
     """
     if original.rate_hz != made.rate_hz:
         raise AudioError(f"rates differ: {original.rate_hz} and {made.rate_hz} Hz: resample first")
-    x, lags = original.samples, round(LAG_S * original.rate_hz)
+    x, lags = original.samples, max(1, round(LAG_S * original.rate_hz))
     y = np.pad(made.samples, (0, max(0, x.size + lags - made.samples.size)))[: x.size + lags]
     size = 2 * y.size
     correlation = np.fft.irfft(np.fft.rfft(y, size) * np.fft.rfft(x, size).conj(), size)[:lags]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from voxlab import models
 from voxlab.audio import Audio, Samples
-from voxlab.codec.base import StreamLife, checked_audio, checked_samples
+from voxlab.codec.base import StreamLife, checked_audio, checked_scale
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import ModelError
 from voxlab.models.torch_threads import inference
@@ -130,7 +130,7 @@ class EnCodecEncoder(_Growing):
     def push(self, samples: Samples) -> Codes:
         """Return the frames that are complete now, int32 (stages, frames)."""
         self._once.going_on()
-        self._seen = np.concatenate([self._seen, checked_samples(samples)])
+        self._seen = np.concatenate([self._seen, checked_scale(samples)])
         frames = self._seen.size // FRAME_SIZE
         if frames < CERTAIN_AFTER or frames == self._given:
             return np.zeros((self._stages, 0), np.int32)

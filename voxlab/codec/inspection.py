@@ -71,11 +71,15 @@ def residual_levels_db(quantizer: ResidualQuantizer, vectors: Vectors) -> NDArra
     """Return how much of the vectors is left before the first stage and after each, in dB.
 
     Returns float (stages + 1,): the mean squared distance from the mean, 0 dB before the first.
+    Raises CodecError if the vectors do not differ, so that there is nothing to code.
 
     >>> halving = ResidualQuantizer(np.array([[[-1.0], [1.0]], [[-0.5], [0.5]]]))
     >>> residual_levels_db(halving, np.array([[-1.5], [-0.5], [0.5], [1.5]]))[1].round(2)
     np.float64(-6.99)
     """
-    powers = np.array([left.var(0).sum() for left in quantizer.residuals(vectors)], np.float64)
+    left = list(quantizer.residuals(vectors))
+    if not len(left[0]) or not left[0].var(0).any():
+        raise CodecError(f"{len(left[0])} vectors that do not differ: measure those of a sound")
+    powers = np.array([vectors.var(0).sum() for vectors in left], np.float64)
     with np.errstate(divide="ignore"):
         return np.asarray(10 * np.log10(powers / powers[0]))

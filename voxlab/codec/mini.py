@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxlab import data
 from voxlab.audio import Audio, Samples
-from voxlab.codec.base import StreamLife, checked_audio, checked_samples
+from voxlab.codec.base import StreamLife, checked_audio, checked_scale
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import DataError, ModelError
 from voxlab.models.network_files import UNREADABLE, read, write
@@ -81,7 +81,7 @@ class MiniEncoder:
     def push(self, samples: Samples) -> Codes:
         """Return the frames that are complete now, int32 (stages, frames)."""
         self._once.going_on()
-        self._waiting = np.concatenate([self._waiting, checked_samples(samples)])
+        self._waiting = np.concatenate([self._waiting, checked_scale(samples)])
         return self._quantizer.encode(self._latents(), self._stages)
 
     def finish(self) -> Codes:

@@ -67,7 +67,12 @@ class PerceptualQuality:
 
 
 def mean_quality(originals: Sequence[Audio], run: Callable[[Audio], Audio]) -> PerceptualQuality:
-    """Return how recordings sound after `run`, which gives each back with its length."""
+    """Return how recordings sound after `run`, which gives each back with its length.
+
+    Raises AudioError if there is no recording, or one cannot be measured; see `stoi` and `pesq`.
+    """
+    if not originals:
+        raise AudioError("a mean over no recordings: pass one at least, such as data.prompts()")
     pairs = [(original, run(original)) for original in originals]
     return PerceptualQuality(
         float(np.mean([stoi(*pair) for pair in pairs])),

@@ -6,7 +6,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlab.audio import Audio
+from voxlab.audio import Audio, Samples
 from voxlab.errors import AudioError
 
 WINDOW_S, HOP_S = 0.032, 0.008
@@ -19,11 +19,8 @@ def spectrogram_db(sound: Audio) -> NDArray[np.float64]:
     A moment every 8 ms, bins from 0 Hz to half the rate, 31.25 Hz apart; a sine of full scale
     gives about 0 dB. Raises AudioError if the recording is shorter than a window of 32 ms.
     """
-    window, hop = round(WINDOW_S * sound.rate_hz), round(HOP_S * sound.rate_hz)
-    if sound.samples.size < window:
-        raise AudioError(f"{sound.duration_s:.3f} s is too short, a window takes {WINDOW_S} s")
-    shape = np.hanning(window)
-    pieces = np.lib.stride_tricks.sliding_window_view(sound.samples, window)[::hop]
+    pieces = _windows(sound)
+    shape = np.hanning(pieces.shape[1])
     magnitude = np.abs(np.fft.rfft(pieces * shape)) / (shape.sum() / 2)
     return np.asarray(20 * np.log10(np.maximum(magnitude, 10 ** (FLOOR_DB / 20))))
 
@@ -53,10 +50,8 @@ def periodicity(sound: Audio) -> NDArray[np.float64]:
     The largest autocorrelation at the lags of a voice's pitch, 70 to 400 Hz, in pieces of 32 ms
     within 30 dB of the loudest. Raises AudioError if the recording is shorter than one of them.
     """
-    window, hop = round(WINDOW_S * sound.rate_hz), round(HOP_S * sound.rate_hz)
-    if sound.samples.size < window:
-        raise AudioError(f"{sound.duration_s:.3f} s is too short, a window takes {WINDOW_S} s")
-    pieces = np.lib.stride_tricks.sliding_window_view(sound.samples, window)[::hop]
+    pieces = _windows(sound)
+    window = pieces.shape[1]
     pieces = pieces.astype(np.float64) - pieces.mean(1, keepdims=True, dtype=np.float64)
     powers = (pieces**2).mean(1)
     pieces = pieces[powers > max(powers.max() / 1000, 1e-12)]
@@ -64,3 +59,13 @@ def periodicity(sound: Audio) -> NDArray[np.float64]:
     lags = np.arange(round(sound.rate_hz / 400), round(sound.rate_hz / 70))
     overlap = 1 - lags / window  # a later copy of itself meets fewer samples
     return np.asarray((repeated[:, lags] / overlap).max(1) / repeated[:, 0]).clip(0, 1)
+
+
+def _windows(sound: Audio) -> Samples:
+    """Return the pieces of 32 ms, one every 8 ms, float32 (moments, samples)."""
+    window, hop = round(WINDOW_S * sound.rate_hz), round(HOP_S * sound.rate_hz)
+    if not hop:
+        raise AudioError(f"a sound at {sound.rate_hz} Hz has no spectrum: use 8000 Hz or more")
+    if sound.samples.size < window:
+        raise AudioError(f"{sound.duration_s:.3f} s is too short, a window takes {WINDOW_S} s")
+    return np.lib.stride_tricks.sliding_window_view(sound.samples, window)[::hop]

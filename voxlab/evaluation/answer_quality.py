@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from voxlab.audio import Audio
 from voxlab.data.comparison import HeldTrial, Trial
+from voxlab.errors import VoxlabError
 from voxlab.evaluation.stage_times import StageTimes, stage_times
 from voxlab.evaluation.word_errors import WordErrors, plain_form, word_errors
 from voxlab.timeline import Call, Timeline
@@ -50,9 +51,18 @@ class JudgedTrial:
 
 
 def judge(held: HeldTrial, recognise: Callable[[Audio], str]) -> JudgedTrial:
-    """Measure one trial. recognise: hears the agent's voice, such as MoonshineSTT().recognize."""
+    """Measure one trial. recognise: hears the agent's voice, such as MoonshineSTT().recognize.
+
+    Raises VoxlabError unless the user spoke once.
+    """
     timeline = held.call.timeline
-    (times,) = stage_times(timeline)
+    turns = stage_times(timeline)
+    if len(turns) != 1:
+        raise VoxlabError(
+            f"the user spoke {len(turns)} times in {timeline.duration_s:.1f} s, a trial is one "
+            "question: hold it again"
+        )
+    times = turns[0]
     said = " ".join(str(event.data["text"]) for event in timeline.select("agent", "said"))
     words = " ".join(str(event.data["text"]) for event in timeline.select("turn", "commit"))
     voice = _voice(held.call)

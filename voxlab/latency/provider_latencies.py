@@ -108,7 +108,7 @@ def _cdf(above_floor_s: float, scale_s: float, sigma: float) -> float:
 def fit_profile(p50_s: float, p95_s: float, p99_s: float, incident_share: float = 0.0) -> Profile:
     """Return the profile that passes three percentiles.
 
-    incident_share: 0 for one shifted lognormal; below 0.05 for a tail that is long beyond P95
+    incident_share: 0 for one shifted lognormal; up to 0.05 for a tail that is long beyond P95
     only; above it for slow spells, in which P95 and P99 lie both.
     Raises LatencyError if the percentiles are out of order, or the shape cannot pass them.
 
@@ -162,7 +162,7 @@ def _mixture(cited_s: tuple[float, float, float], share: float) -> Profile:
     slow = Profile(floor_s, math.exp(x50), QUIET_SIGMA, share, math.exp(x99), INCIDENT_SIGMA)
     for _ in range(ROUNDS):
         q50, q95, _ = _levels_left(slow, cited_s, of_incidents=False)
-        if share < SPELL:
+        if share <= SPELL:
             sigma = (x95 - x50) / (_NORMAL.inv_cdf(q95) - _NORMAL.inv_cdf(q50))
             slow = replace(slow, sigma=sigma)
         scale_s = math.exp(x50 - slow.sigma * _NORMAL.inv_cdf(q50))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voxlab.audio import Audio
 from voxlab.codec.spectrum import HOP_S, spectrogram_db
+from voxlab.errors import AudioError
 from voxlab.plots.latency import LOOKS
 from voxlab.plots.palette import ERROR, SILENCE
 
@@ -22,7 +23,12 @@ QUIETEST_DB = -80.0
 
 
 def plot_spectrograms(sounds: Mapping[str, Audio]) -> Figure:
-    """Draw recordings below each other on one axis of time: which frequencies sound when."""
+    """Draw recordings below each other on one axis of time: which frequencies sound when.
+
+    Raises AudioError if there is none, or one is shorter than 32 ms.
+    """
+    if not sounds:
+        raise AudioError("no recording to draw: pass one at least, by name")
     figure, axes = plt.subplots(
         len(sounds),
         1,

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voxlab.audio import Audio
+from voxlab.errors import AudioError
 from voxlab.plots.latency import LOOKS
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
 from voxlab.speech_lm.comparison import Comparison, MeasuredPattern
@@ -156,13 +157,16 @@ def _draw_heard(patterns: Mapping[str, MeasuredPattern], codec: Sequence[bool], 
 def plot_votes(sound: Audio, votes: Sequence[float], ax: Axes | None = None) -> Axes:
     """Draw what a probe hears frame by frame: above zero whispered, below spoken.
 
-    votes: one a frame of the sound, see `WhisperProbe.by_frame`.
+    votes: one a frame of the sound, see `WhisperProbe.by_frame`. Raises AudioError if there is
+    none, or no sound.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(10, 3), layout="constrained")
-    frame_s = sound.duration_s / len(votes)
-    middles_s = (np.arange(len(votes)) + 0.5) * frame_s
-    given = np.asarray(votes)
+    given = np.asarray(votes, np.float64)
+    if given.ndim != 1 or not (given.size and sound.samples.any()):
+        raise AudioError(f"{given.shape} votes for {sound.duration_s:.3f} s: pass those of a sound")
+    frame_s = sound.duration_s / given.size
+    middles_s = (np.arange(given.size) + 0.5) * frame_s
     for kind, color, hatch in ((given > 0, ERROR, "//"), (given <= 0, USER, "")):
         ax.bar(middles_s[kind], given[kind], frame_s, color=color, hatch=hatch, edgecolor="white")
     times_s = np.arange(sound.samples.size) / sound.rate_hz

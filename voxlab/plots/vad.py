@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio, Samples, frames, levels_db
+from voxlab.errors import AudioError
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
 from voxlab.plots.redrawn import Redrawn
 from voxlab.vad.endpointing import (
@@ -42,7 +43,8 @@ def plot_vad(
     """Draw a recording, how likely each frame is speech, how loud it is, and what follows from it.
 
     probabilities: float (frames,), see `vad.speech_probabilities`; turns: where speech truly is, if
-    that is known; then the setting's costs stand above the picture.
+    that is known; then the setting's costs stand above the picture. Raises AudioError unless the
+    probabilities are those of the recording.
     """
     lab = VADLab(plt.figure(dpi=DPI), audio, probabilities, turns)
     lab.update(options or VADOptions())
@@ -67,6 +69,11 @@ class VADLab(Redrawn):
         self._probabilities, self._turns = probabilities, turns
         frame_size = round(FRAME_S * audio.rate_hz)
         self._levels_db = levels_db(frames(audio, frame_size))[: len(probabilities)]
+        if not len(self._levels_db) or self._levels_db.shape != np.shape(probabilities):
+            raise AudioError(
+                f"{np.shape(probabilities)} probabilities for {audio.duration_s:.3f} s: pass "
+                "those of this recording, vad.speech_probabilities(audio)"
+            )
         floor = NoiseFloor()
         self._floor_db = np.array([floor.step(level_db) for level_db in self._levels_db])
         self._duration_s = audio.duration_s

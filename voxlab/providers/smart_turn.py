@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from voxlab import models
-from voxlab.audio import Audio, Samples
+from voxlab.audio import Audio
 from voxlab.clock import compute
+from voxlab.samples import Samples, checked_samples
 
 RATE_HZ = 16_000
 HEARD_S = 8.0  # the network hears so much, no more
@@ -51,10 +52,10 @@ def log_mel(samples: Samples) -> Features:
     """Return Whisper's log-mel spectrogram of the last 8 s, silence before a shorter sound.
 
     samples: float32 (samples,) at 16 kHz; they are brought to zero mean and unit variance.
-    Returns float32 (80, 800).
+    Returns float32 (80, 800). Raises AudioError unless they are finite floats (samples,).
     """
     size = int(HEARD_S * RATE_HZ)
-    heard = samples[-size:].astype(np.float64)
+    heard = checked_samples(samples)[-size:].astype(np.float64)
     heard = np.concatenate([np.zeros(size - heard.size), heard])
     heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
     padded = np.pad(heard, _WINDOW // 2, mode="reflect")

@@ -8,9 +8,10 @@ Source: the idea of ITU-T G.711 Appendix I (1999), in its simplest form.
 
 import numpy as np
 
-from voxlab.audio import Samples
+from voxlab.errors import AudioError
+from voxlab.samples import Samples, checked_samples
 
-RATE_HZ = 8_000
+RATE_HZ, LOWEST_HZ = 8_000, 2_000
 PITCH_S = (0.0025, 0.015)  # the periods of voices, 400 to 66 Hz
 MEMORY_S = 0.045
 FADED_AFTER_S = 0.06
@@ -20,6 +21,8 @@ OVERLAP_S = 0.005
 class Concealer:
     """Conceal the lost frames of one stream: `play` what arrived, `conceal` what did not.
 
+    Raises AudioError if the rate is too low for a voice.
+
     >>> concealer = Concealer(rate_hz=8000)
     >>> frame = concealer.play(np.ones(160, np.float32))
     >>> concealer.conceal(160).size
@@ -27,6 +30,8 @@ class Concealer:
     """
 
     def __init__(self, rate_hz: int = RATE_HZ) -> None:
+        if rate_hz < LOWEST_HZ:
+            raise AudioError(f"a voice at {rate_hz} Hz has no period: use {LOWEST_HZ} or more")
         self._rate_hz = rate_hz
         self._overlap = round(OVERLAP_S * rate_hz)
         self._memory: Samples = np.zeros(round(MEMORY_S * rate_hz), np.float32)
@@ -34,8 +39,11 @@ class Concealer:
         self._period: Samples = np.zeros(1, np.float32)
 
     def play(self, frame: Samples) -> Samples:
-        """Return a frame that arrived, faded in over the concealment before it. float32 (n,)."""
-        played = np.array(frame, np.float32)
+        """Return a frame that arrived, faded in over the concealment before it. float32 (n,).
+
+        Raises AudioError, and forgets nothing, unless it is finite floats (n,).
+        """
+        played = checked_samples(frame).copy()
         if self._concealed:
             n = min(self._overlap, played.size)
             rise = np.linspace(0, 1, n, dtype=np.float32)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxlab.audio import Samples
 from voxlab.errors import TelephonyError
+from voxlab.samples import Samples, checked_samples, count_samples
 from voxlab.telephony.rtp import RtpPacket
 
 KEYS = "0123456789*#ABCD"  # in the order of RFC 4733's event numbers
@@ -77,10 +77,13 @@ class EventReceiver:
 
 
 def tone(key: str, duration_s: float, rate_hz: int = 8_000, level_db: float = -9.0) -> Samples:
-    """Return a key's two tones, each at level_db below full scale. float32 (samples,)."""
+    """Return a key's two tones, each at level_db below full scale. float32 (samples,).
+
+    Raises TelephonyError for an unknown key, AudioError if duration_s is no time.
+    """
     _refuse(key)
     row = next(n for n, keys in enumerate(PAD) if key in keys)
-    time_s = np.arange(round(duration_s * rate_hz)) / rate_hz
+    time_s = np.arange(count_samples(duration_s, rate_hz)) / rate_hz
     both = sum(np.sin(2 * np.pi * f * time_s) for f in (LOW_HZ[row], HIGH_HZ[PAD[row].index(key)]))
     return np.asarray(10 ** (level_db / 20) * both, np.float32)
 
@@ -105,6 +108,8 @@ class ToneReceiver:
     purity: float = 0.8  # the share of the energy that the two tones must have
 
     def __post_init__(self) -> None:
+        if self.rate_hz < 2 * HIGH_HZ[-1]:
+            raise TelephonyError(f"a key's tones do not fit {self.rate_hz} Hz: use 8000 or more")
         self._block = round(0.0265 * self.rate_hz)
         self._step = self._block // 2
         time_s = np.arange(self._block) / self.rate_hz
@@ -114,8 +119,11 @@ class ToneReceiver:
         self._candidate: str | None = None
 
     def feed(self, samples: Samples) -> str:
-        """Return the keys that went down, in order; "" if none did. samples: float32 (n,)."""
-        self._waiting = np.concatenate([self._waiting, samples])
+        """Return the keys that went down, in order; "" if none did. samples: float32 (n,).
+
+        Raises AudioError, and forgets nothing, unless they are finite floats (n,).
+        """
+        self._waiting = np.concatenate([self._waiting, checked_samples(samples)])
         return "".join(self._presses())
 
     def _presses(self) -> Iterator[str]:

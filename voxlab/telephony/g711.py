@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlab.audio import Samples
+from voxlab.samples import Samples, checked_samples
 
 RATE_HZ = 8_000
 Codes = NDArray[np.uint8]
@@ -50,8 +50,12 @@ class Companding:
         return (self.expand(np.arange(256, dtype=np.uint8)) / 32768).astype(np.float32)
 
     def encode(self, samples: Samples) -> bytes:
-        """Return one byte a sample. samples: float (n,) in [-1, 1]; what lies beyond is clipped."""
-        linear = np.clip(np.rint(np.asarray(samples) * 32768), -32768, 32767).astype(np.int32)
+        """Return one byte a sample. samples: float (n,) in [-1, 1]; what lies beyond is clipped.
+
+        Raises AudioError unless they are finite floats (n,).
+        """
+        full_scale = checked_samples(samples) * 32768
+        linear = np.clip(np.rint(full_scale), -32768, 32767).astype(np.int32)
         return self._codes[linear + 32768].tobytes()
 
     def decode(self, data: bytes) -> Samples:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from voxlab.audio import Samples
-from voxlab.errors import AudioError
+from voxlab.samples import Samples, checked_samples, refuse_rate
 
 PASSBAND = 0.85  # of half the lower rate; from there to 1.0 the filter falls
 REJECTION_DB = 75.0  # what lies beyond half the lower rate comes through at most this much softer
@@ -47,8 +46,7 @@ class Resampler:
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         for rate_hz in (from_hz, to_hz):
-            if not isinstance(rate_hz, int | np.integer) or rate_hz <= 0:
-                raise AudioError(f"a sampling rate of {rate_hz} Hz is not one: use a whole number")
+            refuse_rate(rate_hz)
         common = math.gcd(from_hz, to_hz)
         self._up, self._down = to_hz // common, from_hz // common
         taps = _lowpass(self._up, self._down) if from_hz != to_hz else np.ones(1)
@@ -67,9 +65,13 @@ class Resampler:
         self._made = 0  # output samples so far
 
     def feed(self, samples: Samples) -> Samples:
-        """Return what can be told after these samples. samples: float32 (n,)."""
-        self._fed += len(samples)
-        return self._resampled(samples)
+        """Return what can be told after these samples. samples: float32 (n,).
+
+        Raises AudioError, and forgets nothing, unless they are finite floats (n,).
+        """
+        checked = checked_samples(samples)
+        self._fed += checked.size
+        return self._resampled(checked)
 
     def flush(self) -> Samples:
         """Return what was held back; the next `feed` begins a new stream."""
@@ -80,7 +82,7 @@ class Resampler:
         return tail
 
     def _resampled(self, samples: Samples, due: int | None = None) -> Samples:
-        window = np.concatenate([self._recent, np.asarray(samples, np.float32)])
+        window = np.concatenate([self._recent, samples])
         newest = self._fed + (0 if due is None else len(samples))  # input samples in and before it
         # output n needs the input up to (n * down + lead) / up
         ready = max(0, (newest * self._up - 1 - self._lead) // self._down + 1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from voxlab import audio
 from voxlab.audio import Audio
-from voxlab.errors import VoxlabError
+from voxlab.errors import AudioError, VoxlabError
 from voxlab.statistics.intervals import wilson_interval
 from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
 
@@ -141,10 +141,14 @@ def find_pauses(
     long pauses may be; if not given, each lasts as long as it does (0.22 s or more, else no VAD
     notices it), and there must be no cuts. The judges hear the sound up to a pause, and 0.22 s
     of silence, as an agent does.
+    Raises AudioError if nobody is heard, or too shortly for a cut, VoxlabError for cuts that are
+    none.
     """
     if cuts and not lasts_s:
         raise VoxlabError("a cut lasts no time of its own: pass lasts_s, such as [0.4, 0.8, 1.2]")
     spoken = audio.trim(recording)
+    if not spoken.samples.size:
+        raise AudioError(f"nobody is heard in {recording.duration_s:.3f} s: no turn, and no end")
     least_s = INNER_S if lasts_s else HEARD_S  # a shorter one goes unnoticed
     own_s = dict(inner_silences(spoken, least_s))  # where it starts: where it ends
     places_s = {start_s: tuple(lasts_s) or (end_s - start_s,) for start_s, end_s in own_s.items()}
@@ -162,8 +166,12 @@ def find_pauses(
 
 def _quietest_s(spoken: Audio, share: float) -> float:
     """Return the quietest moment within 0.1 s of a share of the recording."""
+    if not 0 < share < 1:
+        raise VoxlabError(f"a cut at {share} of a recording, needs a share between 0 and 1")
     hop = round(HOP_S * spoken.rate_hz)
     levels_db = audio.levels_db(audio.frames(spoken, hop))
+    if len(levels_db) < 2:
+        raise AudioError(f"{spoken.duration_s:.3f} s of sound are too short for a cut")
     middle = round(share * len(levels_db))
     near = slice(max(middle - 10, 1), middle + 11)
     return (near.start + int(np.argmin(levels_db[near]))) * HOP_S

@@ -43,7 +43,12 @@ def lay_scene(recordings: Sequence[Audio], rng: np.random.Generator) -> Scene:
     pieces, turns, now_s = [], [], 0.0
     for recording in recordings:
         spoken = audio.trim(recording)
-        gain = 10 ** ((SPEECH_DB - audio.level_db(spoken)) / 20)  # 0 for silence, which mix refuses
+        if not spoken.samples.size:
+            raise AudioError(
+                f"nobody is heard in {recording.duration_s:.3f} s: a turn needs {audio.AUDIBLE_DB} "
+                "dB at least, record it louder"
+            )
+        gain = 10 ** ((SPEECH_DB - audio.level_db(spoken)) / 20)
         pause = audio.silence(rng.uniform(*PAUSES_S), recording.rate_hz)
         pieces += [pause, Audio(np.float32(gain) * spoken.samples, recording.rate_hz)]
         start_s = now_s + pause.duration_s
@@ -57,13 +62,16 @@ def move_to_room(scene: Scene, room: str, snr_db: float, rng: np.random.Generato
     """Return a scene in another place; its turns are as long as before.
 
     room: one of ROOMS. snr_db: how much louder the caller is than the place, while they speak; on
-    the telephone it is the hiss of the line. Raises AudioError if the room is unknown.
+    the telephone it is the hiss of the line. Raises AudioError if the room is unknown, or nobody
+    speaks.
     """
     if room not in ROOMS:
         raise AudioError(f"no room {room!r}: there are {', '.join(ROOMS)}")
     if room == "clean":
         return scene
     speaking_s = sum(turn.end_s - turn.start_s for turn in scene.turns)
+    if not speaking_s:
+        raise AudioError("nobody speaks in the scene: there is no level to compare the room with")
     share_db = 10 * float(np.log10(speaking_s / scene.audio.duration_s))  # mix also counts pauses
     background = _background(room, scene.audio, rng)
     mixed = audio.mix(scene.audio, background, snr_db + share_db)
@@ -94,6 +102,8 @@ def send_by_telephone(sound: Audio) -> Audio:
 
     It comes back at the rate it had.
     """
+    if not sound.samples.size:
+        return sound
     spectrum = np.fft.rfft(sound.samples)
     frequency_hz = np.fft.rfftfreq(sound.samples.size, 1 / sound.rate_hz)
     low_hz, high_hz = TELEPHONE_BAND_HZ
