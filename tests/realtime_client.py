@@ -13,7 +13,8 @@ from realtime_automaton import Automaton
 from voxlab.providers.protocols import EndOfTurn, Providers, ToolCall
 from voxlab.providers.scripted import Answer, ScriptedLLM, ScriptedSTT, ScriptedTTS
 from voxlab.serving.realtime.engines import LevelVAD
-from voxlab.serving.realtime.session import Session, SessionOptions, WireClosed
+from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.session_loop import WireClosed, run_session
 
 Event = dict[str, Any]
 RATE_HZ = 24_000
@@ -168,7 +169,7 @@ async def session(
     before = asyncio.all_tasks()
     client = Client(MemoryWire())
     held = asyncio.create_task(
-        Session(client.wire, providers or engines(), options or SessionOptions()).run()
+        run_session(client.wire, providers or engines(), options or SessionOptions())
     )
     try:
         if opened:

@@ -14,7 +14,8 @@ from voxlab.audio import Audio
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Providers, TextDelta, Transcript
 from voxlab.serving.realtime.response_generation import Pace, Patience
-from voxlab.serving.realtime.session import Session, SessionOptions
+from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.session_loop import run_session
 
 LONG = "This is the first sentence of a long answer. " + "And here it goes on and on. " * 12
 
@@ -145,7 +146,7 @@ def test_a_slow_reader_changes_nothing_for_its_neighbour_and_misses_nothing(
         slow = Client(SlowWire(bytes_per_s))
         async with session(engines(["Hello! How are you?"]), opened=False) as neighbour:
             held = asyncio.create_task(
-                Session(slow.wire, engines([LONG]), SessionOptions(pace=Pace(1e9))).run()
+                run_session(slow.wire, engines([LONG]), SessionOptions(pace=Pace(1e9)))
             )
             if beside:
                 await slow.send("response.create")

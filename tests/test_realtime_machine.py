@@ -33,7 +33,8 @@ from voxlab.clock import VirtualLoop, run_virtual
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolSpec
 from voxlab.providers.scripted import ScriptedSTT, paced
-from voxlab.serving.realtime.session import Session, SessionOptions
+from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.session_loop import run_session
 
 Event = dict[str, Any]
 SESSIONS = int(os.environ.get("VOXLAB_REALTIME_SESSIONS", "25"))
@@ -174,7 +175,7 @@ class RandomSession(RuleBasedStateMachine):
         providers = replace(providers, llm=Moody(), stt=ScriptedSTT(texts))
         self.client = Client(MemoryWire())
         self.held = self.loop.create_task(
-            Session(self.client.wire, providers, SessionOptions()).run()
+            run_session(self.client.wire, providers, SessionOptions())
         )
         self.reading = self.loop.create_task(self.client.read_on())
         self.sent = 0

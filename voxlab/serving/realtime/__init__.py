@@ -4,16 +4,16 @@ From the wire inwards:
 
 | module | is |
 |---|---|
-| `server`, `http`, `certificate` | sockets: WebSocket, HTTP beside it, TLS |
-| `link` | no socket at all: the openai client's connection to a session in memory |
-| `admission` | who may open a session: keys, models, client secrets |
-| `session` | one session: the task that owns all state, with a reader and a writer beside it |
-| `listening`, `responding` | its two halves: audio in and turns out; responses |
-| `outbox`, `beta` | what waits to be sent; the same in the beta's words |
-| `schema`, `requests` | what a client may say, and the error if it says another |
-| `config`, `conversation`, `response` | the state: the session object, the items, a response |
-| `buffer`, `turn_detection`, `formats` | the sound that comes in, its offsets, who speaks when |
-| `hearing`, `maker`, `engines` | the work: recogniser; language model and voice; which engines |
+| `transport/server`, `http`, `tls`, `authentication` | sockets: WebSocket, HTTP beside it, TLS, keys |
+| `transport/in_memory` | no socket at all: the openai client's connection to a session in memory |
+| `transport/session_loop`, `send_queue` | one connection: in and out of its session, bounded |
+| `protocol/client_events`, `client_models` | what a client may say, and the error if it says another |
+| `protocol/session_config`, `beta_dialect`, `audio_formats` | settings; the beta's words; sound |
+| `session` | what a session does about each thing that happens |
+| `input_audio`, `turn_detection`, `transcription` | the user: sound, who speaks when, words |
+| `response_generation`, `response`, `usage` | the assistant: the work, its events, its price |
+| `conversation` | the items that both have made |
+| `engines` | who hears, thinks and speaks |
 
 Source: the types and docstrings of the openai package, 3.54 (openai/types/realtime/), and public
 recordings of sessions; what we know only from those says so.

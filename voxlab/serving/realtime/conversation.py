@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voxlab.audio import Audio
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Message, ToolCall
 from voxlab.serving.realtime.protocol.audio_formats import WireFormat
@@ -28,6 +29,11 @@ class Sound:
     def duration_s(self) -> float:
         """Length in seconds."""
         return len(self.data) / self.wire.bytes_per_s
+
+    @property
+    def audio(self) -> Audio:
+        """The sound as a recording."""
+        return self.wire.audio(bytes(self.data))
 
 
 @dataclass(eq=False, slots=True)
@@ -70,6 +76,19 @@ class Item:
         else:
             texts += [part.get("transcript") or "" for part in parts]
         return " ".join(filter(None, texts)).strip()
+
+
+def user_item(item_id: str, sound: Sound, heard: "asyncio.Future[str | ProviderError]") -> Item:
+    """Return the item of what the user has said."""
+    data = {
+        "id": item_id,
+        "object": "realtime.item",
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [{"type": "input_audio"}],
+    }
+    return Item(data, {0: sound}, heard=heard)
 
 
 def new_item(given: Wire, item_id: str, wire: WireFormat) -> Item:
@@ -181,14 +200,14 @@ class Conversation:
         """Remove an item. Raises Refused if there is none of this name."""
         del self._items[self.get(item_id, "delete").id]
 
-    def truncate(self, item_id: str, content_index: int, end_s: float) -> None:
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
         """Cut an assistant's audio to what was heard; its transcript goes, whole.
 
         The words that were said in what is left stay in the model's memory, as they do with a
         model that hears its own voice.
         Raises Refused if it is no assistant's audio, is still being made, or is shorter.
         """
-        item = self.get(item_id, "truncate")
+        item, end_s = self.get(item_id, "truncate"), audio_end_ms / 1000
         sound = item.sounds.get(content_index)
         if item.data.get("role") != "assistant":
             raise Refused("invalid_value", "Only assistant messages can be truncated.", "item_id")

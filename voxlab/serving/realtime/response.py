@@ -1,58 +1,52 @@
 """A response in the making: which events tell of it, in which order, and how it ends early."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from voxlab.providers.protocols import ToolCall
 from voxlab.serving.realtime.conversation import Conversation, Item, Sound
-from voxlab.serving.realtime.protocol.audio_formats import WireFormat
+from voxlab.serving.realtime.protocol.audio_formats import wire_format
+from voxlab.serving.realtime.transport.send_queue import SendQueue
 
-Emit = Callable[..., None]
 Wire = dict[str, Any]
 
 ARGUMENT_CHARACTERS = 24  # of a function call's arguments in one delta
-DELTAS = {"audio": "response.output_audio", "text": "response.output_text"}
+AUDIO, TEXT = "response.output_audio", "response.output_text"
 TRANSCRIPT = "response.output_audio_transcript"
 ARGUMENTS = "response.function_call_arguments"
 
 
 class Response:
-    """One response. emit(type, **fields) sends an event; new_id(kind) names things.
+    """One response; its events go to the queue.
 
-    conversation: where its items go; None for an out-of-band response.
+    config: of `session_config.response_config`; context: what the model reads; conversation:
+    where its items go, None for an out-of-band response. task: makes it.
     """
+
+    task: asyncio.Task[None]
 
     def __init__(
         self,
         config: Wire,
-        wire: WireFormat,
+        context: Sequence[Item],
         conversation: Conversation | None,
-        emit: Emit,
-        new_id: Callable[[str], str],
+        queue: SendQueue,
     ) -> None:
-        self.id = new_id("resp")
+        self.id = queue.new_id("resp")
         self.config = config
-        self.wire = wire
+        self.context = context
         self.conversation = conversation
+        self.wire = wire_format(config["format"]["type"])
+        self.is_text = config["output_modalities"] == ["text"]
         self.items: list[Item] = []
         self.spoken_s = 0.0
-        self._emit = emit
-        self._new_id = new_id
+        self._queue = queue
         self._status = "in_progress"
         self._details: Wire | None = None
         self._open: Item | None = None
-
-    @property
-    def open_id(self) -> str | None:
-        """The name of the item that is being made."""
-        return self._open.id if self._open else None
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it writes instead of speaking."""
-        return bool(self.config["output_modalities"] == ["text"])
 
     def resource(self, usage: Wire | None = None) -> Wire:
         """Return the response as it goes over the wire."""
@@ -79,125 +73,120 @@ class Response:
         """Send the next words and the next sound of the message; the first ones open it."""
         item = self._open or self._open_message()
         part = item.data["content"][0]
-        if text:
-            part["text" if self.is_text else "transcript"] += text
-            if not self.is_text:
-                item.words.append((len(item.sounds[0].data), text))
-            self._part_event((DELTAS["text"] if self.is_text else TRANSCRIPT) + ".delta", text)
+        if text and self.is_text:
+            part["text"] += text
+            self._tell(TEXT + ".delta", content_index=0, delta=text)
+        elif text:
+            part["transcript"] += text
+            item.words.append((len(item.sounds[0].data), text))
+            self._tell(TRANSCRIPT + ".delta", content_index=0, delta=text)
         if sound:
             item.sounds[0].data += sound
             self.spoken_s += len(sound) / self.wire.bytes_per_s
-            self._part_event(DELTAS["audio"] + ".delta", base64.b64encode(sound).decode())
+            delta = base64.b64encode(sound).decode()
+            self._tell(AUDIO + ".delta", content_index=0, delta=delta)
 
     def call(self, call: ToolCall) -> None:
         """Send a function call: an item of its own, after the message."""
-        self._finish_item("completed")
+        self._close_item("completed")
         arguments = json.dumps(dict(call.arguments))
-        item = Item(
-            {
-                "id": self._new_id("item"),
-                "object": "realtime.item",
-                "type": "function_call",
-                "status": "in_progress",
-                "name": call.name,
-                "call_id": self._new_id("call"),  # a model's own names may repeat in a session
-                "arguments": "",
-            }
+        item_id = self._queue.new_id("item")
+        call_id = self._queue.new_id("call")  # a model's own names may repeat in a session
+        item = self._open_item(
+            item_id, "function_call", name=call.name, call_id=call_id, arguments=""
         )
-        self._add(item)
-        call_id = item.data["call_id"]
         for start in range(0, len(arguments), ARGUMENT_CHARACTERS):
             piece = arguments[start : start + ARGUMENT_CHARACTERS]
             item.data["arguments"] += piece
-            self._emit(ARGUMENTS + ".delta", **self._place(), call_id=call_id, delta=piece)
-        self._finish_item("completed")
+            self._tell(ARGUMENTS + ".delta", call_id=call_id, delta=piece)
+        self._close_item("completed")
 
-    def take_back(self, deltas: list[Wire]) -> None:
-        """Unsay what was queued but not sent: these deltas, the latest of the open message."""
-        if self._open is None:
-            return
-        part = self._open.data["content"][0]
+    def cancel(self, reason: str) -> None:
+        """Stop making it, and unsay what was queued but not sent."""
+        self.task.cancel()
+        if self._open is not None:
+            self._take_back(self._open, self._queue.take_back(self._open.id))
+        self.finish("cancelled", reason)
+
+    def _take_back(self, item: Item, deltas: list[Wire]) -> None:
+        part = item.data["content"][0]
         for delta in deltas:
-            if delta["type"] == DELTAS["audio"] + ".delta":
+            if delta["type"] == AUDIO + ".delta":
                 size = len(base64.b64decode(delta["delta"]))
-                del self._open.sounds[0].data[-size:]
+                del item.sounds[0].data[-size:]
                 self.spoken_s -= size / self.wire.bytes_per_s
             else:
                 name = "text" if self.is_text else "transcript"
                 part[name] = part[name][: len(part[name]) - len(delta["delta"])]
-                del self._open.words[-1:]
+                del item.words[-1:]
 
-    def finish(self, status: str, details: Wire | None) -> None:
-        """Close what is open; `resource` then tells how the response ended."""
-        self._finish_item("completed" if status == "completed" else "incomplete")
-        self._status, self._details = status, details
+    def finish(self, status: str, why: str = "") -> None:
+        """Close what is open; `resource` then tells how the response ended, and why."""
+        self._close_item("completed" if status == "completed" else "incomplete")
+        self._status = status
+        if status == "failed":
+            error = {"type": "server_error", "code": "engine_failed", "message": why}
+            self._details = {"type": status, "error": error}
+        elif status != "completed":
+            self._details = {"type": status, "reason": why}
 
     def _open_message(self) -> Item:
-        kind = {"type": "output_text", "text": ""}
-        part = kind if self.is_text else {"type": "output_audio", "transcript": ""}
-        item = Item(
-            {
-                "id": self._new_id("item"),
-                "object": "realtime.item",
-                "type": "message",
-                "status": "in_progress",
-                "role": "assistant",
-                "content": [],
-            }
-        )
-        self._add(item)
-        item.data["content"].append(part)
-        if not self.is_text:
+        item_id = self._queue.new_id("item")
+        item = self._open_item(item_id, "message", role="assistant", content=[])
+        if self.is_text:
+            part = {"type": "output_text", "text": ""}
+        else:
+            part = {"type": "output_audio", "transcript": ""}
             item.sounds[0] = Sound(self.wire, bytearray())
-        self._emit("response.content_part.added", **self._place(0), part=self._part())
+        item.data["content"].append(part)
+        self._tell("response.content_part.added", content_index=0, part=_told(part))
         return item
 
-    def _add(self, item: Item) -> None:
-        self._open = item
+    def _open_item(self, item_id: str, kind: str, **fields: Any) -> Item:
+        fixed = {"id": item_id, "object": "realtime.item", "type": kind, "status": "in_progress"}
+        item = self._open = Item({**fixed, **fields})
         self.items.append(item)
-        place = {"response_id": self.id, "output_index": len(self.items) - 1}
-        self._emit("response.output_item.added", **place, item=item.data)
+        self._tell_of_item("response.output_item.added", item)
         if self.conversation is not None:
             previous = self.conversation.insert(item)
-            self._emit("conversation.item.added", previous_item_id=previous, item=item.data)
+            self._queue.emit("conversation.item.added", previous_item_id=previous, item=item.data)
+        return item
 
-    def _finish_item(self, status: str) -> None:
+    def _close_item(self, status: str) -> None:
         item = self._open
         if item is None:
             return
         if item.data["type"] == "function_call":
             fields = {name: item.data[name] for name in ("call_id", "name", "arguments")}
-            self._emit(ARGUMENTS + ".done", **self._place(), **fields)
+            self._tell(ARGUMENTS + ".done", **fields)
         else:
-            self._finish_part(item.data["content"][0])
+            self._close_part(item.data["content"][0])
         item.data["status"] = status
         if self.conversation is not None and item.id in self.conversation:
             previous = self.conversation.before(item.id)
-            self._emit("conversation.item.done", previous_item_id=previous, item=item.data)
-        place = {"response_id": self.id, "output_index": len(self.items) - 1}
-        self._emit("response.output_item.done", **place, item=item.data)
+            self._queue.emit("conversation.item.done", previous_item_id=previous, item=item.data)
+        self._tell_of_item("response.output_item.done", item)
         self._open = None
 
-    def _finish_part(self, part: Wire) -> None:
+    def _close_part(self, part: Wire) -> None:
         if self.is_text:
-            self._emit(DELTAS["text"] + ".done", **self._place(0), text=part["text"])
+            self._tell(TEXT + ".done", content_index=0, text=part["text"])
         else:
-            self._emit(DELTAS["audio"] + ".done", **self._place(0))
-            self._emit(TRANSCRIPT + ".done", **self._place(0), transcript=part["transcript"])
-        self._emit("response.content_part.done", **self._place(0), part=self._part())
+            self._tell(AUDIO + ".done", content_index=0)
+            self._tell(TRANSCRIPT + ".done", content_index=0, transcript=part["transcript"])
+        self._tell("response.content_part.done", content_index=0, part=_told(part))
 
-    def _part(self) -> Wire:
-        """The part as its own events show it: its type there is "text" or "audio"."""
-        part = self._open.data["content"][0] if self._open else {}
-        return {**part, "type": part["type"].removeprefix("output_")}
+    def _tell(self, kind: str, **fields: Any) -> None:
+        """Send an event of the open item."""
+        item_id = self._open.id if self._open else None
+        place = {"response_id": self.id, "output_index": len(self.items) - 1, "item_id": item_id}
+        self._queue.emit(kind, **place, **fields)
 
-    def _part_event(self, kind: str, delta: str) -> None:
-        self._emit(kind, **self._place(0), delta=delta)
-
-    def _place(self, content_index: int | None = None) -> Wire:
+    def _tell_of_item(self, kind: str, item: Item) -> None:
         place = {"response_id": self.id, "output_index": len(self.items) - 1}
-        if self._open is not None:
-            place["item_id"] = self._open.id
-        if content_index is not None:
-            place["content_index"] = content_index
-        return place
+        self._queue.emit(kind, **place, item=item.data)
+
+
+def _told(part: Wire) -> Wire:
+    """Return a part as its own events show it: its type there is "text" or "audio"."""
+    return {**part, "type": part["type"].removeprefix("output_")}

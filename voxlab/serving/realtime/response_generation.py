@@ -53,7 +53,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The response is made: status "completed", "incomplete" or "failed".
+    """The response is made: status "completed", "incomplete" or "failed", and why.
 
     Its calls come with its end, so that a client that answers a call at once, as the chapter's
     fragment does, finds the response finished.
@@ -62,7 +62,7 @@ class Made:
     response_id: str
     status: str
     calls: tuple[ToolCall, ...] = ()
-    problem: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Maker:
         try:
             outcome = await self._make(job)
         except ProviderError as error:
-            outcome = Made(job.response_id, "failed", problem=str(error))
+            outcome = Made(job.response_id, "failed", why=str(error))
         except Exception as error:  # an engine's fault is the response's, not the session's
             problem = f"{type(error).__name__}: {error}"
-            outcome = Made(job.response_id, "failed", problem=problem)
+            outcome = Made(job.response_id, "failed", why=problem)
         await self.flushed()  # until all of it has been sent, a barge-in takes the rest back
         await self.report(outcome)
 
@@ -129,8 +129,8 @@ class Maker:
         else:
             await overlap(write, _Voice(reply, job, self.pace, self._report).speak)
         written.refuse_nothing()
-        status = "incomplete" if written.is_cut else "completed"
-        return Made(job.response_id, status, tuple(written.calls))
+        status, why = ("incomplete", "max_output_tokens") if written.is_cut else ("completed", "")
+        return Made(job.response_id, status, tuple(written.calls), why)
 
     async def _fill(self, written: Written, put: Put) -> None:
         if self.filler and written.wants_filler:

@@ -1,20 +1,17 @@
-"""One realtime session: a single task owns all of its state; a reader and a writer stand beside it.
+"""What a session does about each thing that happens: its settings, items, turns and responses.
 
-Whatever happens (a frame of the client, a report of a maker, a timer) goes through one bounded
-inbox and is handled there, one after another, so that no two hands ever change the state at once.
-A client that does not read fills the outbox; then makers wait, then the inbox, then the client's
-own connection: nobody else notices.
+`handle` takes one message after another: a frame of the client, a piece of a response, a
+transcript, or that nobody has spoken for long. What it has to say goes to the send queue; what
+takes time is done by tasks, which report as messages. It waits for nothing but the judge of turns.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.conversation import (
     LARGEST_ITEM,
@@ -22,37 +19,35 @@ from voxlab.serving.realtime.conversation import (
     Item,
     Sound,
     new_item,
+    user_item,
 )
-from voxlab.serving.realtime.listening import Judges, Listening
+from voxlab.serving.realtime.input_audio import InputAudio
 from voxlab.serving.realtime.protocol import beta_dialect, client_events
 from voxlab.serving.realtime.protocol.errors import Refused
-from voxlab.serving.realtime.protocol.session_config import new_session, updated
-from voxlab.serving.realtime.responding import Responding
-from voxlab.serving.realtime.response_generation import Made, Maker, Pace, Patience, Said
-from voxlab.serving.realtime.transcription import Hearing
-from voxlab.serving.realtime.transport.send_queue import Outbox
+from voxlab.serving.realtime.protocol.session_config import (
+    SERVER_VAD,
+    new_session,
+    response_config,
+    updated,
+)
+from voxlab.serving.realtime.response import Response
+from voxlab.serving.realtime.response_generation import Job, Made, Maker, Pace, Patience, Said
+from voxlab.serving.realtime.transcription import Transcribed, Transcriber
+from voxlab.serving.realtime.transport.send_queue import SendQueue
+from voxlab.serving.realtime.turn_detection import (
+    Edge,
+    TurnEnded,
+    TurnPaused,
+    TurnStarted,
+    ask_judge,
+    semantic_wait_s,
+)
+from voxlab.serving.realtime.usage import RateLimits, count_tokens
 
-INBOX = 4  # messages; a frame may hold 15 MiB of audio
-FAREWELL_S = 5.0  # the last events have so long to reach the client
+HEARD_AT_ONCE_S = 0.5  # a long append is heard in steps, and other sessions between them
+RESPONSES_AT_ONCE = 8
 log = logging.getLogger(__name__)
 Event = dict[str, Any]
-T = TypeVar("T")
-
-
-class WireClosed(Exception):
-    """The client is gone."""
-
-
-class Wire(Protocol):
-    """A connection to a client: a WebSocket, or two queues in memory."""
-
-    async def receive(self) -> str | bytes:
-        """Return the next frame. Raises WireClosed."""
-        ...
-
-    async def send(self, frame: str) -> None:
-        """Send a frame; returns when the connection can take more. Raises WireClosed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -74,123 +69,88 @@ class SessionOptions:
     filler: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    item: Item
-    duration_s: float
-    result: str | ProviderError
+class NobodySpeaks:
+    """The idle timeout is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Idle:
-    turn: int
-
-
-class _Expired: ...
-
-
-class _Over(Exception):
-    """The session ends: whoever notices first raises this."""
-
-
-Message = str | bytes | Said | Made | _Heard | _Idle | _Expired
+Message = str | bytes | Said | Made | Transcribed | NobodySpeaks
 
 
 class Session:
-    """Holds one session over a wire, until the client leaves or the time is up."""
+    """One session's state. report: takes a task's message; spawn: starts a task."""
 
-    def __init__(self, wire: Wire, providers: Providers, options: SessionOptions) -> None:
-        self._wire = wire
+    def __init__(
+        self,
+        providers: Providers,
+        options: SessionOptions,
+        queue: SendQueue,
+        report: Callable[[Message], Awaitable[None]],
+        spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+    ) -> None:
         self._providers = providers
         self._options = options
-        self._names = 0
-        self._inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX)
-        self._outbox = Outbox(beta_dialect.outgoing if options.is_beta else lambda event: (event,))
-        self._conversation = Conversation(self._new_id("conv"))
-        expires_at = options.started_at + round(options.longest_s)
-        session = new_session(self._new_id("sess"), options.model, expires_at)
-        self._session = updated(session, options.settings)
-        judges = Judges(providers.vad, providers.end_of_turn)
-        self._listening = Listening(judges, self._session, self, self._emit, self._new_id)
-        maker = Maker(
+        self._queue = queue
+        self._emit = queue.emit
+        self._report = report
+        self._spawn = spawn
+        self._conversation = Conversation(queue.new_id("conv"))
+        self._maker = Maker(
             providers,
-            self._inbox.put,
-            self._outbox.room,
-            self._outbox.flushed,
+            report,
+            queue.room,
+            queue.flushed,
             options.pace,
             options.patience,
             options.filler,
         )
-        self._responding = Responding(
-            maker, self._conversation, self._outbox, self._emit, self._new_id
-        )
-        self._hearing = Hearing(providers.stt, options.patience.stt_s)
-        self._idle_turn = 0  # a timer that was set before something happened is out of date
+        self._transcriber = Transcriber(providers.stt, options.patience.stt_s, spawn)
+        self._limits = RateLimits()
+        self._responses: dict[str, Response] = {}  # in progress
+        self._has_spoken = False
+        self._turn_id: str | None = None  # the item that the open turn will become
+        self._idle_timer: asyncio.Task[None] | None = None
+        expires_at = options.started_at + round(options.longest_s)
+        session = new_session(queue.new_id("sess"), options.model, expires_at)
+        self._settings = updated(session, options.settings)
+        self._audio = InputAudio(self._input, providers.vad)
+        self._emit("session.created", session=self._settings)
 
-    async def run(self) -> None:
-        """Hold the session; returns when it is over, with nothing left running."""
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                self._emit("session.created", session=self._session)
-                for task in (self._read(), self._write(), self._expire()):
-                    self._group.create_task(task)
-                await self._own()
-                async with asyncio.timeout(FAREWELL_S):
-                    await self._outbox.flushed()
-                raise _Over
-        except* (_Over, TimeoutError):
-            pass
+    @property
+    def _input(self) -> Event:
+        """The settings of the audio that comes in."""
+        settings: Event = self._settings["audio"]["input"]
+        return settings
 
-    async def _read(self) -> None:
-        try:
-            while True:
-                await self._inbox.put(await self._wire.receive())
-        except WireClosed:
-            raise _Over from None
+    @property
+    def _detection(self) -> Event:
+        """The settings of turn detection; {} without."""
+        return self._input["turn_detection"] or {}
 
-    async def _write(self) -> None:
-        try:
-            while True:
-                for frame in await self._outbox.get():
-                    await self._wire.send(frame)
-        except WireClosed:
-            raise _Over from None
+    @property
+    def _default(self) -> Response | None:
+        """The response that writes to the conversation."""
+        own = (each for each in self._responses.values() if each.conversation is not None)
+        return next(own, None)
 
-    async def _expire(self) -> None:
-        await asyncio.sleep(self._options.longest_s)
-        await self._inbox.put(_Expired())
-
-    async def _own(self) -> None:
-        """Handle what comes in, one thing at a time, until the session expires."""
-        while True:
-            message = await self._inbox.get()
-            await self._outbox.relief()
-            if isinstance(message, str | bytes):
-                await self._on_frame(message)
-            elif isinstance(message, Said | Made):
-                self._on_piece(message)
-            elif isinstance(message, _Heard):
-                self._on_heard(message)
-            elif isinstance(message, _Idle):
-                self._on_idle(message)
-            else:
-                minutes = self._options.longest_s / 60
-                said = f"Your session hit the maximum duration of {minutes:g} minutes."
-                self._refuse(Refused("session_expired", said), None)
-                return
-
-    def _new_id(self, kind: str) -> str:
-        self._names += 1
-        return f"{kind}_{self._options.token}{self._names:06d}"
-
-    def _emit(self, kind: str, **fields: Any) -> None:
-        self._outbox.put({"type": kind, "event_id": self._new_id("event"), **fields})
-
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        return self._group.create_task(work)
-
-    def _refuse(self, error: Refused, event_id: str | None) -> None:
+    def refuse(self, error: Refused, event_id: str | None = None) -> None:
+        """Tell the client of an error. event_id: of its event."""
         self._emit("error", error=error.to_wire(event_id))
+
+    async def handle(self, message: Message) -> None:
+        """Do what a message asks for."""
+        match message:
+            case Said():
+                self._on_said(message)
+            case Made():
+                self._on_made(message)
+            case Transcribed(item) if item.id in self._conversation:
+                message.tell(self._queue)
+            case Transcribed():
+                pass  # it was deleted
+            case NobodySpeaks():
+                self._on_idle()
+            case _:
+                await self._on_frame(message)
 
     # --- what the client says ---------------------------------------------------------------
 
@@ -202,182 +162,238 @@ class Session:
             if self._options.is_beta:
                 event = beta_dialect.incoming(event)
             client_events.check(event)
-            await self._handlers[event["type"]](event)
+            await self._on_event(event)
         except Refused as error:
-            self._refuse(error, event_id)
+            self.refuse(error, event_id)
         except Exception as error:  # our own fault must not end the session
             log.exception("the session cannot handle %.200r", frame)
             said = f"The server had an error while processing your request: {error}"
-            self._refuse(Refused("server_error", said, kind="server_error"), event_id)
+            self.refuse(Refused("server_error", said, kind="server_error"), event_id)
 
-    @cached_property
-    def _handlers(self) -> dict[str, Any]:
-        return {
-            "session.update": self._update,
-            "input_audio_buffer.append": self._append,
-            "input_audio_buffer.commit": self._commit,
-            "input_audio_buffer.clear": self._clear,
-            "conversation.item.create": self._create_item,
-            "conversation.item.delete": self._delete_item,
-            "conversation.item.retrieve": self._retrieve_item,
-            "conversation.item.truncate": self._truncate_item,
-            "response.create": self._create_response,
-            "response.cancel": self._cancel_response,
-        }
+    async def _on_event(self, event: Event) -> None:
+        match event["type"]:
+            case "input_audio_buffer.append":
+                await self._append(client_events.audio_bytes(event["audio"], "audio"))
+            case "input_audio_buffer.commit":
+                self._commit(self._audio.commit())
+            case "input_audio_buffer.clear":
+                self._audio.clear()
+                self._turn_id = None
+                self._emit("input_audio_buffer.cleared")
+            case "session.update":
+                self._update(event["session"])
+            case "conversation.item.create":
+                self._create_item(event["item"], event.get("previous_item_id"))
+            case "conversation.item.delete":
+                self._conversation.delete(event["item_id"])
+                self._emit("conversation.item.deleted", item_id=event["item_id"])
+            case "conversation.item.retrieve":
+                item = self._conversation.get(event["item_id"], "retrieve")
+                self._emit("conversation.item.retrieved", item=item.with_audio())
+            case "conversation.item.truncate":
+                place = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
+                self._conversation.truncate(**place)
+                self._emit("conversation.item.truncated", **place)
+            case "response.create":
+                self._respond(event.get("response") or {})
+            case "response.cancel":
+                self._cancel(event.get("response_id"), "client_cancelled")
 
-    async def _update(self, event: Event) -> None:
-        has_spoken = self._responding.has_spoken
-        session = updated(self._session, event["session"], has_spoken=has_spoken)
-        if len(json.dumps(session)) > LARGEST_ITEM:
+    def _update(self, patch: Event) -> None:
+        settings = updated(self._settings, patch, has_spoken=self._has_spoken)
+        if len(json.dumps(settings)) > LARGEST_ITEM:
             raise Refused("string_above_max_length", "Invalid 'session': too long.", "session")
-        self._session = session
-        self._listening.configure(session)
-        self._idle_turn += 1
-        self._emit("session.updated", session=session)
+        self._settings = settings
+        self._audio.follow(self._input)
+        if not self._detection:
+            self._turn_id = None
+        self._stop_idle_timer()
+        self._emit("session.updated", session=settings)
 
-    async def _append(self, event: Event) -> None:
-        await self._listening.append(client_events.audio_bytes(event["audio"], "audio"))
+    def _create_item(self, given: Event, after: str | None) -> None:
+        item = self._new_item(given)
+        self._add_item(item, self._conversation.insert(item, after))
 
-    async def _commit(self, event: Event) -> None:
-        self._listening.commit()
-
-    async def _clear(self, event: Event) -> None:
-        self._listening.clear()
-        self._emit("input_audio_buffer.cleared")
-
-    async def _create_item(self, event: Event) -> None:
-        item = self._item(event["item"])
-        previous = self._conversation.insert(item, event.get("previous_item_id"))
-        self._emit("conversation.item.added", previous_item_id=previous, item=item.data)
-        self._emit("conversation.item.done", previous_item_id=previous, item=item.data)
-
-    async def _delete_item(self, event: Event) -> None:
-        self._conversation.delete(event["item_id"])
-        self._emit("conversation.item.deleted", item_id=event["item_id"])
-
-    async def _retrieve_item(self, event: Event) -> None:
-        item = self._conversation.get(event["item_id"], "retrieve")
-        self._emit("conversation.item.retrieved", item=item.with_audio())
-
-    async def _truncate_item(self, event: Event) -> None:
-        place = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
-        end_s = event["audio_end_ms"] / 1000
-        self._conversation.truncate(event["item_id"], event["content_index"], end_s)
-        self._emit("conversation.item.truncated", **place)
-
-    async def _create_response(self, event: Event) -> None:
-        self._respond(event.get("response") or {})
-
-    async def _cancel_response(self, event: Event) -> None:
-        self._responding.cancel(event.get("response_id"), "client_cancelled")
-
-    def _item(self, given: Event) -> Item:
-        item_wire = self._listening.buffer.wire
-        item = new_item(given, given.get("id") or self._new_id("item"), item_wire)
+    def _new_item(self, given: Event) -> Item:
+        wire = self._audio.wire
+        item = new_item(given, given.get("id") or self._queue.new_id("item"), wire)
         is_unheard = not any(part.get("transcript") for part in given.get("content", []))
         if item.sounds and is_unheard:
             data = b"".join(sound.data for sound in item.sounds.values())
-            sound = Sound(item_wire, bytearray(data))
-            item.heard = self._spawn(self._hearing.recognised(sound))
+            item.heard = self._transcriber.start(Sound(wire, bytearray(data)))
         return item
+
+    def _add_item(self, item: Item, previous: str | None) -> None:
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self._emit(kind, previous_item_id=previous, item=item.data)
 
     # --- responses --------------------------------------------------------------------------
 
     def _respond(self, request: Event) -> None:
+        """Start a response. Raises Refused if there are too many, or the request is not right."""
         given = request.get("input")
         context = self._conversation.items if given is None else self._context(given)
-        self._responding.create(self._session, request, context, self._spawn)
-        self._idle_turn += 1
+        config = response_config(self._settings, request)
+        default = self._default if config["conversation"] == "auto" else None
+        if default is not None:
+            raise Refused(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {default.id}. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        if len(self._responses) >= RESPONSES_AT_ONCE:
+            said = f"{RESPONSES_AT_ONCE} responses are in progress: wait until one is finished."
+            raise Refused("rate_limit_exceeded", said)
+        conversation = self._conversation if config["conversation"] == "auto" else None
+        response = Response(config, context, conversation, self._queue)
+        self._responses[response.id] = response
+        self._emit("response.created", response=response.resource())
+        response.task = self._spawn(
+            self._maker.make(Job(response.id, config, context, response.wire))
+        )
+        self._stop_idle_timer()
 
     def _context(self, given: Sequence[Event]) -> list[Item]:
         """Return the items of a response's own input: new ones, and references to old ones."""
         return [
             self._conversation.get(entry["id"], "reference")
             if entry["type"] == "item_reference"
-            else self._item(entry)
+            else self._new_item(entry)
             for entry in given
         ]
 
-    def _on_piece(self, piece: Said | Made) -> None:
-        response = self._responding.on_piece(piece)
-        detection = self._session["audio"]["input"]["turn_detection"] or {}
-        if response is None or response.conversation is None:
+    def _on_said(self, said: Said) -> None:
+        response = self._responses.get(said.response_id)
+        if response is not None:  # else it was cancelled, and its maker did not know yet
+            response.say(said.text, said.sound)
+            self._has_spoken |= bool(said.sound)
+
+    def _on_made(self, made: Made) -> None:
+        response = self._responses.get(made.response_id)
+        if response is None:
             return
-        if idle_ms := detection.get("idle_timeout_ms"):
-            self._idle_turn += 1
-            self._spawn(self._wait_idle(response.spoken_s + idle_ms / 1000, self._idle_turn))
+        for call in made.calls:
+            response.call(call)
+        response.finish(made.status, made.why)
+        self._end(response)
+        if response.conversation is not None and self._detection.get("idle_timeout_ms"):
+            idle_s = self._detection["idle_timeout_ms"] / 1000
+            self._stop_idle_timer()
+            self._idle_timer = self._spawn(self._wait_idle(response.spoken_s + idle_s))
 
-    async def _wait_idle(self, duration_s: float, turn: int) -> None:
-        await asyncio.sleep(duration_s)
-        await self._inbox.put(_Idle(turn))
+    def _cancel(self, response_id: str | None, reason: str) -> None:
+        """Stop a response, the default one if none is named. Raises Refused if none is active."""
+        response = self._responses.get(response_id) if response_id else self._default
+        if response is None:
+            raise Refused(
+                "response_cancel_not_active", "Cancellation failed: no active response found"
+            )
+        response.cancel(reason)
+        self._end(response)
 
-    def _on_idle(self, idle: _Idle) -> None:
-        detection = self._session["audio"]["input"]["turn_detection"] or {}
-        if idle.turn == self._idle_turn and detection.get("idle_timeout_ms"):
-            self._listening.time_out(detection["idle_timeout_ms"] / 1000)
+    def _end(self, response: Response) -> None:
+        del self._responses[response.id]
+        usage = count_tokens(response)
+        self._emit("response.done", response=response.resource(usage))
+        now_s = asyncio.get_running_loop().time()
+        limits = self._limits.spend(usage["total_tokens"], now_s)
+        self._emit("rate_limits.updated", rate_limits=limits)
 
     # --- what the user says -----------------------------------------------------------------
 
-    def speech_started(self) -> None:
-        """Stop the response that the user speaks over."""
-        self._idle_turn += 1
-        detection = self._session["audio"]["input"]["turn_detection"] or {}
-        if detection.get("interrupt_response") and self._responding.default is not None:
-            self._responding.cancel(None, "turn_detected")
+    async def _append(self, audio: bytes) -> None:
+        """Hear more audio. Raises Refused if it is not whole samples, or too much in all."""
+        self._audio.check(audio)
+        step = self._audio.wire.size(HEARD_AT_ONCE_S)
+        for start in range(0, len(audio), step):
+            if start:
+                await asyncio.sleep(0)
+            for edge in self._audio.append(audio[start : start + step]):
+                await self._on_edge(edge)
 
-    def turn_paused(self, audio: bytes) -> None:
+    async def _on_edge(self, edge: Edge) -> None:
+        match edge:
+            case TurnStarted(at_s):
+                self._start_turn(at_s)
+            case TurnPaused(at_s):
+                await self._pause_turn(self._audio.copy(at_s))
+            case TurnEnded(at_s, paused):
+                self._emit(
+                    "input_audio_buffer.speech_stopped",
+                    item_id=self._turn_id,
+                    audio_end_ms=round(at_s * 1000),
+                )
+                self._commit(self._audio.take(at_s), paused=paused)
+                self._answer()
+
+    def _start_turn(self, at_s: float) -> None:
+        """Begin a turn, and stop the response that the user speaks over."""
+        padding_ms = {**SERVER_VAD, **self._detection}["prefix_padding_ms"]
+        start_s = self._audio.drop_before(at_s - padding_ms / 1000)
+        self._turn_id = self._queue.new_id("item")
+        self._emit(
+            "input_audio_buffer.speech_started",
+            item_id=self._turn_id,
+            audio_start_ms=round(start_s * 1000),
+        )
+        self._stop_idle_timer()
+        if self._detection["interrupt_response"] and self._default is not None:
+            self._cancel(None, "turn_detected")
+
+    async def _pause_turn(self, sound: Sound) -> None:
         """Recognise what was said so far: if the turn is over, its text is there the sooner."""
-        sound = Sound(self._listening.buffer.wire, bytearray(audio))
-        self._hearing.pause(sound, self._spawn)
+        self._transcriber.start_early(sound)
+        if self._detection["type"] == "semantic_vad":
+            finished = await ask_judge(self._providers.end_of_turn, sound.audio)
+            self._audio.wait(semantic_wait_s(finished, self._detection["eagerness"]))
 
-    def turn_committed(
-        self, item_id: str, audio: bytes, *, by_client: bool, paused: bool = False
-    ) -> None:
-        """Put what the user said into the conversation, and answer it unless a client commits."""
-        previous = self._conversation.last_id
-        sound = Sound(self._listening.buffer.wire, bytearray(audio))
-        data = {
-            "id": item_id,
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": "user",
-            "content": [{"type": "input_audio"}],
-        }
-        item = Item(data, {0: sound})
-        self._conversation.insert(item)
+    def _commit(self, sound: Sound, *, paused: bool = False) -> None:
+        """Put what the user said into the conversation. paused: as `Transcriber.finish` has it."""
+        item_id, self._turn_id = self._turn_id or self._queue.new_id("item"), None
+        item = user_item(item_id, sound, self._transcriber.finish(sound, paused=paused))
+        previous = self._conversation.insert(item)
         self._emit("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
-        self._emit("conversation.item.added", previous_item_id=previous, item=data)
-        self._emit("conversation.item.done", previous_item_id=previous, item=data)
-        audio_input = self._session["audio"]["input"]
-        heard = self._hearing.turn(sound, self._spawn, paused=paused)
-        item.heard = heard
-        if audio_input["transcription"] is not None:
-            self._spawn(self._tell(item, heard, sound.duration_s))
-        self._idle_turn += 1
-        if not by_client and (audio_input["turn_detection"] or {}).get("create_response"):
+        self._add_item(item, previous)
+        if self._input["transcription"] is not None:
+            self._spawn(self._report_transcript(item))
+        self._stop_idle_timer()
+
+    async def _report_transcript(self, item: Item) -> None:
+        if item.heard is not None:
+            await self._report(Transcribed(item, await item.heard))
+
+    def _answer(self) -> None:
+        """Answer a turn that the server has found, if it is asked to."""
+        if self._detection["create_response"]:
             try:
                 self._respond({})
             except Refused as error:
-                self._refuse(error, None)
+                self.refuse(error)
 
-    async def _tell(
-        self, item: Item, heard: asyncio.Task[str | ProviderError], duration_s: float
-    ) -> None:
-        await self._inbox.put(_Heard(item, duration_s, await heard))
+    # --- when nobody speaks -----------------------------------------------------------------
 
-    def _on_heard(self, heard: _Heard) -> None:
-        if heard.item.id not in self._conversation:
-            return
-        kind = "conversation.item.input_audio_transcription."
-        place = {"item_id": heard.item.id, "content_index": 0}
-        if isinstance(heard.result, ProviderError):
-            error = {"type": "server_error", "code": "audio_unintelligible"}
-            error["message"] = str(heard.result)
-            self._emit(kind + "failed", **place, error=error)
-            return
-        heard.item.data["content"][0]["transcript"] = heard.result
-        if heard.result:
-            self._emit(kind + "delta", **place, delta=heard.result)
-        usage = {"type": "duration", "seconds": round(heard.duration_s, 3)}
-        self._emit(kind + "completed", **place, transcript=heard.result, usage=usage)
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._idle_timer = None
+
+    async def _wait_idle(self, duration_s: float) -> None:
+        await asyncio.sleep(duration_s)
+        await self._report(NobodySpeaks())
+
+    def _on_idle(self) -> None:
+        """Commit the silence after a reply."""
+        if self._idle_timer is None or not self._idle_timer.done():
+            return  # somebody has spoken since, or the timer of another reply runs
+        idle_s = self._detection["idle_timeout_ms"] / 1000
+        end_s = self._audio.end_s
+        start_s = self._audio.drop_before(end_s - idle_s)
+        self._turn_id = self._queue.new_id("item")
+        self._emit(
+            "input_audio_buffer.timeout_triggered",
+            item_id=self._turn_id,
+            audio_start_ms=round(start_s * 1000),
+            audio_end_ms=round(end_s * 1000),
+        )
+        self._commit(self._audio.clear())
+        self._answer()

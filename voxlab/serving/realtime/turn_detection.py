@@ -1,12 +1,19 @@
 """Who speaks when: server_vad ends a turn after a fixed silence, semantic_vad after a judged one.
 
-A pure machine over probabilities, as `endpointing` is; the judge is asked by the session.
+A machine over the session's audio without clock or await, as `vad.endpointing` is over
+probabilities; the judge is asked by the session. Offsets are those of the input audio buffer.
 Source: openai/types/realtime/realtime_audio_input_turn_detection.py.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from voxlab.audio import Audio, Resampler, Samples
+from voxlab.providers.protocols import VAD, EndOfTurn
+from voxlab.serving.realtime.protocol.audio_formats import DETECTOR_QUALITY, WireFormat
 from voxlab.vad.endpointing import (
     SpeechDetector,
     SpeechStarted,
@@ -18,21 +25,21 @@ from voxlab.vad.endpointing import (
 LONGEST_WAIT_S = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}
 SHORTEST_WAIT_S = 0.3
 PAUSE_S = 0.2  # semantic_vad judges a turn as soon as it pauses for so long
+UNJUDGED = 0.5
 LOWEST_THRESHOLD = 0.01  # at 0 even silence would be speech
 HYSTERESIS = 0.15  # Silero's own: speech goes on until so far below the threshold
 
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """Speech began at at_s, known at known_at_s, offsets in the session's audio."""
+    """Speech began at at_s."""
 
     at_s: float
-    known_at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class TurnPaused:
-    """The speaker has been silent since at_s, and the turn may be over.
+    """The turn may be over: at_s is how far it has been heard.
 
     With semantic_vad somebody should say how long to wait.
     """
@@ -63,74 +70,105 @@ def semantic_wait_s(finished: float, eagerness: str) -> float:
     return max(SHORTEST_WAIT_S, (1 - finished) * LONGEST_WAIT_S[eagerness])
 
 
-class TurnDetector:
-    """Follows one listener through the session. config: a session's turn_detection."""
+async def ask_judge(judge: EndOfTurn | None, turn: Audio) -> float:
+    """Return how likely a turn is finished; nobody knows without a judge, or if the judge fails."""
+    if judge is None:
+        return UNJUDGED
+    try:
+        return await judge.probability(turn)
+    except Exception:  # the judge is an engine: the turn ends all the same, only later
+        return UNJUDGED
 
-    def __init__(self, config: dict[str, Any], frame_s: float, begins_s: float) -> None:
+
+class TurnDetector:
+    """Follows one speaker through the session, from offset begins_s on.
+
+    config: a session's turn_detection; wire: the format of the audio.
+    """
+
+    def __init__(self, vad: VAD, config: dict[str, Any], wire: WireFormat, begins_s: float) -> None:
+        self.in_turn = False
+        self._vad = vad
+        self._stream = vad.stream()
         self._begins_s = begins_s
-        self._speech = SpeechDetector(VADOptions(), frame_s)
-        self._in_turn = False
+        self._speech = SpeechDetector(VADOptions(), vad.frame_size / vad.rate_hz)
+        self._rest = np.zeros(0, np.float32)
         self._silent_since_s: float | None = None
         self._wait_s: float | None = None
         self._paused = False
         self.change(config)
+        self.change_format(wire)
 
     def change(self, config: dict[str, Any]) -> None:
         """Go on with other settings."""
         self._is_semantic = config["type"] == "semantic_vad"
-        threshold = max(config.get("threshold", 0.5), LOWEST_THRESHOLD)
-        silence_ms = PAUSE_S * 1000 if self._is_semantic else config["silence_duration_ms"]
+        threshold = max(config.get("threshold", VADOptions().threshold), LOWEST_THRESHOLD)
+        silence_s = PAUSE_S if self._is_semantic else config["silence_duration_ms"] / 1000
         self._speech.options = VADOptions(
             threshold=threshold,
             exit_threshold=max(threshold - HYSTERESIS, threshold / 2),
-            min_silence_s=silence_ms / 1000,
+            min_silence_s=silence_s,
         )
+
+    def change_format(self, wire: WireFormat) -> None:
+        """Go on in another format."""
+        quality = DETECTOR_QUALITY[wire.rate_hz]
+        self._resampler = Resampler(wire.rate_hz, self._vad.rate_hz, quality)
 
     def reset(self) -> None:
         """Forget the turn: the client has committed or cleared its audio."""
         self._speech.state = SpeechState(heard=self._speech.state.heard)
-        self._in_turn, self._paused, self._silent_since_s = False, False, None
+        self.in_turn, self._paused, self._silent_since_s = False, False, None
 
     def wait(self, silence_s: float) -> None:
         """Answer a TurnPaused: the turn ends after so much silence."""
         self._wait_s = silence_s
 
-    def step(self, probability: float) -> Edge | None:
-        """Hear one frame."""
+    def hear(self, samples: Samples) -> Iterator[Edge]:
+        """Yield what happens in the next samples, frame by frame."""
+        size = self._vad.frame_size
+        self._rest = np.concatenate([self._rest, self._resampler.feed(samples)])
+        while self._rest.size >= size:
+            frame, self._rest = self._rest[:size], self._rest[size:]
+            if edge := self._step(self._stream.probability(frame)):
+                yield edge
+
+    @property
+    def _now_s(self) -> float:
+        return self._begins_s + self._speech.state.heard * self._speech.frame_s
+
+    def _step(self, probability: float) -> Edge | None:
         edge = self._speech.step(probability)
         if isinstance(edge, SpeechStarted):
             return self._on_speech(edge)
         if isinstance(edge, SpeechStopped):
             self._silent_since_s, self._wait_s = self._begins_s + edge.at_s, None
-            if self._is_semantic:
-                self._paused = True
-                return TurnPaused(self._silent_since_s)
-            return self._end(self._begins_s + edge.known_at_s)
+            if not self._is_semantic:
+                return self._end()
+            self._paused = True
+            return TurnPaused(self._now_s)
         if self._speech.state.speaking:
             return self._on_silent_frames()
-        now_s = self._begins_s + self._speech.state.heard * self._speech.frame_s
         since_s, wait_s = self._silent_since_s, self._wait_s
-        if since_s is None or wait_s is None or now_s - since_s < wait_s - 1e-9:
+        if since_s is None or wait_s is None or self._now_s - since_s < wait_s - 1e-9:
             return None
-        return self._end(now_s)
+        return self._end()
 
     def _on_silent_frames(self) -> TurnPaused | None:
         """Say once that half of the silence which ends the turn is over."""
-        state, frame_s = self._speech.state, self._speech.frame_s
+        silent_s = self._speech.state.against * self._speech.frame_s
         was_paused, half_s = self._paused, self._speech.options.min_silence_s / 2
-        self._paused = not self._is_semantic and state.against * frame_s >= half_s > 0
-        if was_paused or not self._paused:
-            return None
-        return TurnPaused(self._begins_s + (state.heard - state.against) * frame_s)
+        self._paused = not self._is_semantic and half_s > 0 and silent_s >= half_s
+        return TurnPaused(self._now_s) if self._paused and not was_paused else None
 
-    def _on_speech(self, edge: SpeechStarted) -> Edge | None:
+    def _on_speech(self, edge: SpeechStarted) -> TurnStarted | None:
         self._silent_since_s, self._paused = None, False
-        if self._in_turn:  # it was only a pause
+        if self.in_turn:  # it was only a pause
             return None
-        self._in_turn = True
-        return TurnStarted(self._begins_s + edge.at_s, self._begins_s + edge.known_at_s)
+        self.in_turn = True
+        return TurnStarted(self._begins_s + edge.at_s)
 
-    def _end(self, at_s: float) -> TurnEnded:
+    def _end(self) -> TurnEnded:
         paused, self._paused = self._paused, False
-        self._in_turn, self._silent_since_s = False, None
-        return TurnEnded(at_s, paused)
+        self.in_turn, self._silent_since_s = False, None
+        return TurnEnded(self._now_s, paused)

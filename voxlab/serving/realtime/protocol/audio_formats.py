@@ -10,10 +10,9 @@ import numpy as np
 from voxlab.audio import Audio, Resampler, Samples, from_pcm16, to_pcm16
 from voxlab.telephony.g711 import ALAW, MULAW, Companding
 
-HEARD_HZ = 16_000  # the rate of the detectors
 # The quality of soxr for a detector's ear: what has a longer filter answers later. "LQ" is 6 ms
 # late from 24 kHz but 60 ms from 8 kHz, where "QQ" is late by less than a millisecond.
-HEARD_QUALITY = {24_000: "LQ", 8_000: "QQ"}
+DETECTOR_QUALITY = {24_000: "LQ", 8_000: "QQ"}
 
 
 @dataclass(frozen=True)

@@ -7,31 +7,18 @@ Source: openai/types/realtime/realtime_session_create_request.py, realtime_audio
 from collections.abc import Mapping
 from typing import Any
 
+from voxlab.agents.realtime.settings import PCM, SemanticVAD, ServerVAD
 from voxlab.providers.protocols import ToolSpec
 from voxlab.serving.realtime.protocol.errors import Refused
 
 Config = dict[str, Any]
 
-PCM = {"type": "audio/pcm", "rate": 24_000}
 INSTRUCTIONS = (
     "You are a helpful voice assistant. Answer in one or two short spoken sentences. "
     "If a tool can answer, call it."
 )
-SERVER_VAD: Config = {
-    "type": "server_vad",
-    "threshold": 0.5,
-    "prefix_padding_ms": 300,
-    "silence_duration_ms": 500,
-    "idle_timeout_ms": None,
-    "create_response": True,
-    "interrupt_response": True,
-}
-SEMANTIC_VAD: Config = {
-    "type": "semantic_vad",
-    "eagerness": "auto",
-    "create_response": True,
-    "interrupt_response": True,
-}
+SERVER_VAD: Config = ServerVAD().to_wire()
+SEMANTIC_VAD: Config = SemanticVAD().to_wire()
 DETECTORS = {"server_vad": SERVER_VAD, "semantic_vad": SEMANTIC_VAD}
 SWITCHED_OFF_BY_NULL = {"turn_detection", "transcription", "noise_reduction", "prompt", "tracing"}
 

@@ -17,7 +17,8 @@ from websockets.frames import Close
 
 from voxlab.agents.realtime.connection import Connect, Connection, over
 from voxlab.providers.protocols import Providers
-from voxlab.serving.realtime.session import Session, SessionOptions, WireClosed
+from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.transport.session_loop import WireClosed, run_session
 
 FRAMES_AHEAD = 8
 
@@ -134,7 +135,7 @@ def in_memory(
         sessions += 1
         link = Link()
         named = replace(options or SessionOptions(), token=f"{sessions}_")
-        session = asyncio.create_task(Session(_ServerEnd(link), providers, named).run())
+        session = asyncio.create_task(run_session(_ServerEnd(link), providers, named))
         session.add_done_callback(lambda _: link._end(cut=False))
         if on_link is not None:
             on_link(link)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Event = dict[str, Any]
+Shim = Callable[[Event], Iterable[Event]]
 
 ROOM_BYTES = 128 * 1024  # two seconds of audio: whoever makes more waits
 FULL_BYTES = 4 * 2**20  # whoever asks for more answers than this without reading any waits
@@ -20,25 +21,33 @@ class _Waiting:
     size: int
 
 
-class Outbox:
-    """The frames that the writer has not sent yet, in order.
+class SendQueue:
+    """The events of a session that the writer has not sent yet, in order.
 
-    shim: turns an event into those of another dialect. `put` never waits; who makes sound or text
-    awaits `room`, who answers a client awaits `relief`. A writer that ends calls `close`.
+    token: makes the session's names unique; shim: turns an event into those of another dialect.
+    `emit` never waits; who makes sound or text awaits `room`, who answers a client `relief`.
     """
 
-    def __init__(self, shim: Callable[[Event], Iterable[Event]]) -> None:
+    def __init__(self, token: str, shim: Shim | None = None) -> None:
+        self._token = token
         self._shim = shim
+        self._names = 0
         self._waiting: deque[_Waiting] = deque()
         self._size = 0
         self._changed = asyncio.Event()
         self._is_sending = False
-        self._closed = False
 
-    def put(self, event: Event) -> None:
+    def new_id(self, kind: str) -> str:
+        """Return a new name, for an event or for what events tell of."""
+        self._names += 1
+        return f"{kind}_{self._token}{self._names:06d}"
+
+    def emit(self, kind: str, **fields: Any) -> None:
         """Queue an event."""
-        frames = tuple(json.dumps(each, separators=(",", ":")) for each in self._shim(event))
-        delta = event if event["type"].endswith(".delta") and "response_id" in event else None
+        event = {"type": kind, "event_id": self.new_id("event"), **fields}
+        told = self._shim(event) if self._shim else (event,)
+        frames = tuple(json.dumps(each, separators=(",", ":")) for each in told)
+        delta = event if kind.endswith(".delta") and "response_id" in event else None
         waiting = _Waiting(frames, delta, sum(map(len, frames)))
         self._waiting.append(waiting)
         self._size += waiting.size
@@ -81,12 +90,7 @@ class Outbox:
         """Wait until all is sent."""
         await self._until(lambda: not self._waiting and not self._is_sending)
 
-    def close(self) -> None:
-        """Nothing will be sent any more: nobody need wait."""
-        self._closed = True
-        self._changed.set()
-
     async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds() and not self._closed:
+        while not holds():
             self._changed.clear()
             await self._changed.wait()

@@ -29,7 +29,7 @@ from voxlab.errors import VoxlabError
 from voxlab.serving.realtime.engines import Engines
 from voxlab.serving.realtime.protocol import client_events
 from voxlab.serving.realtime.protocol.errors import Refused
-from voxlab.serving.realtime.session import Session, SessionOptions, WireClosed
+from voxlab.serving.realtime.session import SessionOptions
 from voxlab.serving.realtime.transport.authentication import (
     PATH,
     SECRETS_PATH,
@@ -37,6 +37,7 @@ from voxlab.serving.realtime.transport.authentication import (
     NotAdmitted,
 )
 from voxlab.serving.realtime.transport.http import Answer, HttpRequest, error_body, speaking
+from voxlab.serving.realtime.transport.session_loop import WireClosed, run_session
 
 LARGEST_FRAME = 24 * 2**20  # 15 MiB of audio are 20 MiB in base64
 FRAMES_AHEAD = 2  # read from the socket before the session takes them
@@ -121,7 +122,7 @@ class _Host:
             token=secrets.token_hex(4),
             started_at=int(now),
         )
-        await Session(_SocketWire(connection), self._engines(), options).run()
+        await run_session(_SocketWire(connection), self._engines(), options)
 
     async def _turn_away(self, connection: ServerConnection, refusal: NotAdmitted) -> None:
         event_id = f"event_{secrets.token_hex(8)}"

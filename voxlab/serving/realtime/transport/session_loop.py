@@ -1,0 +1,77 @@
+"""One connection's session: a loop that owns it, with a reader and a writer beside it.
+
+Whatever happens (a frame of the client, a piece of a response, a transcript, a timer) goes through
+one bounded inbox and is handled one after another, so that no two hands ever change the session at
+once. A client that does not read fills the send queue; then those who make sound wait, then the
+inbox, then the client's own connection: nobody else notices.
+"""
+
+import asyncio
+from typing import Protocol
+
+from voxlab.providers.protocols import Providers
+from voxlab.serving.realtime.protocol import beta_dialect
+from voxlab.serving.realtime.protocol.errors import Refused
+from voxlab.serving.realtime.session import Message, Session, SessionOptions
+from voxlab.serving.realtime.transport.send_queue import SendQueue
+
+INBOX = 4  # messages; a frame may hold 15 MiB of audio
+FAREWELL_S = 5.0  # the last events have so long to reach the client
+
+
+class WireClosed(Exception):
+    """The client is gone."""
+
+
+class Wire(Protocol):
+    """A connection to a client: a WebSocket, or two queues in memory."""
+
+    async def receive(self) -> str | bytes:
+        """Return the next frame. Raises WireClosed."""
+        ...
+
+    async def send(self, frame: str) -> None:
+        """Send a frame; returns when the connection can take more. Raises WireClosed."""
+        ...
+
+
+class _TimeIsUp(Exception): ...
+
+
+async def run_session(wire: Wire, providers: Providers, options: SessionOptions) -> None:
+    """Hold a session until the client leaves or the time is up; then nothing is left running."""
+    inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX)
+    queue = SendQueue(options.token, beta_dialect.outgoing if options.is_beta else None)
+
+    async def read() -> None:
+        while True:
+            await inbox.put(await wire.receive())
+
+    async def write() -> None:
+        while True:
+            for frame in await queue.get():
+                await wire.send(frame)
+
+    async def handle_messages(session: Session) -> None:
+        while True:
+            message = await inbox.get()
+            await queue.relief()
+            await session.handle(message)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            session = Session(providers, options, queue, inbox.put, group.create_task)
+            group.create_task(read())
+            group.create_task(write())
+            try:
+                async with asyncio.timeout(options.longest_s):
+                    await handle_messages(session)
+            except TimeoutError:
+                minutes = options.longest_s / 60
+                said = f"Your session hit the maximum duration of {minutes:g} minutes."
+                session.refuse(Refused("session_expired", said))
+            async with asyncio.timeout(FAREWELL_S):
+                await queue.flushed()
+            raise _TimeIsUp
+    except* (WireClosed, _TimeIsUp, TimeoutError):
+        pass
