@@ -5,26 +5,31 @@ import base64
 import contextlib
 import json
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websockets
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai import AsyncOpenAI, AuthenticationError, BadRequestError
 from realtime_automaton import Automaton, validated
 from realtime_client import TURN, WEATHER_TOOL, weather_call
-from realtime_sockets import BETA, KEY, LONG, MODEL, append, run, scripted, until
+from realtime_sockets import BETA, KEY, LONG, MODEL, PATIENCE_S, append, run, scripted, until
+from websockets.sync.client import connect
 
 from voxlab.cli import main as voxlab
 from voxlab.serving.realtime.engines import with_llm
 from voxlab.serving.realtime.session import SessionOptions
-from voxlab.serving.realtime.transport.authentication import Doorkeeper, NotAdmitted
+from voxlab.serving.realtime.transport.authentication import Authenticator, NotAdmitted
 from voxlab.serving.realtime.transport.server import RealtimeServer, ServerOptions, serving
 from voxlab.serving.realtime.transport.tls import certificate, tls_context
 
@@ -170,7 +175,7 @@ def test_who_is_turned_away_is_told_why_after_the_upgrade(
 
 
 def test_a_client_secret_expires():
-    door = Doorkeeper(key="right")
+    door = Authenticator(key="right")
     secret = door.issue({"Authorization": "Bearer right"}, {}, now=1000.0)
     assert secret["expires_at"] == 1600
     headers = {"Authorization": f"Bearer {secret['value']}"}
@@ -184,23 +189,67 @@ def test_another_path_is_not_found():
         async with serving(scripted()) as server:
             with pytest.raises(websockets.InvalidStatus, match="404"):
                 await websockets.connect(server.url.replace("/v1/realtime", "/v2"))
+            host = b" HTTP/1.1\r\nHost: here\r\n"
             for request, status in (
-                (b"POST /v1/other HTTP/1.1\r\nContent-Length: 0\r\n\r\n", b"404"),
-                (b"PUT /v1/realtime/client_secrets HTTP/1.1\r\n\r\n", b"405"),
-                (b"POST /v1/realtime/client_secrets HTTP/1.1\r\n\r\n", b"401"),
+                (b"POST /v1/other" + host + b"Content-Length: 0\r\n\r\n", b"404"),
+                (b"PUT /v1/realtime/client_secrets" + host + b"\r\n", b"405"),
+                (b"POST /v1/realtime/client_secrets" + host + b"\r\n", b"401"),
                 (b"POST nonsense\r\n\r\n", b"400"),
-                (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
-                (b"POST / HTTP/1.1\r\nX: " + b"x" * 20_000, b"431"),
-                (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),  # TLS to a server without
+                (b"POST /" + host + b"Content-Length: 99999999\r\n\r\n", b"413"),
+                (b"POST /" + host + b"X: " + b"x" * 20_000, b"431"),
             ):
-                host, port = server.url.removeprefix("ws://").split("/")[0].split(":")
-                reader, writer = await asyncio.open_connection(host, int(port))
-                writer.write(request)
-                answer = await reader.read()
+                answer = await answered(server, request)
                 assert answer.startswith(b"HTTP/1.1 " + status), (request, answer)
-                writer.close()
 
     run(knock())
+
+
+async def answered(server: RealtimeServer, *pieces: bytes) -> bytes:
+    """Send bytes, a piece at a time; return all that comes until the server closes."""
+    host, port = server.url.removeprefix("ws://").split("/")[0].split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+SECRET = b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer x\r\n"
+BODY = b'{"session": {"type": "realtime", "instructions": "Be brief."}}'
+
+
+@given(cuts=st.lists(st.integers(1, len(BODY) - 1), max_size=4), chunked=st.booleans())
+@settings(max_examples=20)
+@pytest.mark.slow
+def test_a_body_is_read_whole_however_it_is_cut_and_framed(cuts: list[int], chunked: bool):
+    parts = [BODY[a:b] for a, b in pairwise([0, *sorted(set(cuts)), len(BODY)])]
+    if chunked:
+        head = SECRET + b"Transfer-Encoding: chunked\r\n\r\n"
+        parts = [*(b"%x\r\n%s\r\n" % (len(part), part) for part in parts), b"0\r\n\r\n"]
+    else:
+        head = SECRET + b"Content-Length: %d\r\n\r\n" % len(BODY)
+
+    async def post() -> bytes:
+        async with serving(scripted()) as server:
+            return await answered(server, head, *parts)
+
+    status, _, content = run(post()).partition(b"\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 200")
+    assert json.loads(content)["session"]["instructions"] == "Be brief."
+
+
+def test_tls_to_a_server_without_fails_at_once():
+    async def greet() -> None:
+        async with serving(scripted()) as server:
+            secure = server.url.replace("ws:", "wss:") + MODEL
+            async with asyncio.timeout(2.0):  # websockets waits 10 s for an opening
+                with pytest.raises(ssl.SSLError):
+                    await websockets.connect(secure, additional_headers=KEY)
+
+    run(greet())
 
 
 @pytest.mark.slow
@@ -266,23 +315,27 @@ def test_another_language_model_answers_by_its_address():
 
 
 @pytest.mark.slow
-def test_the_command_prints_its_address_and_serves():
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_prints_its_address_and_says_goodbye_when_it_is_stopped(stop: signal.Signals):
     command = [sys.executable, "-m", "voxlab", "serve", "realtime", "--port", "0"]
-    server = subprocess.Popen(
-        [*command, "--providers", "scripted"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout is not None
-        url = server.stdout.readline().split()[0]
-        assert url.startswith("ws://127.0.0.1:")
-        address = url.replace("ws", "http", 1) + "/client_secrets"
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(urllib.request.Request(address, b"{}"))
-    finally:
-        server.terminate()
-        server.wait()
-        if server.stdout:
-            server.stdout.close()
+    command += ["--providers", "scripted"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[0]
+            assert url.startswith("ws://127.0.0.1:")
+            address = url.replace("ws", "http", 1) + "/client_secrets"
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(urllib.request.Request(address, b"{}"))
+            with connect(url + MODEL, additional_headers=KEY) as client:
+                assert json.loads(client.recv())["type"] == "session.created"
+                server.send_signal(stop)
+                with pytest.raises(websockets.ConnectionClosed):
+                    client.recv(timeout=PATIENCE_S)
+                assert client.close_code == 1001  # going away
+            server.wait(PATIENCE_S)
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize(

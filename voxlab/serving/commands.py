@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,14 @@ async def _serve_twilio(arguments: argparse.Namespace) -> None:
     async with serving_twilio(lambda start: shop_agent(providers), options, keep) as server:
         signed = "signed requests only" if token else "TWILIO_AUTH_TOKEN is not set: any request"
         print(f"{server.url}  (web hook {server.voice_url}; {signed}; Ctrl-C stops)", flush=True)
-        await asyncio.Event().wait()
+        await _until_stopped()
+
+
+async def _until_stopped() -> None:
+    """Wait for SIGTERM, by which containers and init systems stop a program; Ctrl-C cancels us."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
 
 
 def _check_port(port: int) -> None:
@@ -130,4 +138,4 @@ async def _serve(arguments: argparse.Namespace, engines: Any) -> None:
         print(f"{server.url}  (base_url {server.http_url}; Ctrl-C stops)", flush=True)
         if file:
             print(f"clients trust {file}", flush=True)
-        await asyncio.Event().wait()
+        await _until_stopped()

@@ -4,10 +4,10 @@ From the wire inwards:
 
 | module | is |
 |---|---|
-| `transport/server`, `http`, `tls`, `authentication` | sockets: WebSocket, HTTP beside it, TLS, keys |
+| `transport/server`, `http`, `tls`, `authentication` | WebSocket, HTTP beside it, TLS, keys |
 | `transport/in_memory` | no socket at all: the openai client's connection to a session in memory |
 | `transport/session_loop`, `send_queue` | one connection: in and out of its session, bounded |
-| `protocol/client_events`, `client_models` | what a client may say, and the error if it says another |
+| `protocol/client_events`, `client_models` | what a client may say, or else which error |
 | `protocol/session_config`, `beta_dialect`, `audio_formats` | settings; the beta's words; sound |
 | `session` | what a session does about each thing that happens |
 | `input_audio`, `turn_detection`, `transcription` | the user: sound, who speaks when, words |

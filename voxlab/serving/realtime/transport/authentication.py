@@ -36,7 +36,7 @@ class NotAdmitted(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An opened door: the model, the dialect, and what a client secret has settled already."""
+    """What a client gets: the model, the dialect, and what its client secret has settled."""
 
     model: str
     is_beta: bool
@@ -50,7 +50,7 @@ class _Secret:
 
 
 @dataclass
-class Doorkeeper:
+class Authenticator:
     """Admits clients. key: the only one that is right; None for any that is not blank."""
 
     key: str | None = None

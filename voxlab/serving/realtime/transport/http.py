@@ -1,25 +1,24 @@
 """The one HTTP request that a realtime server answers beside WebSockets, on the same port.
 
 `Connection` looks at the first bytes: a GET is a WebSocket's opening and goes to websockets, which
-reads no other method; a POST for a client secret is answered here, and the connection closed.
+reads no other method; anything else, such as the POST for a client secret, h11 reads and we answer.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from http import HTTPStatus
 from typing import Any
 
+import h11
 from websockets.asyncio.server import ServerConnection
 
-LARGEST_REQUEST = 2**20
-LARGEST_HEAD = 2**14
+LARGEST_BODY = 2**20
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A whole request."""
+    """A whole request. headers: their names in Title-Case."""
 
     method: str
     target: str
@@ -46,42 +45,52 @@ class Connection(ServerConnection):
         super().__init__(*args, **kwargs)
         self._first = b""
         self._is_websocket = False
+        self._http: h11.Connection | None = None
+        self._head: h11.Request | None = None
+        self._body = b""
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket brings."""
         if self._is_websocket:
             super().data_received(data)
-            return
-        self._first += data
-        if self._first.startswith(b"GET "):
+        elif self._http is not None:
+            self._read_http(self._http, data)
+        elif (self._first + data).startswith(b"GET "):
             self._is_websocket = True
-            first, self._first = self._first, b""
-            super().data_received(first)
-        elif not b"GET ".startswith(self._first[:4]):
-            self._on_http()
+            super().data_received(self._first + data)
+        elif b"GET ".startswith(self._first + data):
+            self._first += data
+        else:
+            self._http = h11.Connection(h11.SERVER)
+            self._read_http(self._http, self._first + data)
 
-    def _on_http(self) -> None:
-        head, found, body = self._first.partition(b"\r\n\r\n")
-        if not found:
-            if len(head) > LARGEST_HEAD:
-                self._answer((HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, {}))
-            return
-        line, _, fields = head.partition(b"\r\n")
+    def _read_http(self, http: h11.Connection, data: bytes) -> None:
+        """Read more of a request; answer it once it is whole, or wrong."""
         try:
-            method, target, version = line.decode("ascii").split(" ")
-            headers = BytesHeaderParser().parsebytes(fields)
-            length = int(headers.get("Content-Length", "0"))
-            if not version.startswith("HTTP/1.") or length < 0:
-                raise ValueError(version)
-        except ValueError:
-            self._answer((HTTPStatus.BAD_REQUEST, error_body("bad_request", "Not HTTP/1.1.")))
-            return
-        if length > LARGEST_REQUEST:
-            said = f"The body has {length} bytes, the limit is {LARGEST_REQUEST}."
-            self._answer((HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error_body("too_large", said)))
-        elif len(body) >= length:
-            known = {name.title(): value for name, value in headers.items()}
-            self._answer(self.answer_http(HttpRequest(method, target, known, body[:length])))
+            http.receive_data(data)
+            while (event := http.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Request):
+                    self._head = event
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                if self._head is None:
+                    return
+                headers = {
+                    name.decode().title(): text.decode() for name, text in self._head.headers
+                }
+                if max(len(self._body), int(headers.get("Content-Length", 0))) > LARGEST_BODY:
+                    said = f"The body has more than {LARGEST_BODY} bytes."
+                    self._answer(
+                        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error_body("too_large", said))
+                    )
+                    return
+                if isinstance(event, h11.EndOfMessage):
+                    method, target = self._head.method.decode(), self._head.target.decode()
+                    self._answer(self.answer_http(HttpRequest(method, target, headers, self._body)))
+                    return
+        except h11.RemoteProtocolError as error:  # also TLS, to a server without
+            answer = error_body("bad_request", f"This is no HTTP request: {error}.")
+            self._answer((HTTPStatus(error.error_status_hint), answer))
 
     def _answer(self, answer: Answer) -> None:
         status, content = answer

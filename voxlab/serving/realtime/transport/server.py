@@ -33,7 +33,7 @@ from voxlab.serving.realtime.session import SessionOptions
 from voxlab.serving.realtime.transport.authentication import (
     PATH,
     SECRETS_PATH,
-    Doorkeeper,
+    Authenticator,
     NotAdmitted,
 )
 from voxlab.serving.realtime.transport.http import Answer, HttpRequest, error_body, speaking
@@ -98,7 +98,7 @@ class _Host:
     def __init__(self, engines: Engines, options: ServerOptions) -> None:
         self._engines = engines
         self._options = options
-        self._door = Doorkeeper(options.key, options.allows_beta)
+        self._authenticator = Authenticator(options.key, options.allows_beta)
 
     async def hold(self, connection: ServerConnection) -> None:
         """Hold one session on a connection."""
@@ -109,7 +109,7 @@ class _Host:
         protocols = [each.strip() for each in offered]
         now = self._options.epoch_s()
         try:
-            admitted = self._door.admit(request.path, request.headers, protocols, now)
+            admitted = self._authenticator.admit(request.path, request.headers, protocols, now)
         except NotAdmitted as refusal:
             await self._turn_away(connection, refusal)
             return
@@ -150,7 +150,7 @@ class _Host:
             return HTTPStatus.METHOD_NOT_ALLOWED, error_body("method_not_supported", said)
         try:
             body = json.loads(request.body or b"{}")
-            secret = self._door.issue(request.headers, body, self._options.epoch_s())
+            secret = self._authenticator.issue(request.headers, body, self._options.epoch_s())
         except (ValueError, RecursionError):
             said = "We could not parse the JSON body of your request."
             return HTTPStatus.BAD_REQUEST, error_body("invalid_json", said)
