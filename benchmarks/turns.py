@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from jiwer import wer
 
 from voxlab import audio, data, evaluation
 from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
@@ -33,6 +32,7 @@ from voxlab.agents.calls import play
 from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.shop import shop_agent
 from voxlab.audio import Audio
+from voxlab.evaluation.word_errors import word_errors
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.providers.protocols import Providers, Speech
@@ -264,15 +264,8 @@ def spoken_text_error_words() -> list[int]:
         asked_s = call.timeline.select("turn", "commit")[0].at_s
         assert call.agent is not None
         heard = recogniser.recognize(call.agent.between(asked_s, cut.at_s))
-        kept, truth = plain(cut.data["heard"]), plain(heard)
-        errors.append(round(wer(truth, kept) * len(truth.split())))
+        errors.append(word_errors(heard, cut.data["heard"]).errors)
     return errors
-
-
-def plain(text: str) -> str:
-    """Return the words of a text, small and bare, the story's numbers as words."""
-    numbers = {"4": "four", "6": "six", "9": "nine", "10": "ten"}
-    return " ".join(numbers.get(word, word) for word in re.findall(r"[a-z0-9']+", text.lower()))
 
 
 def interruption_scenarios() -> dict[str, list[bool]]:

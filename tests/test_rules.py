@@ -23,7 +23,8 @@ from voxlab.providers.rule_based.language_model import (
     topic_of,
 )
 from voxlab.providers.rule_based.phrases import phrase
-from voxlab.providers.rule_based.slots import find_slots, normalise
+from voxlab.providers.rule_based.slots import find_slots
+from voxlab.text import normalise
 
 TOOLS = {intent.tool for intent in INTENTS}
 

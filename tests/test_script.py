@@ -13,10 +13,10 @@ from voxlab.agents.callers.script import (
     load_script,
     parse_moment,
     parse_script,
-    plain_words,
 )
 from voxlab.audio import Audio
 from voxlab.errors import ScriptError
+from voxlab.text import plain_words
 
 
 def line(text="Hello.", lasts_s=1.0, **more):

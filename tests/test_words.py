@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxlab.evaluation.word_errors import plain_form, word_errors
+from voxlab.evaluation.word_errors import word_errors
+from voxlab.text import spoken_words
 
 TEXTS = st.lists(st.sampled_from(["yes", "no", "well", "so"]), max_size=9).map(" ".join)
 
@@ -43,7 +44,7 @@ def test_word_errors_are_a_distance(one, two, three):
     ],
 )
 def test_what_is_written_and_what_is_said_are_the_same_words(written, spoken):
-    assert plain_form(written) == plain_form(spoken)
+    assert spoken_words(written) == spoken_words(spoken)
 
 
 def test_nothing_said_is_nothing_wrong():

@@ -4,7 +4,7 @@
 front door is light. docs/front_door.md is the same list as a page; packages offer the rest.
 
 Floors (imports go down or stay level; tests/test_architecture.py reads this table):
-1 `errors` `clock` `samples` `sound_headers` `audio` `timeline` `sentences` `data` `models`
+1 `errors` `clock` `samples` `sound_headers` `audio` `timeline` `text` `sentences` `data` `models`
 2 `vad` `turn_taking` `statistics` `latency` `telephony` `codec` `providers`
 3 `agents` `speech_lm`
 4 `evaluation` `serving`

@@ -6,10 +6,11 @@ Needs the models (voxlab models).
 """
 
 from readme import replace_section
-from spoken import spoken_form, word_error_rate
 
 from voxlab import data
+from voxlab.evaluation.word_errors import word_error_rate, word_errors
 from voxlab.providers.moonshine import MoonshineSTT
+from voxlab.text import spoken_words
 
 
 def main() -> None:
@@ -20,10 +21,10 @@ def main() -> None:
         spoken = [data.utterance(id, voice) for id in data.utterances()]
         heard = [stt.recognize(utterance.audio) for utterance in spoken]
         said = [utterance.text for utterance in spoken]
-        words = sum(len(spoken_form(text).split()) for text in said)
+        words = sum(len(spoken_words(text)) for text in said)
         rates.append(f"| {voice} | {words} | {word_error_rate(said, heard):.1%} |")
         for utterance, text in zip(spoken, heard, strict=True):
-            if word_error_rate([utterance.text], [text]):
+            if word_errors(utterance.text, text).errors:
                 differences.append(f"| {voice}/{utterance.id} | {utterance.text} | {text} |")
     table = ["| voice | words | word error rate |", "|---|---|---|", *rates, ""]
     table += ["| heard otherwise | said | heard |", "|---|---|---|", *differences]

@@ -20,17 +20,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import debian
 import numpy as np
-import onnxruntime
 import yaml
 from numpy.typing import NDArray
 from readme import DATA, replace_section
-from spoken import word_error_rate
 
 from voxlab import audio, models
 from voxlab.audio import Audio
+from voxlab.evaluation.word_errors import word_errors
+from voxlab.models.onnx_sessions import open_session
 from voxlab.providers.espeak import EspeakTTS
 from voxlab.providers.moonshine import MoonshineSTT
 
@@ -68,11 +69,9 @@ class Check:
 
 
 @cache
-def encoder() -> onnxruntime.InferenceSession:
+def encoder() -> Any:
     """Return the encoder of Moonshine, on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(models.path("moonshine-base-en", "encoder.onnx"), options)
+    return open_session(models.path("moonshine-base-en", "encoder.onnx"))
 
 
 def states(recording: Audio) -> States:
@@ -169,7 +168,7 @@ def check_english(clips: Mapping[str, str]) -> Iterator[str]:
     stt = MoonshineSTT(partial_every_s=None)
     for id, text in clips.items():
         heard = stt.recognize(audio.read(DATA / f"prompts/en/{id}.flac"))
-        if word_error_rate([text], [heard]) == 0:
+        if not word_errors(text, heard).errors:
             yield f"| en/{id} | Moonshine: 0 word errors | | | | |"
         else:
             print(f"prompts/en/{id} FAILS: Moonshine hears {heard!r}", file=sys.stderr)

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 from readme import DATA, replace_section
-from spoken import word_error_rate
 from tqdm import tqdm
 
 from voxlab import data
@@ -25,6 +24,7 @@ from voxlab.codec.base import bitrate_of, round_trip
 from voxlab.codec.classical_codecs import Peer, find_peers
 from voxlab.codec.mini import MiniCodec
 from voxlab.codec.perceptual_metrics import PerceptualQuality, mean_quality
+from voxlab.evaluation.word_errors import word_error_rate
 from voxlab.providers.moonshine import MoonshineSTT
 
 STAGES = (1, 2, 4, 8)

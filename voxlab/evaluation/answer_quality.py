@@ -11,7 +11,8 @@ from voxlab.audio import Audio
 from voxlab.data.comparison import HeldTrial, Trial
 from voxlab.errors import VoxlabError
 from voxlab.evaluation.stage_times import StageTimes, stage_times
-from voxlab.evaluation.word_errors import WordErrors, plain_form, word_errors
+from voxlab.evaluation.word_errors import WordErrors, word_errors
+from voxlab.text import spoken_words
 from voxlab.timeline import Call, Timeline
 
 DEAD_AIR_S = 3.0  # a longer silence makes callers ask whether anybody is there
@@ -80,9 +81,9 @@ def judge(held: HeldTrial, recognise: Callable[[Audio], str]) -> JudgedTrial:
 
 def answers(trial: Trial, said: str) -> bool:
     """Tell whether everything that a right answer must say is in it, in one of its wordings."""
-    spoken = f" {' '.join(plain_form(said))} "
+    spoken = f" {' '.join(spoken_words(said))} "
     return all(
-        any(f" {' '.join(plain_form(wording))} " in spoken for wording in wordings)
+        any(f" {' '.join(spoken_words(wording))} " in spoken for wording in wordings)
         for wordings in trial.answer
     )
 

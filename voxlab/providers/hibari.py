@@ -21,6 +21,7 @@ from voxlab import models
 from voxlab.audio import Audio, audible_span, concatenate, silence
 from voxlab.clock import compute
 from voxlab.errors import ModelError, ProviderError
+from voxlab.models.onnx_sessions import open_session
 from voxlab.providers.protocols import Speech, Word
 from voxlab.providers.word_times import written_words
 from voxlab.sentences import SentenceChunker
@@ -177,8 +178,6 @@ def _timed(reading: Sequence[Reading], ends_s: NDArray[np.float64]) -> Iterator[
 @cache
 def _engine(threads: int) -> _Engine:
     """Load the engine once for each number of threads."""
-    import onnxruntime
-
     try:
         from hibari.g2p import G2P
         from hibari.tts import ASSETS
@@ -186,17 +185,6 @@ def _engine(threads: int) -> _Engine:
         raise ModelError(
             f"the package hibari-tts is missing or broken ({error}): pip install hibari-tts==0.2.1"
         ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    file = models.path(MODEL, "hibari.onnx")
-    try:
-        network = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime's failures have no common ancestor
-        raise ModelError(
-            f"onnxruntime cannot load {file}: {error}. Run: voxlab models --verify"
-        ) from error
+    network = open_session(models.path(MODEL, "hibari.onnx"), threads)
     symbols = json.loads(Path(ASSETS, "vocab.json").read_text(encoding="utf-8"))
     return _Engine(G2P(), symbols, network)

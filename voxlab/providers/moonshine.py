@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from voxlab import models
 from voxlab.audio import Audio, audible_span, concatenate, frames, silence
 from voxlab.clock import compute
-from voxlab.errors import ModelError, ProviderError
+from voxlab.errors import ProviderError
+from voxlab.models.onnx_sessions import open_session
 from voxlab.providers.protocols import Transcript
 
 MODEL = "moonshine-base-en"
@@ -260,24 +261,10 @@ def _likeliest(logits: NDArray[np.float32]) -> int:
 @cache
 def _network(threads: int) -> _Network:
     """Load the network once for each number of threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # the folding of constants in a branch warns, harmlessly
     tokens = _read_tokens(models.path(MODEL, "tokenizer.bin").read_bytes())
-    try:
-        encoder, decoder = (
-            onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-            for file in (models.path(MODEL, "encoder.onnx"), models.path(MODEL, "decoder.onnx"))
-        )
-    except ModelError:
-        raise
-    except Exception as error:  # onnxruntime's failures have no common ancestor
-        raise ModelError(
-            f"onnxruntime cannot load {MODEL}: {error}. Run: voxlab models --verify"
-        ) from error
+    encoder, decoder = (
+        open_session(models.path(MODEL, name), threads) for name in ("encoder.onnx", "decoder.onnx")
+    )
     return _Network(encoder, decoder, tokens)
 
 

@@ -6,7 +6,6 @@ Source: pipecat-ai/smart-turn 3.2 (BSD-2-Clause); features as in Radford et al. 
 """
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from voxlab import models
 from voxlab.audio import Audio
 from voxlab.clock import compute
+from voxlab.models.onnx_sessions import open_session
 from voxlab.samples import Samples, checked_samples
 
 RATE_HZ = 16_000
@@ -27,14 +27,7 @@ class SmartTurn:
     """An `EndOfTurn` on this machine. Raises ModelError if `voxlab models` has not been run."""
 
     def __init__(self) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        file = models.path("smart-turn", "smart-turn-v3.2-cpu.onnx")
-        self._session: Any = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(models.path("smart-turn", "smart-turn-v3.2-cpu.onnx"))
         self._input = self._session.get_inputs()[0].name
 
     async def probability(self, turn: Audio) -> float:

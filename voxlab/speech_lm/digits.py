@@ -19,9 +19,9 @@ from voxlab import data
 from voxlab.codec.quantizer import Codes
 from voxlab.errors import CodecError, DataError
 from voxlab.models.network_files import UNREADABLE
+from voxlab.text import DIGIT_WORDS
 
 READINGS = "speech_lm/digits.npz"
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LONGEST = 3  # digits of a number
 STAGES, CODEBOOK_SIZE = 4, 1024  # of the mini codec's 8 stages the first half: 2 kbps
 
@@ -68,7 +68,7 @@ def as_number(text: str) -> str:
     ('47', '47', '?7')
     """
     found = re.findall(r"[a-z]+|[0-9]", text.lower())
-    names = {name: str(digit) for digit, name in enumerate(WORDS)} | {"oh": "0"}
+    names = {name: str(digit) for digit, name in enumerate(DIGIT_WORDS)} | {"oh": "0"}
     return "".join(part if part.isdigit() else names.get(part, "?") for part in found)
 
 

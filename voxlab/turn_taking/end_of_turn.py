@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 
 from voxlab.errors import VoxlabError
+from voxlab.text import plain_words
 
-_WORD = re.compile(r"[\w']+")
 # Words after which nobody is done: they ask for another word.
 _UNFINISHED = frozenset(
-    _WORD.findall(
+    plain_words(
         "a an the my your his her its our their this these some any every "
         "and or but so because if that which who whose when while than "
         "to of in on at for from with by about into between until near under over "
@@ -24,10 +24,10 @@ _UNFINISHED = frozenset(
     )
 )
 # The same where the recogniser has set a full stop: some sentences do end in "on" or "is".
-_UNFINISHED_AT_A_STOP = frozenset(_WORD.findall("um umm uh ah er erm hmm the a my and or because"))
+_UNFINISHED_AT_A_STOP = frozenset(plain_words("um umm uh ah er erm hmm the a my and or because"))
 # Whole answers: too short for a network that judges how a sentence falls.
 _COMPLETE = frozenset(
-    _WORD.findall(
+    plain_words(
         "yes yeah yep yup no nope okay ok sure right thanks bye goodbye hello hi stop wait "
         "cancel correct exactly maybe nothing please"
     )
@@ -84,7 +84,7 @@ def looks_unfinished(text: str) -> bool:
     >>> looks_unfinished("I'd like a table on, uh,"), looks_unfinished("That's what I came for.")
     (True, False)
     """
-    words = _WORD.findall(text.lower())
+    words = plain_words(text)
     if not words:
         return False
     if re.search(r"(,|-|—|…|\.\.\.)\s*$", text):  # the recogniser heard it go on
@@ -99,5 +99,5 @@ def is_whole_answer(text: str) -> bool:
     >>> is_whole_answer("Thanks, that's all. Goodbye."), is_whole_answer("Yes, I would like")
     (True, False)
     """
-    words = _WORD.findall(re.split(r"[.!?]\s+", text.strip().lower())[-1])
+    words = plain_words(re.split(r"[.!?]\s+", text.strip())[-1])
     return 0 < len(words) <= 3 and all(word in _COMPLETE for word in words)

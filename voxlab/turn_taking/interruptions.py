@@ -7,6 +7,8 @@ else takes the floor. Source: exercise 19.7.3 of the chapter; the term is Yngve'
 import re
 from enum import StrEnum
 
+from voxlab.text import plain_words
+
 
 class Meaning(StrEnum):
     """Why the user spoke over the agent."""
@@ -24,15 +26,14 @@ class Meaning(StrEnum):
         return self not in (Meaning.NOISE, Meaning.BACKCHANNEL)
 
 
-_WORDS = re.compile(r"[\w']+")
 _BACKCHANNEL = frozenset(
-    _WORDS.findall(
+    plain_words(
         "um uh er hm hmm mm mhm huh uhuh ah oh m aha yeah yep yes yup ok okay right sure alright "
         "cool great good nice fine perfect really wow exactly thanks i see got it go on thank you"
     )
 )
 _ANSWER = frozenset(
-    _WORDS.findall("yes yeah yep yup ok okay sure right fine perfect exactly great good")
+    plain_words("yes yeah yep yup ok okay sure right fine perfect exactly great good")
 )
 _STOP = re.compile(
     r"(please |just |okay |ok |no |oh )*"
@@ -54,7 +55,7 @@ _CORRECTION = re.compile(
     r"not (that|this|the)|make (it|that)|correction)\b"
 )
 _SHORT_WORDS = frozenset(  # what people do say in half a second to get a word in
-    _WORDS.findall(
+    plain_words(
         "no nope not what why how who when where which help hello hey hi again repeat sorry pardon "
         "cancel back more less today tomorrow yesterday bye goodbye excuse me but and actually so"
     )
@@ -76,7 +77,7 @@ def classify(text: str, unheard: str = "", lasted_s: float = 1.0) -> Meaning:
     >>> str(classify("Yes.", unheard="at seven?"))
     'request'
     """
-    words = _WORDS.findall(text.lower().replace("-", " ").replace("’", "'"))
+    words = plain_words(text)
     said = " ".join(words)
     if not words:
         return Meaning.NOISE

@@ -19,6 +19,7 @@ import numpy as np
 from voxlab import models
 from voxlab.audio import Audio, Samples
 from voxlab.errors import AudioError, VoxlabError
+from voxlab.models.onnx_sessions import open_session
 from voxlab.models.torch_threads import inference
 
 if TYPE_CHECKING:
@@ -48,16 +49,7 @@ class SileroVAD:
     frame_size: int = FRAME_SIZE
 
     def __init__(self) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        # a thread that spins between frames would burn the core that the agent needs
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(models.path("silero", GRAPH_FILE)), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(models.path("silero", GRAPH_FILE))
 
     def stream(self) -> "SileroStream":
         """Return a fresh stream that remembers nothing yet."""

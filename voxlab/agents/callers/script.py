@@ -26,6 +26,7 @@ from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.errors import ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
+from voxlab.text import plain_words
 
 What = Literal[
     "the call starts",
@@ -95,15 +96,6 @@ def parse_moment(text: object) -> Moment:
         if what == event and what not in ("the agent says", "line ends"):
             return Moment(delay_s, what)
     raise ScriptError(f"unknown event {event!r} in {text!r}; {GRAMMAR}")
-
-
-def plain_words(text: str) -> list[str]:
-    """Return the words of a text without punctuation and capitals, for comparing.
-
-    >>> plain_words("It's seven o'clock -- Friday!")
-    ["it's", 'seven', "o'clock", 'friday']
-    """
-    return re.findall(r"[\w']+", text.casefold().replace("’", "'"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ import asyncio
 import math
 
 from voxlab import audio
-from voxlab.agents.callers.script import CallScript, Moment, ScriptLine, plain_words
+from voxlab.agents.callers.script import CallScript, Moment, ScriptLine
 from voxlab.agents.line import Line
+from voxlab.text import plain_words
 from voxlab.timeline import Event
 
 SOFT_END_S = 0.1  # of a word, too soft to be heard on a telephone: it counts as said

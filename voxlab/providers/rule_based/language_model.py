@@ -16,8 +16,9 @@ from typing import Any
 
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolSpec
 from voxlab.providers.rule_based.phrases import phrase
-from voxlab.providers.rule_based.slots import find_slots, normalise
+from voxlab.providers.rule_based.slots import find_slots
 from voxlab.providers.scripted import paced
+from voxlab.text import normalise
 from voxlab.turn_taking.interruptions import WANTS_A_PERSON
 
 HELP = "I can help with orders, shipping, reservations and the weather. What would you like?"

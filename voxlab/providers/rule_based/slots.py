@@ -9,12 +9,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-NUMBER_WORDS = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
-    *("nineteen", "twenty"),
-)
-DIGITS = {word: str(digit) for digit, word in enumerate(NUMBER_WORDS[:10])} | {"oh": "0", "o": "0"}
+from voxlab.text import DIGIT_WORDS, NUMBER_WORDS
+
+DIGITS = {word: str(digit) for digit, word in enumerate(DIGIT_WORDS)} | {"oh": "0", "o": "0"}
 MINUTES = {"fifteen": 15, "thirty": 30, "forty five": 45}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DAYS = ("today", "tonight", "tomorrow", *WEEKDAYS)
@@ -30,18 +27,6 @@ NO_NAME = r"(?:the|my|a|and|or|but|so|for|on|at|to|please|thanks|thank)\b"
 AROUND_AN_ANSWER = (
     r"\b(?:please|thanks|it's|it is|it'll be|i'm|this is|that's|for|in|the|mrs?|ms|well|name)\b"
 )
-
-
-def normalise(text: str) -> str:
-    """Return a text in small letters, with single spaces, without most punctuation.
-
-    >>> normalise("Uh-huh, it’s  Grace-Ann@Example.com, 7:30!")
-    "uh huh it's grace-ann@example.com 7:30"
-    """
-    plain = re.sub(r"[^\w@.':+-]", " ", text.lower().replace("’", "'"))
-    plain = re.sub(r"\bto-(day|night|morrow)\b", r"to\1", plain)  # Moonshine reads old books
-    words = (word if "@" in word else word.replace("-", " ") for word in plain.split())
-    return " ".join(" ".join(words).split())
 
 
 def find_slots(said: str, expected: str = "") -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""The words of a text as code compares them, however a person, a model or a recogniser wrote them.
+
+Four forms, each for its own question: `plain_words` (were these words said?), `normalise` (which
+values are named?), `spoken_words` (how many words are wrong?), and the numbers behind the words.
+"""
+
+import re
+
+NUMBER_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    *("nineteen", "twenty"),
+)
+DIGIT_WORDS = NUMBER_WORDS[:10]
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+VALUES = {word: number for number, word in enumerate(NUMBER_WORDS)}
+VALUES |= {word: 10 * number for number, word in enumerate(TENS, 2)}
+
+
+def _fold(text: str) -> str:
+    """Return a text in small letters, with straight apostrophes and today's spelling."""
+    text = text.casefold().replace("’", "'")
+    return re.sub(r"\bto-(day|night|morrow)\b", r"to\1", text)  # Moonshine reads old books
+
+
+def plain_words(text: str) -> list[str]:
+    """Return the words of a text without punctuation and capitals.
+
+    >>> plain_words("It's seven o'clock -- 'Friday'!")
+    ["it's", 'seven', "o'clock", 'friday']
+    """
+    return re.findall(r"\w+(?:'\w+)*", _fold(text))
+
+
+def normalise(text: str) -> str:
+    """Return a text in small letters, with single spaces, and the marks that values have.
+
+    >>> normalise("Uh-huh, it’s  Grace-Ann@Example.com, 7:30!")
+    "uh huh it's grace-ann@example.com 7:30"
+    """
+    plain = re.sub(r"[^\w@.':+-]", " ", _fold(text))
+    words = (word if "@" in word else word.replace("-", " ") for word in plain.split())
+    return " ".join(" ".join(words).split())
+
+
+def spoken_words(text: str) -> list[str]:
+    """Return the words of a text as they are said, each digit of a number a word of its own.
+
+    Hours, prices and email addresses become the same words, spoken or written.
+
+    >>> " ".join(spoken_words("Order 4 82-13: $86.50, for twenty-one people, to-morrow at 8:30."))
+    'order 4 8 2 1 3 8 6 dollars and 5 0 cents for 2 1 people tomorrow at 8 3 0'
+    >>> " ".join(spoken_words("My e-mail is grace.kim@example.com"))
+    'my email is grace dot kim at example dot com'
+    """
+    text = _fold(text).replace("e-mail", "email").replace("@", " at ")
+    text = re.sub(r"(?<=[a-z])\.(?=[a-z])", " dot ", text)
+    text = re.sub(r"\$(\d+)\.(\d\d)\b", r" \1 dollars and \2 cents ", text)
+    text = re.sub(r"\$(\d+)", r" \1 dollars ", text)
+    text = re.sub(rf"\b({'|'.join(TENS)})[ -]({'|'.join(DIGIT_WORDS[1:])})\b", _two_digits, text)
+    text = re.sub(rf"\b({'|'.join(VALUES)})\b", lambda word: str(VALUES[word[0]]), text)
+    return re.findall(r"[a-z']+|\d", text)
+
+
+def _two_digits(number: re.Match[str]) -> str:
+    return str(VALUES[number[1]] + VALUES[number[2]])
