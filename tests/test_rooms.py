@@ -12,7 +12,6 @@ from voxlab.errors import AudioError
 from voxlab.vad.acoustic_scenes import (
     PAUSES_S,
     ROOMS,
-    SPEECH_DB,
     Scene,
     lay_scene,
     move_to_room,
@@ -36,7 +35,7 @@ def test_the_turns_are_where_the_sound_is() -> None:
     assert [round(turn.end_s - turn.start_s, 2) for turn in there.turns] == [1.0, 0.5]
     for turn in there.turns:
         sound = there.audio.between(turn.start_s, turn.end_s)
-        assert audio.level_db(sound) == pytest.approx(SPEECH_DB, abs=0.1)
+        assert audio.level_db(sound) == pytest.approx(audio.SPEECH_DB, abs=0.1)
     between = there.audio.between(there.turns[0].end_s, there.turns[1].start_s)
     assert not between.samples.any()
     assert PAUSES_S[0] <= between.duration_s <= PAUSES_S[1]
@@ -49,7 +48,7 @@ def test_the_ratio_holds_while_the_caller_speaks(room: str, snr_db: float) -> No
     before = two_turns()
     after = move_to_room(before, room, snr_db, np.random.default_rng(1))
     noise = Audio(after.audio.samples - before.audio.samples, RATE_HZ)
-    assert SPEECH_DB - audio.level_db(noise) == pytest.approx(snr_db, abs=0.1)
+    assert audio.SPEECH_DB - audio.level_db(noise) == pytest.approx(snr_db, abs=0.1)
     assert after.turns == before.turns
 
 

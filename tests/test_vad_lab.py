@@ -11,7 +11,7 @@ from voxlab.plots.vad import VADLab
 from voxlab.turn_taking.end_of_turn_tradeoff import TradeoffPoint
 from voxlab.vad import silero
 from voxlab.vad.acoustic_scenes import lay_scene
-from voxlab.vad.endpointing import FRAME_S, SpeechSegment, VADOptions
+from voxlab.vad.endpointing import SpeechSegment, VADOptions
 from voxlab.widgets import explore_vad
 
 RATE_HZ, FRAMES = 16_000, 120
@@ -85,10 +85,6 @@ def test_a_slider_never_asks_the_network_again_and_a_new_room_does_once(monkeypa
     assert len(heard) == 4, "a room that was heard is remembered"
     assert player.value != clean
     louder.value = False
-
-
-def test_the_lab_measures_levels_in_the_vads_frames() -> None:
-    assert FRAME_S * RATE_HZ == 512
 
 
 def test_the_curve_marks_a_setting_with_its_interval() -> None:

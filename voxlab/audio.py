@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 
 from voxlab.errors import AudioError
 from voxlab.samples import Samples as Samples
-from voxlab.samples import checked_samples, count_samples, read_only, refuse_rate
+from voxlab.samples import (
+    checked_samples,
+    count_samples,
+    from_int16,
+    read_only,
+    refuse_rate,
+    to_int16,
+)
 from voxlab.sound_headers import with_right_header
 
 READ = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 WRITTEN = {".wav": "WAV", ".flac": "FLAC"}
 AUDIBLE_DB = -45.0  # a 10 ms hop below this level counts as silence
+SPEECH_DB = -25.0  # of our recordings of callers, and of all that is mixed to be as loud
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -217,14 +225,14 @@ class Resampler:
 
 
 def to_pcm16(samples: Samples) -> bytes:
-    """Return samples as 16-bit little-endian PCM; what lies beyond full scale is clipped.
+    """Return samples as 16-bit little-endian PCM: `to_int16` in bytes.
 
     Raises AudioError unless they are finite floats (n,).
 
     >>> to_pcm16(np.array([0.5, 2.0])).hex()
     '0040ff7f'
     """
-    return np.clip(np.rint(checked_samples(samples) * 32768), -32768, 32767).astype("<i2").tobytes()
+    return to_int16(samples).astype("<i2").tobytes()
 
 
 def from_pcm16(data: bytes) -> Samples:
@@ -234,7 +242,7 @@ def from_pcm16(data: bytes) -> Samples:
     """
     if len(data) % 2:
         raise AudioError(f"{len(data)} bytes are no 16-bit samples: keep the odd byte for later")
-    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+    return from_int16(np.frombuffer(data, "<i2"))
 
 
 def silence(duration_s: float, rate_hz: int) -> Audio:

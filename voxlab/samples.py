@@ -40,6 +40,24 @@ def checked_samples(samples: Samples, rate_hz: int | None = None) -> Samples:
     return checked
 
 
+def to_int16(samples: Samples) -> NDArray[np.int16]:
+    """Return samples as 16-bit integers; what lies beyond full scale is clipped.
+
+    Raises AudioError unless they are finite floats (n,).
+
+    >>> to_int16(np.array([0.5, 1.0, -2.0])).tolist()
+    [16384, 32767, -32768]
+    """
+    full_scale = np.rint(checked_samples(samples) * 32768)
+    values: NDArray[np.int16] = np.clip(full_scale, -32768, 32767).astype(np.int16)
+    return values
+
+
+def from_int16(values: NDArray[np.integer]) -> Samples:
+    """Return the samples of 16-bit integers, float32 in [-1, 1]."""
+    return values.astype(np.float32) / np.float32(32768)
+
+
 def count_samples(duration_s: float, rate_hz: int) -> int:
     """Return how many samples last so long. Raises AudioError if it is no time, or no rate."""
     if not 0 <= duration_s < math.inf:

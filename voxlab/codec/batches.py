@@ -11,6 +11,7 @@ from voxlab.audio import Audio, Samples
 from voxlab.codec import augment
 from voxlab.codec.corpus import RATE_HZ, Corpus
 from voxlab.errors import AudioError, DataError
+from voxlab.samples import from_int16
 
 QUIET = 3e-3  # a crop with less is mostly a pause: one in twenty of them is kept
 NARROW_SHARE = 0.3  # recordings of telephone bandwidth teach less
@@ -92,7 +93,7 @@ class Crops:
     ) -> Samples:
         count = augment.needed(self.size, speed)
         start = rng.integers(0, source.size - count)
-        piece = np.divide(source[start : start + count], 32768, dtype=np.float32)
+        piece = from_int16(source[start : start + count])
         if speed == 1.0 and tilt_db is None:
             return piece[augment.EDGE : augment.EDGE + self.size]
         return augment.play(piece, self.size, tilt_db)

@@ -15,6 +15,7 @@ from voxlab import models
 from voxlab.audio import Audio
 from voxlab.codec.split import Clip, Split, split
 from voxlab.errors import DataError
+from voxlab.samples import from_int16
 
 RATE_HZ = 16_000
 INDEX, SOUND = "index.json", "sound.i16"  # what the clips are; their samples, end to end
@@ -51,7 +52,7 @@ class Corpus:
 
     def audio(self, clip: Clip) -> Audio:
         """Return a clip as a recording."""
-        return Audio(np.divide(self.samples(clip), 32768, dtype=np.float32), RATE_HZ)
+        return Audio(from_int16(self.samples(clip)), RATE_HZ)
 
     def split(self) -> Split:
         """Split the speech (not the music) into training and test clips."""

@@ -17,7 +17,6 @@ from voxlab.errors import AudioError
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
 from voxlab.plots.redrawn import Redrawn
 from voxlab.vad.endpointing import (
-    FRAME_S,
     NoiseFloor,
     SpeechEvent,
     SpeechSegment,
@@ -27,6 +26,7 @@ from voxlab.vad.endpointing import (
     speech_events,
 )
 from voxlab.vad.error_rates import vad_costs
+from voxlab.vad.silero import FRAME_S
 
 SIZE_IN, DPI = (12, 5.6), 80
 WAVE_HOP_S = 0.008  # a column of the waveform

@@ -23,6 +23,7 @@ from voxlab.clock import compute
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Speech, Word
 from voxlab.providers.word_times import SILENT, timed_words
+from voxlab.samples import from_int16
 from voxlab.sentences import SentenceChunker
 
 SYNCHRONOUS = 2  # the samples come to us, all before espeak_Synth returns
@@ -165,6 +166,4 @@ def _synthesize(
         library.espeak_SetParameter(RATE, words_per_minute, 0)
         library.espeak_SetSynthCallback(callback)
         library.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None)
-    samples = np.concatenate(pieces).astype(np.float32)
-    samples /= 32768
-    return Audio(samples, rate_hz), starts
+    return Audio(from_int16(np.concatenate(pieces)), rate_hz), starts

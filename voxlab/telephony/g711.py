@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlab.samples import Samples, checked_samples
+from voxlab.samples import Samples, from_int16, to_int16
 
 RATE_HZ = 8_000
 Codes = NDArray[np.uint8]
@@ -47,16 +47,14 @@ class Companding:
     @cached_property
     def _values(self) -> Samples:
         """The sample of each code."""
-        return (self.expand(np.arange(256, dtype=np.uint8)) / 32768).astype(np.float32)
+        return from_int16(self.expand(np.arange(256, dtype=np.uint8)))
 
     def encode(self, samples: Samples) -> bytes:
         """Return one byte a sample. samples: float (n,) in [-1, 1]; what lies beyond is clipped.
 
         Raises AudioError unless they are finite floats (n,).
         """
-        full_scale = checked_samples(samples) * 32768
-        linear = np.clip(np.rint(full_scale), -32768, 32767).astype(np.int32)
-        return self._codes[linear + 32768].tobytes()
+        return self._codes[to_int16(samples).astype(np.int32) + 32768].tobytes()
 
     def decode(self, data: bytes) -> Samples:
         """Return the samples of some bytes, float32 (n,)."""

@@ -17,9 +17,11 @@ from voxlab.audio import Audio
 from voxlab.errors import AudioError, VoxlabError
 from voxlab.statistics.intervals import wilson_interval
 from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
+from voxlab.vad.endpointing import VADOptions, whole_frames
+from voxlab.vad.silero import FRAME_S
 
-KNOWN_S = 0.32  # the VAD's 0.22 s of silence, then 0.1 s for the words: nobody answers earlier
-HEARD_S = 0.22  # silence that the network hears after the sound
+HEARD_S = whole_frames(VADOptions().min_silence_s) * FRAME_S  # silence until the VAD notices it
+KNOWN_S = HEARD_S + 0.1  # and until the words are there: nobody answers earlier
 HOP_S = 0.01
 INNER_S = 0.1  # a silence inside a recording that a speaker may have stretched
 EDGE_S = 0.5  # so near to an end it is none

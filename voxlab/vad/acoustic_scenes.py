@@ -18,7 +18,6 @@ from voxlab.telephony import g711
 from voxlab.vad.endpointing import SpeechSegment
 
 ROOMS = ("clean", "cafe", "colleague", "car", "keyboard", "hold music", "telephone")
-SPEECH_DB = -25.0  # of each turn in a scene
 TALKERS = 8  # in the cafe; a single one is the colleague at the next desk
 PAUSES_S = (2.0, 5.0)  # from one turn to the next
 TELEPHONE_BAND_HZ = (300.0, 3400.0)
@@ -48,7 +47,7 @@ def lay_scene(recordings: Sequence[Audio], rng: np.random.Generator) -> Scene:
                 f"nobody is heard in {recording.duration_s:.3f} s: a turn needs {audio.AUDIBLE_DB} "
                 "dB at least, record it louder"
             )
-        gain = 10 ** ((SPEECH_DB - audio.level_db(spoken)) / 20)
+        gain = 10 ** ((audio.SPEECH_DB - audio.level_db(spoken)) / 20)
         pause = audio.silence(rng.uniform(*PAUSES_S), recording.rate_hz)
         pieces += [pause, Audio(np.float32(gain) * spoken.samples, recording.rate_hz)]
         start_s = now_s + pause.duration_s

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from voxlab.errors import VoxlabError
-
-FRAME_S = 0.032  # Silero's frame: 512 samples at 16 kHz
+from voxlab.vad.silero import FRAME_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def step(
     else:
         disagrees, needed_s = chance >= options.threshold, options.min_speech_s
     against = state.against + 1 if disagrees else 0
-    if against < _whole_frames(needed_s, frame_s):
+    if against < whole_frames(needed_s, frame_s):
         return SpeechState(heard, state.speaking, against), None
     event = SpeechStopped if state.speaking else SpeechStarted
     return (
@@ -135,8 +134,12 @@ def finish(state: SpeechState, frame_s: float = FRAME_S) -> SpeechStopped | None
     return SpeechStopped((state.heard - state.against) * frame_s, state.heard * frame_s)
 
 
-def _whole_frames(duration_s: float, frame_s: float) -> int:
-    """Return how many frames last duration_s or more, at least one."""
+def whole_frames(duration_s: float, frame_s: float = FRAME_S) -> int:
+    """Return how many frames last duration_s or more, at least one.
+
+    >>> whole_frames(0.2)
+    7
+    """
     return max(1, math.ceil(duration_s / frame_s - 1e-9))  # 0.096 / 0.032 is 3.0000000000000004
 
 
@@ -267,7 +270,7 @@ class NoiseFloor:
         _refuse_frame_length(frame_s)
         if not frame_s <= window_s < math.inf:
             raise VoxlabError(f"window_s is {window_s}, needs a frame ({frame_s} s) at least")
-        self._levels_db: deque[float] = deque(maxlen=_whole_frames(window_s, frame_s))
+        self._levels_db: deque[float] = deque(maxlen=whole_frames(window_s, frame_s))
         self._sorted_db: list[float] = []
 
     def step(self, level_db: float) -> float:
@@ -302,9 +305,9 @@ class TalkingRoom:
     def __init__(self, options: VADOptions, frame_s: float = FRAME_S) -> None:
         self._options = options
         self._floor = NoiseFloor(frame_s=frame_s)
-        self._quiet: deque[bool] = deque(maxlen=_whole_frames(self.MEMORY_S, frame_s))
+        self._quiet: deque[bool] = deque(maxlen=whole_frames(self.MEMORY_S, frame_s))
         self._spoke = 0  # of them
-        self._evidence = _whole_frames(self.EVIDENCE_S, frame_s)
+        self._evidence = whole_frames(self.EVIDENCE_S, frame_s)
 
     @property
     def talks(self) -> bool:

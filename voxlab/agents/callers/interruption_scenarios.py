@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from voxlab import audio, data
-from voxlab.agents.callers.script import SPEECH_DB, CallScript, parse_script
+from voxlab.agents.callers.script import CallScript, parse_script
 from voxlab.agents.line import RATE_HZ
 from voxlab.audio import Audio
 from voxlab.providers.protocols import Speech
@@ -110,7 +110,9 @@ def _heard(text: str, sound: Audio) -> Speech:
 def sound(name: str) -> Audio:
     """Return a sound that is no speech of the caller, as loud as they speak; see SOUNDS."""
     made = SOUNDS[name](np.random.default_rng(0)).resample(RATE_HZ)
-    gain = min(10 ** ((SPEECH_DB - audio.level_db(made)) / 20), 0.9 / np.abs(made.samples).max())
+    gain = min(
+        10 ** ((audio.SPEECH_DB - audio.level_db(made)) / 20), 0.9 / np.abs(made.samples).max()
+    )
     return Audio(made.samples * np.float32(gain), RATE_HZ)
 
 

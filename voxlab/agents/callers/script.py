@@ -57,7 +57,6 @@ DEFAULT_MOMENT = "0.6 s after the agent stops"
 DEFAULT_HANG_UP = "1 s after the agent stops"
 BACKGROUND = {"noise": "pink", "snr_db": 20, "seed": 0}
 BACKGROUND_S = 10.0  # noise is made for so long and then looped
-SPEECH_DB = -25.0  # level of the recordings in data/callers while speech sounds, for the SNR
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +235,7 @@ def _background(entry: Any) -> Audio | None:
             sound = audio.noise(str(kind), BACKGROUND_S, 16_000, rng)
         except VoxlabError as error:
             raise ScriptError(f"background: {error}, cafe or music") from error
-    gain = 10 ** ((SPEECH_DB - snr_db - audio.level_db(sound)) / 20)
+    gain = 10 ** ((audio.SPEECH_DB - snr_db - audio.level_db(sound)) / 20)
     return Audio(sound.samples * np.float32(gain), sound.rate_hz)
 
 
