@@ -90,6 +90,22 @@ def test_speech_that_is_cut_off_sharply_is_heard_as_well_as_with_silence_around(
     assert words(stt.recognize(tight)) == words(SENTENCES[8])
 
 
+def test_the_decoder_stops_by_itself_at_a_snippet_of_a_word(stt, spoken, monkeypatch):
+    written = []  # (tokens, limit): without margins it writes "do do do ..." to the limit
+    decode = moonshine._Network._decode
+
+    def noted(self, recording, longest):
+        tokens = decode(self, recording, longest)
+        written.append((len(tokens), longest))
+        return tokens
+
+    monkeypatch.setattr(moonshine._Network, "_decode", noted)
+    for start_s in np.arange(0.2, 3.0, 0.15):
+        stt.recognize(spoken[9].between(start_s, start_s + 0.15))
+    assert written
+    assert all(tokens < longest for tokens, longest in written)
+
+
 def test_margins_are_added_only_where_there_is_sound():
     sound = noise("white", 1.0, 16_000, np.random.default_rng(0))
     late = concatenate([silence(0.3, 16_000), sound])
