@@ -32,13 +32,15 @@ from openai.types.chat import (
     ChatCompletionFunctionToolParam,
     ChatCompletionMessageParam,
 )
-from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
 from pydantic import BaseModel, TypeAdapter
 
 from voxlab.audio import Audio, concatenate, silence
 from voxlab.errors import AudioError, ProviderError, ProviderTimeout
-from voxlab.providers.openai.chat import ToolCallAssembler, chat_message, chat_tool
-from voxlab.providers.openai.speech import OpenAILLM, OpenAISTT, OpenAITTS, connect, whole_samples
+from voxlab.providers.openai import connection
+from voxlab.providers.openai.chat import chat_message, chat_tool
+from voxlab.providers.openai.sound import whole_samples
+from voxlab.providers.openai.speech import OpenAILLM, OpenAISTT, OpenAITTS, connect
+from voxlab.providers.openai.tool_calls import ToolCallAssembler
 from voxlab.providers.protocols import (
     LLM,
     STT,
@@ -225,14 +227,13 @@ def tool_chunk(index: int, **fragment: Any) -> ChatCompletionChunk:
     return chunk({"tool_calls": [{"index": index, **fragment}]})
 
 
-def chat(*chunks: ChatCompletionChunk | str) -> Reply:
+def chat(*chunks: ChatCompletionChunk | str, end: str = "[DONE]") -> Reply:
     """A whole streamed reply, as OpenAI ends it."""
 
     async def reply(wire: Wire) -> None:
         await wire.start()
-        for one in chunks:
+        for one in (*chunks, *filter(None, [end])):
             await wire.event(one)
-        await wire.event("[DONE]")
         await wire.end()
 
     return reply
@@ -313,11 +314,11 @@ def test_tools_have_the_shape_of_the_sdks_own_types(tool: ToolSpec) -> None:
 # --- tool calls from fragments --------------------------------------------------------------
 
 
-def fragment(index: int | None, arguments: str = "", **given_once: Any) -> ChoiceDeltaToolCall:
+def fragment(index: int | None, arguments: str = "", **given_once: Any) -> dict[str, Any]:
     function = {"arguments": arguments}
     if "name" in given_once:
         function["name"] = given_once.pop("name")
-    return ChoiceDeltaToolCall.construct(index=index, function=function, **given_once)
+    return {"index": index, "function": function, **given_once}
 
 
 json_objects = st.dictionaries(
@@ -368,7 +369,7 @@ def test_calls_without_an_id_get_one_each() -> None:
     assert [call.id for call in assembler.finish()] == ["call_7_0", "call_7_1"]
 
 
-@pytest.mark.parametrize("arguments", ['{"city": "Zür', "[1]", "null", "Zürich", "{}{}"])
+@pytest.mark.parametrize("arguments", ['{"city": "Zür', "[1]", "3", "Zürich"])
 def test_broken_arguments_name_the_tool_and_what_came(arguments: str) -> None:
     assembler = ToolCallAssembler()
     assembler.add(fragment(0, arguments, id="a", name="get_weather"))
@@ -504,7 +505,22 @@ def test_a_reply_that_is_not_whole_is_an_error(
     lines: list[ChatCompletionChunk | str], message: str
 ) -> None:
     with pytest.raises(ProviderError, match=message):
-        run(ask(chat(*lines)))
+        run(ask(chat(*lines, end="")))
+
+
+@pytest.mark.parametrize("last", [chunk({}, "stop"), "[DONE]"], ids=["finish", "done"])
+def test_a_server_that_does_not_hang_up_after_its_last_word_is_left(
+    last: ChatCompletionChunk | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LINGER_S", 0.02)
+
+    async def reply(wire: Wire) -> None:
+        await wire.start()
+        await wire.event(chunk({"content": "Hi"}))
+        await wire.event(last)
+        await wire.hung_up()
+
+    assert run(ask(reply)) == [TextDelta("Hi")]
 
 
 def test_a_last_chunk_without_a_delta_is_understood() -> None:
@@ -880,7 +896,7 @@ def test_a_segment_too_short_for_a_word_is_empty_and_not_sent(pieces: list[Audio
     [
         (transcript(heard("Book"), heard(" a")), "broke off after 'Book a'"),
         (plain("application/json", b'{"result": 3}'), r"answered \{'result': 3\}"),
-        (plain("text/html", b"<html>"), "not speak the OpenAI protocol"),
+        (plain("text/html", b"<html>"), "answered with a page, '<html>'"),
     ],
     ids=["unfinished", "other-json", "html"],
 )

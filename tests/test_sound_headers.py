@@ -1,5 +1,6 @@
 """A sound file is read whole or refused: whatever its header says, no sample is lost unsaid."""
 
+import contextlib
 import io
 import re
 
@@ -153,3 +154,22 @@ def test_a_format_that_does_not_tell_its_length_is_refused(tmp_path):
     soundfile.write(tmp_path / "a.voc", SAMPLES, RATE_HZ, format="VOC")
     with pytest.raises(AudioError, match=r"a\.voc: it is VOC .*convert it to WAV"):
         audio.read(tmp_path / "a.voc")
+
+
+def test_the_telephone_s_gsm_is_read_whole(tmp_path):
+    soundfile.write(tmp_path / "a.wav", SAMPLES, 8000, subtype="GSM610")
+    assert SAMPLES.size <= audio.read(tmp_path / "a.wav").samples.size < SAMPLES.size + 320
+
+
+@pytest.mark.slow
+@given(
+    name=st.sampled_from([*WHOLE, *REFUSED]),
+    bytes_=st.dictionaries(st.integers(0, 99), st.integers(0, 255), max_size=5),
+    kept=st.integers(0, 4000),
+)
+def test_any_damage_is_an_error_of_ours_or_a_recording(name, bytes_, kept):
+    content = bytearray(WHOLE[name] if name in WHOLE else REFUSED[name][0])
+    for at, byte in bytes_.items():
+        content[at % len(content)] = byte
+    with contextlib.suppress(AudioError):
+        assert audio.decode(bytes(content[:kept])).samples.size

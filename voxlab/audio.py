@@ -20,7 +20,7 @@ from voxlab.samples import (
     refuse_rate,
     to_int16,
 )
-from voxlab.sound_headers import with_right_header
+from voxlab.sound_headers import Content, with_right_header
 
 READ = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 WRITTEN = {".wav": "WAV", ".flac": "FLAC"}
@@ -116,8 +116,12 @@ def read(path: str | Path, *, limit_s: float = 1800.0) -> Audio:
     Raises AudioError if the file is missing, empty, truncated, unreadable, not finite or too long.
     An OGG or MP3 file does not tell its length, so that a truncated one is just shorter.
     """
-    channels = read_channels(path, limit_s=limit_s)
-    return Audio(np.mean([c.samples for c in channels], axis=0), channels[0].rate_hz)
+    return _mixed(read_channels(path, limit_s=limit_s))
+
+
+def decode(content: bytes, *, limit_s: float = 1800.0) -> Audio:
+    """Return the recording in the content of a file; otherwise like `read`."""
+    return _mixed(_channels(Content(content), "the content", len(content), limit_s))
 
 
 def read_channels(path: str | Path, *, limit_s: float = 1800.0) -> tuple[Audio, ...]:
@@ -125,18 +129,26 @@ def read_channels(path: str | Path, *, limit_s: float = 1800.0) -> tuple[Audio, 
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"no recording at {path}: check the name, or see data/README.md")
+    return _channels(path, str(path), path.stat().st_size, limit_s)
+
+
+def _mixed(channels: Sequence[Audio]) -> Audio:
+    return Audio(np.mean([c.samples for c in channels], axis=0), channels[0].rate_hz)
+
+
+def _channels(sound: Path | Content, name: str, size: int, limit_s: float) -> tuple[Audio, ...]:
     try:
-        with soundfile.SoundFile(with_right_header(path)) as file:
+        with soundfile.SoundFile(with_right_header(sound)) as file:
             _refuse_file(file, limit_s)
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = file.read(file.frames, dtype="float32", always_2d=True)
             return tuple(Audio(channel, file.samplerate) for channel in samples.T)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
         raise AudioError(
-            f"{path} ({path.stat().st_size} bytes) is not a recording we can read, or is damaged "
-            f"or truncated: {_reason(error)} Copy it again, or convert it to WAV, 16 bit"
+            f"{name} ({size} bytes) is not a recording we can read, or is damaged or truncated: "
+            f"{_reason(error)} Copy it again, or convert it to WAV, 16 bit"
         ) from error
     except AudioError as error:
-        raise AudioError(f"{path}: {error}") from error
+        raise AudioError(f"{name}: {error}") from error
 
 
 def _refuse_file(file: Any, limit_s: float) -> None:

@@ -8,6 +8,7 @@ Source: Microsoft's RIFF (1991), EBU Tech 3306 (RF64), ITU-R BS.2088 (BW64), App
 
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -51,17 +52,27 @@ class _Chunk:
     size: int
 
 
-def with_right_header(path: Path) -> Path | io.BytesIO:
+class Content(io.BytesIO):
+    """The content of a file, in memory; libsndfile seeks before the start of a damaged one."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place, or to the start if it lies before that."""
+        return super().seek(max(0, offset) if whence == io.SEEK_SET else offset, whence)
+
+
+def with_right_header(sound: Path | Content) -> Path | Content:
     """Return a file that libsndfile reads whole: this one, or a copy with its sizes put right.
 
     A file without sizes in its header, such as FLAC, OGG or MP3, comes back as it is.
     Raises AudioError if samples are missing, or the header contradicts itself.
     """
-    with path.open("rb") as file:
-        return _right_copy(file) or path
+    with sound.open("rb") if isinstance(sound, Path) else nullcontext(sound) as file:
+        copy = _right_copy(file)
+        file.seek(0)
+    return copy or sound
 
 
-def _right_copy(file: BinaryIO) -> io.BytesIO | None:
+def _right_copy(file: BinaryIO) -> Content | None:
     magic, end = file.read(4), file.seek(0, io.SEEK_END)
     if magic in _AU_ORDERS:
         return _right_au(file, _AU_ORDERS[magic], end)
@@ -101,7 +112,7 @@ def _read(file: BinaryIO, at: int, size: int = -1) -> bytes:
 
 def _right_wav(
     file: BinaryIO, magic: bytes, chunks: dict[bytes, _Chunk], end: int
-) -> io.BytesIO | None:
+) -> Content | None:
     container, data = _CONTAINERS[magic], chunks[b"data"]
     form = _read(file, chunks[b"fmt "].at, chunks[b"fmt "].size) if b"fmt " in chunks else b""
     _refuse_contradiction(form, container.order)
@@ -116,14 +127,14 @@ def _right_wav(
     return _plain_wav(container.order, form, _read(file, data.at, length))
 
 
-def _plain_wav(order: Literal["little", "big"], form: bytes, samples: bytes) -> io.BytesIO:
+def _plain_wav(order: Literal["little", "big"], form: bytes, samples: bytes) -> Content:
     """Return a WAV file of two chunks, whose sizes are right."""
     chunks = b"".join(
         name + len(content).to_bytes(4, order) + content + bytes(len(content) % 2)
         for name, content in ((b"fmt ", form), (b"data", samples))
     )
     magic = b"RIFF" if order == "little" else b"RIFX"
-    return io.BytesIO(magic + (4 + len(chunks)).to_bytes(4, order) + b"WAVE" + chunks)
+    return Content(magic + (4 + len(chunks)).to_bytes(4, order) + b"WAVE" + chunks)
 
 
 def _refuse_contradiction(form: bytes, order: Literal["little", "big"]) -> None:
@@ -140,7 +151,7 @@ def _refuse_contradiction(form: bytes, order: Literal["little", "big"]) -> None:
 
 def _right_aiff(
     file: BinaryIO, magic: bytes, chunks: dict[bytes, _Chunk], end: int
-) -> io.BytesIO | None:
+) -> Content | None:
     container, chunk = _CONTAINERS[magic], chunks[b"SSND"]
     sound = _Chunk(chunk.at + 8, max(0, chunk.size - 8))  # after an offset and a block size
     is_whole = _size(file, 4, 4, "big") + 8 == end
@@ -148,15 +159,15 @@ def _right_aiff(
     return None if length == sound.size else _with_size(file, chunk.at - 4, length + 8, "big")
 
 
-def _right_au(file: BinaryIO, order: Literal["little", "big"], end: int) -> io.BytesIO | None:
+def _right_au(file: BinaryIO, order: Literal["little", "big"], end: int) -> Content | None:
     sound = _Chunk(_size(file, 4, 4, order), _size(file, 8, 4, order))
     length = _length(file, None, sound, end)
     return None if length == sound.size else _with_size(file, 8, length, order)
 
 
-def _with_size(file: BinaryIO, at: int, size: int, order: Literal["little", "big"]) -> io.BytesIO:
+def _with_size(file: BinaryIO, at: int, size: int, order: Literal["little", "big"]) -> Content:
     """Return a copy of a file with another size at one place."""
-    copy = io.BytesIO(_read(file, 0))
+    copy = Content(_read(file, 0))
     copy.seek(at)
     copy.write(size.to_bytes(4, order))
     copy.seek(0)

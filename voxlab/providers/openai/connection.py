@@ -6,7 +6,7 @@ llama.cpp, Ollama, vLLM and speech servers on your own machine, given their base
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -27,10 +27,12 @@ from openai import (
 )
 
 from voxlab.errors import ProviderError, ProviderTimeout
+from voxlab.providers.openai.events import EventReader
 
 Response = TypeVar("Response")
 
 OPENAI_URL = "https://api.openai.com/v1"
+LINGER_S = 0.5
 
 # A body that breaks while it is read as bytes reaches us unwrapped: the SDK translates these
 # (openai/_httpx2.py, request_exceptions) for requests and event streams only.
@@ -166,11 +168,37 @@ class Endpoint:
         return Timeout(self.client.timeout).read
 
 
+async def server_values(
+    pieces: AsyncIterator[bytes], reader: EventReader, is_over: Callable[[], bool]
+) -> AsyncGenerator[object, None]:
+    """Give the JSON values in a response's body, to its end.
+
+    is_over: whether the last value that matters has come; the server has LINGER_S to end the body
+    then, so that the connection can be used again. Close it with the response.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(LINGER_S if reader.is_done or is_over() else None) as limit:
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            break
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            break
+        for value in reader.feed(piece):
+            yield value
+    for value in reader.finish():
+        yield value
+
+
 @contextmanager
 def explained(who: str, timeout_s: float | None) -> Iterator[None]:
     """Turn what the SDK raises in the block into a ProviderError; a cancellation passes."""
     try:
         yield
+    except ProviderError as error:  # of what reads the answer
+        raise ProviderError(f"{who}: {error}") from error
     except TIMED_OUT as error:
         raise ProviderTimeout(
             f"{who} gave nothing for {timeout_s} s: try a smaller model, "

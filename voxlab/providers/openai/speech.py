@@ -9,18 +9,21 @@ Each class only translates between the protocols of `base` and the wire format o
 """
 
 import io
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from typing import Any, cast
+from contextlib import aclosing
+from typing import Any
 
 import soundfile
-from openai import AsyncOpenAI, AsyncStream
-from openai.types.audio import TranscriptionTextDeltaEvent, TranscriptionTextDoneEvent
-from openai.types.chat.chat_completion_chunk import ChoiceDelta
+from openai import AsyncOpenAI
 
-from voxlab.audio import Audio, Samples, concatenate, from_pcm16
+from voxlab.audio import Audio, concatenate
 from voxlab.errors import ProviderError
-from voxlab.providers.openai.chat import ToolCallAssembler, chat_message, chat_tool, choices
-from voxlab.providers.openai.connection import Endpoint, connect
+from voxlab.providers.openai.chat import chat_message, chat_tool
+from voxlab.providers.openai.connection import Endpoint, connect, server_values
+from voxlab.providers.openai.events import SHOWN, EventReader, failure
+from voxlab.providers.openai.reply import ChatReply
+from voxlab.providers.openai.sound import SoundReader
 from voxlab.providers.protocols import (
     Message,
     Providers,
@@ -34,7 +37,8 @@ from voxlab.vad.silero import SileroVAD
 
 __all__ = ["OpenAILLM", "OpenAISTT", "OpenAITTS", "connect", "openai"]
 
-SPEECH_RATE_HZ = 24_000  # response_format "pcm": 16-bit little-endian, one channel, no header
+DELTA, DONE = "transcript.text.delta", "transcript.text.done"
+OPENAI_MODEL = re.compile(r"gpt-(?!oss)|o\d|chatgpt")  # OpenAI keeps their thoughts to itself
 SHORTEST_SEGMENT_S = 0.1  # less is refused with the code audio_too_short
 
 
@@ -59,9 +63,24 @@ class OpenAILLM(Endpoint):
     For a voice take a model that does not think first, or say settings={"reasoning_effort":
     "none"}. The names of older text, gpt-4o-mini and gpt-4.1-mini, are shut down on 2027-01-14
     (openai/types/shared/chat_model.py).
+    thinks: whether replies begin within a thought, which only its closing tag ends, for a server
+    that has no parser for thoughts; None: the first reply of a server that does not tell is held
+    back until that is known. Thoughts are never spoken.
     """
 
     default_model = "gpt-5.4-mini"
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        client: AsyncOpenAI | None = None,
+        base_url: str | None = None,
+        settings: Mapping[str, object] | None = None,
+        thinks: bool | None = None,
+    ) -> None:
+        super().__init__(model, client=client, base_url=base_url, settings=settings)
+        self._thinks = False if thinks is None and OPENAI_MODEL.match(self.model) else thinks
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec]
@@ -71,19 +90,19 @@ class OpenAILLM(Endpoint):
         Closing the generator, or cancelling the task that waits for it, closes the HTTP stream.
         Raises ProviderError if the reply breaks off, is filtered, or calls a tool unreadably.
         """
-        calls = ToolCallAssembler(id_prefix=f"call_{len(messages)}")
-        finish: str | None = None
+        reply = ChatReply(self._thinks, f"call_{len(messages)}")
+        reader = EventReader()
         async with self.answer(self._request(messages, tools)) as response:
-            async for chunk in cast(AsyncStream[object], await response.parse()):
-                for choice in choices(chunk):
-                    finish = choice.finish_reason or finish
-                    delta = choice.delta or ChoiceDelta()  # some servers close without one
-                    for fragment in delta.tool_calls or ():
-                        calls.add(fragment)
-                    if text := delta.content or delta.refusal:
+            values = server_values(response.iter_bytes(), reader, lambda: reply.finish_reason != "")
+            async with aclosing(values):
+                async for value in values:
+                    if text := reply.feed(value):
                         yield TextDelta(text)
-        self._refuse_unfinished(finish)
-        for call in calls.finish():  # the connection is free again while the tools run
+            if text := reply.finish():
+                yield TextDelta(text)
+            self._thinks = reply.begins_within
+            calls = reply.calls(is_done=reader.is_done, start=reader.start)
+        for call in calls:  # the connection is free again while the tools run
             yield call
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Any:
@@ -95,18 +114,6 @@ class OpenAILLM(Endpoint):
             extra_body=self.settings,
             **offered,
         )
-
-    def _refuse_unfinished(self, finish: str | None) -> None:
-        if finish is None:
-            raise ProviderError(
-                f"the reply of {self.model} broke off: its stream ended without a finish_reason. "
-                "Ask again, or check that base_url streams chat completions"
-            )
-        if finish == "content_filter":
-            raise ProviderError(
-                f"the server's content filter cut the reply of {self.model}: "
-                "word the request differently, or use another model"
-            )
 
 
 class OpenAISTT(Endpoint):
@@ -137,35 +144,46 @@ class OpenAISTT(Endpoint):
             extra_body=self.settings,
         )
         async with self.answer(request) as response:
-            if "event-stream" in response.headers.get("content-type", ""):
-                events = cast(AsyncStream[Any], await response.parse())
-                async for transcript in self._follow(events):
+            is_text = response.headers.get("content-type", "").startswith("text/plain")
+            if is_text and self.settings.get("response_format") == "text":
+                yield Transcript((await response.text()).strip(), is_final=True)
+                return
+            async with aclosing(self._follow(response.iter_bytes())) as transcripts:
+                async for transcript in transcripts:
                     yield transcript
-            else:  # the server has no streaming and ignores the wish for it
-                yield Transcript(self._text_of(await response.json()), is_final=True)
 
-    async def _follow(self, events: AsyncStream[Any]) -> AsyncIterator[Transcript]:
-        heard, is_final = "", False
-        async for event in events:  # to the end, so that the connection can be used again
-            if isinstance(event, TranscriptionTextDeltaEvent) and not is_final:
-                heard += event.delta
-                yield Transcript(heard.strip(), is_final=False)
-            elif isinstance(event, TranscriptionTextDoneEvent) and not is_final:
-                is_final = True
-                yield Transcript(event.text.strip(), is_final=True)
-        if not is_final:
+    async def _follow(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[Transcript, None]:
+        """Give the transcripts in what the server sends: events, pieces of text, or all at once."""
+        reader, heard, is_final, is_typed = EventReader(), "", False, True
+        values = server_values(pieces, reader, lambda: is_final)
+        came: object = None
+        async with aclosing(values):
+            async for came in values:
+                kind, text = _transcript_part(came)
+                if is_final or text is None:
+                    continue
+                is_final, is_typed = kind == DONE, kind is not None
+                heard = text if is_final else heard + text
+                if is_final or not reader.is_document:
+                    yield Transcript(heard.strip(), is_final)
+        if not is_typed and not is_final:  # the server has no event for the end
+            yield Transcript(heard.strip(), is_final=True)
+        elif not is_final:
+            came = came if came is not None else reader.start
+            told = f"broke off after {heard!r}" if heard else f"answered {came!r:.{SHOWN}}"
             raise ProviderError(
-                f"the transcript of {self.model} broke off after {heard!r}: try again, "
-                'or without streaming, settings={"stream": False}'
+                f'{self.model} {told}, needs {{"text": ...}}, or events to the last: try again, or '
+                'without streaming, settings={"stream": False}'
             )
 
-    def _text_of(self, body: object) -> str:
-        if isinstance(body, dict) and isinstance(text := body.get("text"), str):
-            return text.strip()
-        raise ProviderError(
-            f'{self.model} answered {body!r:.200}, needs {{"text": ...}}: '
-            "check that base_url is a server for transcription"
-        )
+
+def _transcript_part(value: object) -> tuple[object, str | None]:
+    """Return an event's type, None if it has none, and its text, None if it tells none."""
+    if not isinstance(value, Mapping) or value.get("error"):
+        raise failure(value)
+    kind = value.get("type")
+    text = value.get("delta" if kind == DELTA else "text")
+    return kind, text if isinstance(text, str) and kind in (None, DELTA, DONE) else None
 
 
 def wav_bytes(audio: Audio) -> bytes:
@@ -197,12 +215,13 @@ class OpenAITTS(Endpoint):
         self.voice = voice
 
     async def synthesize(self, text: str) -> AsyncGenerator[Speech, None]:
-        """Speak one sentence, in pieces as the network brings them, at 24 kHz.
+        """Speak one sentence, in pieces as the network brings them, at 24 kHz or the rate it says.
 
         The server tells no word times and no length: the first piece carries the whole text,
-        later ones "". Blank text gives no piece and no request.
+        later ones "". What comes as a file, such as MP3, is one piece. Blank text gives no piece
+        and no request.
         Closing the generator, or cancelling its task, closes the HTTP stream.
-        Raises ProviderError if the speech breaks off, is not raw samples, or there is none.
+        Raises ProviderError if the speech breaks off, is no sound, or there is none.
         """
         if not text.strip():
             return
@@ -213,37 +232,17 @@ class OpenAITTS(Endpoint):
             response_format="pcm",
             extra_body=self.settings,
         )
-        unsaid, rest = text, b""
+        unsaid = text
         async with self.answer(request) as response:
-            self._refuse_other_formats(response.headers.get("content-type", ""))
+            reader = SoundReader(response.headers.get("content-type", ""))
             async for chunk in response.iter_bytes():
-                samples, rest = whole_samples(rest + chunk)
-                if samples.size:
-                    audio = Audio(samples, SPEECH_RATE_HZ)
-                    yield Speech(unsaid, audio.duration_s, audio)
+                if sound := reader.feed(chunk):
+                    yield Speech(unsaid, sound.duration_s, sound)
                     unsaid = ""
+            if sound := reader.finish():
+                yield Speech(unsaid, sound.duration_s, sound)
+                unsaid = ""
         if unsaid:
             raise ProviderError(
                 f"{self.model} spoke nothing for {text!r}: try again, or another voice"
             )
-
-    def _refuse_other_formats(self, content_type: str) -> None:
-        """A compressed file played as samples is loud noise in somebody's ear."""
-        kind = content_type.partition(";")[0].strip().lower()
-        raw = kind.startswith(("audio/pcm", "audio/l16", "audio/x-pcm", "audio/raw"))
-        if kind.startswith(("audio/", "text/", "application/json")) and not raw:
-            raise ProviderError(
-                f"{self.model} answered with {kind}, needs raw 16-bit samples (audio/pcm): "
-                "use a server that knows response_format pcm"
-            )
-
-
-def whole_samples(pcm: bytes) -> tuple[Samples, bytes]:
-    """Split 16-bit little-endian bytes into float32 samples (n,) and the odd byte left over.
-
-    >>> samples, rest = whole_samples(bytes([0, 64, 7]))
-    >>> samples.tolist(), len(rest)
-    ([0.5], 1)
-    """
-    end = len(pcm) - len(pcm) % 2
-    return from_pcm16(pcm[:end]), pcm[end:]
