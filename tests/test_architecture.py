@@ -33,9 +33,13 @@ LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else o
     "serving.realtime.protocol.client_models": {"openai"},
     "serving.realtime.transport.in_memory": {"openai"},
     "providers.openai": {"openai"},
-    "providers.openai.speech": {"openai"},
-    "providers.openai.chat": {"openai"},
-    "providers.openai.connection": {"openai"},
+    **{  # the package's front door is what they are loaded through
+        f"providers.openai.{name}": {"openai"}
+        for name in (
+            *("chat", "connection", "events", "reply", "sound", "speech", "thoughts"),
+            "tool_calls",
+        )
+    },
 }
 VENDORS = {  # a vendor's package: the only modules that may know it
     "openai": r"providers\.openai\.\w+|agents\.realtime\.connection"
