@@ -15,6 +15,18 @@ FORMATS = {beta: {"type": name} for name, beta in FORMAT_NAMES.items()}
 MODALITIES = {"audio": ["text", "audio"], "text": ["text"]}
 PARTS = {"text": "output_text", "audio": "output_audio"}
 TEMPERATURE = 0.8  # the beta's default: told, for clients that read it; our engines have none
+SAME = ("id", "object", "model", "expires_at", "instructions", "tools", "tool_choice", "tracing")
+PLACES = {  # of the beta's flat settings in today's nested ones
+    "modalities": ("output_modalities",),
+    "max_response_output_tokens": ("max_output_tokens",),
+    "voice": ("audio", "output", "voice"),
+    "speed": ("audio", "output", "speed"),
+    "output_audio_format": ("audio", "output", "format"),
+    "input_audio_format": ("audio", "input", "format"),
+    "input_audio_transcription": ("audio", "input", "transcription"),
+    "input_audio_noise_reduction": ("audio", "input", "noise_reduction"),
+    "turn_detection": ("audio", "input", "turn_detection"),
+}
 
 
 # --- out ------------------------------------------------------------------------------------
@@ -31,7 +43,8 @@ def outgoing(event: Event) -> tuple[Event, ...]:
     elif kind.startswith("response.output_") and not kind.startswith("response.output_item"):
         told["type"] = kind.replace("output_", "")
     if "session" in event:
-        told["session"] = _flat_session(event["session"])
+        same = {name: event["session"][name] for name in SAME}
+        told["session"] = {**same, **_flat(event["session"]), "temperature": TEMPERATURE}
     if "response" in event:
         told["response"] = _flat_response(event["response"])
     if "item" in event:
@@ -39,52 +52,37 @@ def outgoing(event: Event) -> tuple[Event, ...]:
     return (told,)
 
 
-def _flat_session(session: Event) -> Event:
-    heard, spoken = session["audio"]["input"], session["audio"]["output"]
-    names = ("id", "object", "model", "expires_at", "instructions", "tools", "tool_choice")
-    return {
-        **{name: session[name] for name in names},
-        "modalities": MODALITIES[session["output_modalities"][0]],
-        "voice": spoken["voice"],
-        "speed": spoken["speed"],
-        "input_audio_format": FORMAT_NAMES[heard["format"]["type"]],
-        "output_audio_format": FORMAT_NAMES[spoken["format"]["type"]],
-        "input_audio_transcription": heard["transcription"],
-        "input_audio_noise_reduction": heard["noise_reduction"],
-        "turn_detection": _known_to_beta(heard["turn_detection"]),
-        "temperature": TEMPERATURE,
-        "max_response_output_tokens": session["max_output_tokens"],
-        "tracing": session["tracing"],
-    }
+def _flat(settings: Event) -> Event:
+    flat = {}
+    for name, place in PLACES.items():
+        value: Any = settings
+        for key in place:
+            value = value.get(key, {})
+        if value != {}:
+            flat[name] = _old_value(name, value)
+    return flat
 
 
-def _known_to_beta(detection: Event | None) -> Event | None:
-    if detection is None:
-        return None
-    return {name: value for name, value in detection.items() if name != "idle_timeout_ms"}
+def _old_value(name: str, value: Any) -> Any:
+    if name == "modalities":
+        return MODALITIES[value[0]]
+    if name.endswith("_format"):
+        return FORMAT_NAMES[value["type"]]
+    if name == "turn_detection" and value is not None:
+        return {key: each for key, each in value.items() if key != "idle_timeout_ms"}
+    return value
 
 
 def _flat_response(response: Event) -> Event:
-    told = dict(response)
-    output, modalities = told.pop("audio")["output"], told.pop("output_modalities")
-    return {
-        **told,
-        "modalities": MODALITIES[modalities[0]],
-        "voice": output["voice"],
-        "output_audio_format": FORMAT_NAMES[output["format"]["type"]],
-        "temperature": TEMPERATURE,
-        "output": [_old_item(item) for item in response["output"]],
-        "usage": _old_usage(response["usage"]),
-    }
-
-
-def _old_usage(usage: Event | None) -> Event | None:
-    """Images came later: the beta counts none."""
-    if usage is None:
-        return None
-    read = usage["input_token_details"]
-    names = ("text_tokens", "audio_tokens", "cached_tokens")
-    return {**usage, "input_token_details": {name: read[name] for name in names}}
+    flat = _flat(response)
+    flat["max_output_tokens"] = flat.pop("max_response_output_tokens")
+    rest = {k: v for k, v in response.items() if k not in ("audio", "output_modalities")}
+    usage = response["usage"]
+    if usage is not None:  # images came later: the beta counts none
+        read, names = usage["input_token_details"], ("text_tokens", "audio_tokens", "cached_tokens")
+        usage = {**usage, "input_token_details": {name: read[name] for name in names}}
+    output = [_old_item(item) for item in response["output"]]
+    return {**rest, **flat, "temperature": TEMPERATURE, "output": output, "usage": usage}
 
 
 def _old_item(item: Event) -> Event:
@@ -96,82 +94,44 @@ def _old_item(item: Event) -> Event:
 
 # --- in -------------------------------------------------------------------------------------
 
-_SESSION = {
-    "instructions": "instructions",
-    "tools": "tools",
-    "tool_choice": "tool_choice",
-    "max_response_output_tokens": "max_output_tokens",
-    "model": "model",
-    "tracing": "tracing",
-}
-_INPUT = {
-    "input_audio_transcription": "transcription",
-    "input_audio_noise_reduction": "noise_reduction",
-    "turn_detection": "turn_detection",
-}
-
 
 def incoming(event: Event) -> Event:
     """Return a client's beta event in today's words; what is neither stays, to be refused."""
     told = dict(event)
     if isinstance(session := event.get("session"), dict):
-        told["session"] = _nested_session(session)
+        told["session"] = {"type": "realtime", **_nested(session)}
     if isinstance(response := event.get("response"), dict):
-        told["response"] = _nested_response(response)
+        told["response"] = nested = _nested(response)
+        if isinstance(given := nested.get("input"), list):
+            nested["input"] = [
+                _new_item(item) if isinstance(item, dict) else item for item in given
+            ]
     if isinstance(item := event.get("item"), dict):
         told["item"] = _new_item(item)
     return told
 
 
-def _nested_session(session: Event) -> Event:
-    rest = dict(session)
-    rest.pop("temperature", None)
-    told: Event = {"type": "realtime"}
-    told |= {new: rest.pop(old) for old, new in _SESSION.items() if old in rest}
-    heard = {new: rest.pop(old) for old, new in _INPUT.items() if old in rest}
-    if "input_audio_format" in rest:
-        heard["format"] = _format(rest.pop("input_audio_format"))
-    spoken = _voice(rest)
-    if "speed" in rest:
-        spoken["speed"] = rest.pop("speed")
-    told |= _modalities(rest)
-    audio = {"input": heard, "output": spoken}
-    return {**told, "audio": {name: part for name, part in audio.items() if part}, **rest}
+def _nested(flat: Event) -> Event:
+    nested: Event = {}
+    for name, (*path, last) in PLACES.items():
+        if name not in flat:
+            continue
+        inner = nested
+        for key in path:
+            inner = inner.setdefault(key, {})
+        inner[last] = _new_value(name, flat[name])
+    rest = [name for name in flat if name not in PLACES and name != "temperature"]
+    return nested | {name: flat[name] for name in rest}
 
 
-def _nested_response(response: Event) -> Event:
-    rest = dict(response)
-    rest.pop("temperature", None)
-    told = _modalities(rest)
-    for name in ("max_response_output_tokens", "max_output_tokens"):
-        if name in rest:
-            told["max_output_tokens"] = rest.pop(name)
-    if spoken := _voice(rest):
-        told["audio"] = {"output": spoken}
-    if isinstance(given := rest.get("input"), list):
-        rest["input"] = [_new_item(item) if isinstance(item, dict) else item for item in given]
-    return {**rest, **told}
-
-
-def _voice(rest: Event) -> Event:
-    spoken: Event = {"voice": rest.pop("voice")} if "voice" in rest else {}
-    if "output_audio_format" in rest:
-        spoken["format"] = _format(rest.pop("output_audio_format"))
-    return spoken
-
-
-def _format(name: Any) -> Any:
-    """Return the format of a beta name; an unknown one goes on, to be refused by name."""
-    return FORMATS.get(name, {"type": name}) if isinstance(name, str) else name
-
-
-def _modalities(rest: Event) -> Event:
-    """In the beta ["text", "audio"] meant speech with a transcript."""
-    given = rest.pop("modalities", None)
-    if given is None:
-        return {}
-    both = isinstance(given, list) and "audio" in given and set(map(str, given)) <= set(MODALITIES)
-    return {"output_modalities": ["audio"] if both else given}
+def _new_value(name: str, value: Any) -> Any:
+    """Return a setting as it is today; an unknown one stays, to be refused by name."""
+    if name.endswith("_format") and isinstance(value, str):
+        return FORMATS.get(value, {"type": value})
+    if name == "modalities" and isinstance(value, list):  # ["text", "audio"]: with a transcript
+        is_speech = "audio" in value and set(map(str, value)) <= set(MODALITIES)
+        return ["audio"] if is_speech else value
+    return value
 
 
 def _new_item(item: Event) -> Event:
