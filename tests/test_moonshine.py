@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from remembered import remembered
 
 from voxlab import audio, data, models
-from voxlab.audio import Audio, concatenate, noise, silence
+from voxlab.audio import Audio, babble, concatenate, noise, silence
 from voxlab.clock import run_virtual
 from voxlab.errors import ModelError, ProviderError
 from voxlab.providers import moonshine
@@ -113,9 +113,17 @@ def test_margins_are_added_only_where_there_is_sound():
     assert moonshine._with_margins(late).duration_s == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize("duration_s", [2.0, 8.0])  # the longer ones get a second look
 @pytest.mark.parametrize("kind", ["white", "pink", "car", "clicks"])
-def test_noise_is_not_taken_for_words(stt, kind):
-    assert stt.recognize(noise(kind, 2.0, 16_000, np.random.default_rng(0))) == ""
+def test_noise_is_not_taken_for_words(stt, kind, duration_s):
+    assert stt.recognize(noise(kind, duration_s, 16_000, np.random.default_rng(0))) == ""
+
+
+def test_hold_music_and_a_cafe_are_not_taken_for_words(stt):
+    voices = [data.utterance(name, "heart").audio for name in ("order_where", "joke", "repeat")]
+    cafe = babble([voice.resample(16_000) for voice in voices * 3], 8.0, np.random.default_rng(0))
+    music = audio.read(data.path("music/hold.flac")).between(0.0, 8.0)
+    assert [stt.recognize(cafe), stt.recognize(music)] == ["", ""]
 
 
 def test_a_second_look_finds_the_words_that_the_decoder_would_not_begin():
@@ -126,7 +134,31 @@ def test_a_second_look_finds_the_words_that_the_decoder_would_not_begin():
     assert run_virtual(transcripts(stt, said))[-1].text == stt.recognize(said)
 
 
-@pytest.mark.parametrize("duration_s", [0.0, 0.001, 0.05, 0.1, 0.2, 3.0])
+@pytest.fixture(params=data.VOICES)
+def unbegun(request):
+    """Two questions; their decoder gives up before the first word."""
+    pause = silence(1.0, 16_000)
+    asked = [data.utterance(name, request.param) for name in ("weather_tomorrow", "order_where")]
+    return concatenate([pause, *(s for u in asked for s in (u.audio.resample(16_000), pause))])
+
+
+def test_a_second_look_at_a_longer_piece_finds_all_its_words(stt, unbegun):
+    assert stt._text(unbegun) == ""
+    heard = words(stt.recognize(unbegun))
+    assert heard.startswith("what is the weather in paris tomorrow where is my order")
+
+
+def test_each_piece_of_a_long_recording_gets_its_second_look(unbegun):
+    stt = MoonshineSTT(partial_every_s=None)
+    stt._text, stt._second_text = remembered(stt._text), remembered(stt._second_text)
+    whole = concatenate([unbegun] * 5)
+    assert whole.duration_s > LONGEST_S
+    heard = stt.recognize(whole)
+    assert heard.count("What is the weather in Paris tomorrow?") == 5
+    assert run_virtual(transcripts(stt, whole))[-1].text == heard
+
+
+@pytest.mark.parametrize("duration_s", [0.0, 0.001, 0.05, 0.1, 0.2, 3.0, 8.0])
 def test_silence_of_any_length_gives_no_words(stt, duration_s):
     assert stt.recognize(silence(duration_s, 24_000)) == ""
 

@@ -1,18 +1,19 @@
 """Engines that fail and clients that do not behave: a session and its neighbours, virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from realtime_client import TURN, Client, Event, MemoryWire, engines, session, tone
+from realtime_client import TURN, Client, Event, MemoryWire, engines, quiet, session, tone
 
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
-from voxlab.providers.protocols import Providers, TextDelta, Transcript
+from voxlab.errors import ProviderError
+from voxlab.providers.protocols import Message, Providers, TextDelta, Transcript
 from voxlab.serving.realtime.response_generation import Pace, Patience
 from voxlab.serving.realtime.session import SessionOptions
 from voxlab.serving.realtime.transport.session_loop import run_session
@@ -54,6 +55,65 @@ def test_an_engine_that_fails_fails_its_response_and_the_session_lives(which: st
             assert len(failed) == (which == "stt")
             await client.update(instructions="Still there?")
             client.automaton.finish()
+
+    run_virtual(turn())
+
+
+class Forgetful:
+    """A recogniser that fails at the first turn, and waits as long as each sound lasts."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    async def transcribe(self, audio: AsyncIterator[Audio]) -> AsyncIterator[Transcript]:
+        duration_s = sum([piece.duration_s async for piece in audio])
+        self.turns += 1
+        if self.turns == 1:
+            raise ProviderError("out of memory")
+        await asyncio.sleep(duration_s)
+        yield Transcript("And this?", is_final=True)
+
+
+def test_after_a_turn_without_a_transcript_the_next_one_is_answered():
+    seen: list[list[str]] = []
+
+    class Noting:
+        async def stream(
+            self, messages: Sequence[Message], tools: object
+        ) -> AsyncIterator[TextDelta]:
+            seen.append([message.text for message in messages if message.role == "user"])
+            yield TextDelta("Fine.")
+
+    async def turns() -> None:
+        providers = replace(engines(), stt=Forgetful(), llm=Noting())
+        async with session(providers) as client:
+            await client.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+            for _ in range(2):
+                await client.append(TURN)
+                await client.rest()
+            ends = [event["response"]["status"] for event in client.of("response.done")]
+            assert ends == ["failed", "completed"]
+            kind = "conversation.item.input_audio_transcription."
+            assert len(client.of(kind + "failed")) == len(client.of(kind + "completed")) == 1
+            assert seen == [["And this?"]]  # an item without words is one without words
+            await client.ask("In writing.")
+            await client.send("response.create")
+            await client.until("response.done")
+            assert seen[-1] == ["And this?", "In writing."]
+
+    run_virtual(turns())
+
+
+def test_long_audio_has_as_much_longer_to_be_recognised():
+    async def turn() -> None:
+        stt = Forgetful()
+        stt.turns = 1
+        async with session(replace(engines(), stt=stt)) as client:
+            await client.push_to_talk()
+            await client.append(tone(0.5) + quiet(50.0))
+            await client.send("input_audio_buffer.commit")
+            await client.send("response.create")
+            assert (await client.until("response.done"))["response"]["status"] == "completed"
 
     run_virtual(turn())
 

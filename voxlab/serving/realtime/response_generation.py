@@ -35,7 +35,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The longest waits for an engine: a transcript, the next token, the next piece of speech."""
+    """The longest waits for an engine: a transcript, the next token, the next piece of speech.
+
+    A transcript may take the length of its sound besides.
+    """
 
     stt_s: float = 20.0
     llm_s: float = 20.0
@@ -109,7 +112,7 @@ class Maker:
         await self.report(outcome)
 
     async def _make(self, job: Job) -> Made:
-        await self._hear(job.context)
+        await self._await_transcripts(job.context)
         written = Written(job.most_characters)
         reply = SpokenReply(self.providers, self.patience.llm_s, self.patience.tts_s)
         read, tools = messages(job.context, job.config["instructions"]), tool_specs(job.config)
@@ -136,13 +139,16 @@ class Maker:
         if self.filler and written.wants_filler:
             await put(self.filler)
 
-    async def _hear(self, context: Sequence[Item]) -> None:
-        """Wait for the transcripts of the user's audio."""
+    async def _await_transcripts(self, context: Sequence[Item]) -> None:
+        """Wait for the transcripts of the user's audio; raise if there is none of what to answer.
+
+        An older item whose transcription failed is one without words.
+        """
         for item in context:
             if item.heard is None:
                 continue
             heard = await asyncio.shield(item.heard)  # a cancelled response leaves it to others
-            if isinstance(heard, ProviderError):
+            if isinstance(heard, ProviderError) and item is context[-1]:
                 raise heard
 
     async def _report(self, piece: Said) -> None:

@@ -88,10 +88,8 @@ class Transcriber:
         async def segment() -> AsyncIterator[Audio]:
             yield sound.audio
 
-        text = ""
-        stream = guarded(
-            lambda: self._stt.transcribe(segment()), self._patience_s, "the recogniser"
-        )
+        text, patience_s = "", self._patience_s + sound.duration_s  # long audio takes its time
+        stream = guarded(lambda: self._stt.transcribe(segment()), patience_s, "the recogniser")
         try:
             async with aclosing(stream):
                 async for transcript in stream:
