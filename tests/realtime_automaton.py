@@ -106,6 +106,7 @@ class Automaton:
         self._ids: set[str] = set()
         self._pending: dict[str, Event] = {}  # items added and not done
         self._gone: set[str] = set()  # items deleted
+        self._cut: set[str] = set()  # items truncated
         self._committed: Event | None = None
         self._complete: str | None = None  # an item that was added whole
         self._speech: str | None = None
@@ -277,6 +278,7 @@ class Automaton:
 
     def _conversation_item_truncated(self, event: Event) -> None:
         self._need(event["item_id"] in self.order, "an unknown item is truncated")
+        self._cut.add(event["item_id"])
 
     # --- responses ----------------------------------------------------------------------------
 
@@ -336,8 +338,9 @@ class Automaton:
         self._need(output.is_told(), "an output is done before its parts")
         for index, part in output.parts.items():
             told = item["content"][index]
-            text = told["text"] if part.kind == "text" else told["transcript"]
-            self._need(text == part.text, "the item's text is unlike its deltas")
+            text = told.get("text" if part.kind == "text" else "transcript")
+            expected = None if item["id"] in self._cut else part.text
+            self._need(text == expected, "the item's text is unlike its deltas")
         if response.conversation_id is not None:
             self._need(output.in_conversation, "an item is done that was never added")
             self._need(item["id"] not in self._pending, "output_item.done before item.done")

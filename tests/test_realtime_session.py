@@ -15,6 +15,7 @@ from realtime_client import TURN, WEATHER_TOOL, Client, engines, session, tone, 
 
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolSpec
+from voxlab.providers.scripted import ScriptedTTS
 from voxlab.serving.realtime.session import SessionOptions
 
 Event = dict[str, Any]
@@ -232,17 +233,22 @@ async def answered(client: Client) -> Event:
     return item
 
 
+class Remembering:
+    """Says a text, and remembers what it has read last."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.seen: Sequence[Message] = ()
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+    ) -> AsyncIterator[TextDelta]:
+        self.seen = messages
+        yield TextDelta(self.text)
+
+
 def test_truncating_cuts_the_audio_and_deletes_the_whole_transcript():
-    class Remembering:
-        seen: Sequence[Message] = ()
-
-        async def stream(
-            self, messages: Sequence[Message], tools: Sequence[ToolSpec]
-        ) -> AsyncIterator[TextDelta]:
-            self.seen = messages
-            yield TextDelta("Paris is the capital of France.")
-
-    llm = Remembering()
+    llm = Remembering("Paris is the capital of France.")
 
     async def turn() -> None:
         async with session(replace(engines(), llm=llm)) as client:
@@ -262,13 +268,48 @@ def test_truncating_cuts_the_audio_and_deletes_the_whole_transcript():
     run(turn())
 
 
+@pytest.mark.parametrize("cancels", [True, False])
+def test_what_is_still_being_said_can_be_truncated(cancels: bool):
+    """As openai-agents interrupts: it truncates the item, and only then cancels the response."""
+    llm = Remembering("One. Two. Three. Four. Five. Six. Seven. Eight.")
+
+    async def turn() -> None:
+        providers = replace(engines(), llm=llm, tts=ScriptedTTS(words_per_s=2.0))
+        async with session(providers) as client:
+            await client.push_to_talk()
+            await client.ask("Count.")
+            await client.send("response.create")
+            while len(client.sound()) < 48_000 * 2:  # a word each 0.7 s, its pause included
+                await client.next()
+            item_id = client.of("response.output_item.added")[0]["item"]["id"]
+            place = {"item_id": item_id, "content_index": 0, "audio_end_ms": 1500}
+            await client.send("conversation.item.truncate", **place)
+            await client.until("conversation.item.truncated")
+            if cancels:
+                await client.send("response.cancel")
+            response = (await client.until("response.done"))["response"]
+            assert response["status"] == ("cancelled" if cancels else "completed")
+            assert "transcript" not in response["output"][0]["content"][0]
+            await client.send("conversation.item.retrieve", item_id=item_id)
+            (part,) = (await client.until("conversation.item.retrieved"))["item"]["content"]
+            assert base64.b64decode(part["audio"]) == client.sound()[: 48 * 1500]
+            await client.send("response.create")
+            await client.until("rate_limits.updated")
+            await client.rest()
+            assert [m.text for m in llm.seen if m.role == "assistant"] == ["One. Two."]
+            assert not client.of("error")
+            client.automaton.finish()
+
+    run(turn())
+
+
 @pytest.mark.parametrize(
     ("change", "code", "param"),
     [
         ({"item_id": "nobody"}, "item_truncate_invalid_item_id", "item_id"),
         ({"audio_end_ms": 60_000}, "invalid_value", "audio_end_ms"),
         ({"content_index": 3}, "invalid_value", "content_index"),
-        ({"item_id": "mine"}, "invalid_value", "item_id"),
+        ({"item_id": "mine"}, "unsupported_content_type", "item_id"),
     ],
 )
 def test_what_cannot_be_truncated_is_refused(change: Event, code: str, param: str):

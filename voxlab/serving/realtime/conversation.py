@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,18 +42,41 @@ class Item:
     """An item as it goes over the wire, its audio apart.
 
     words: the assistant's, each piece with the byte of the sound at which it begins.
+    is_cut: its audio was truncated: what still comes of it was not heard.
     heard: what the recogniser makes of the user's audio, or how it failed.
     """
 
     data: Wire
     sounds: dict[int, Sound] = field(default_factory=dict)
     words: list[tuple[int, str]] = field(default_factory=list)
+    is_cut: bool = False
     heard: "asyncio.Future[str | ProviderError] | None" = None
 
     @property
     def id(self) -> str:
         """The item's name in the session."""
         return str(self.data["id"])
+
+    def say(self, text: str, sound: bytes) -> None:
+        """Add the assistant's next words and sound, unless the item is cut before them."""
+        if self.is_cut:
+            return
+        part = self.data["content"][0]
+        part["transcript" if self.sounds else "text"] += text
+        if self.sounds:
+            self.words += [(len(self.sounds[0].data), text)] if text else []
+            self.sounds[0].data += sound
+
+    def unsay(self, text: str, size: int) -> None:
+        """Take back the latest words, or so many bytes of sound, that nobody has heard."""
+        if self.is_cut:
+            return
+        part, name = self.data["content"][0], "transcript" if self.sounds else "text"
+        part[name] = part[name].removesuffix(text)
+        if text:
+            del self.words[-1:]
+        if size:
+            del self.sounds[0].data[-size:]
 
     def with_audio(self) -> Wire:
         """Return the item with its audio in base64, where that fits into a frame."""
@@ -204,29 +228,30 @@ class Conversation:
         """Cut an assistant's audio to what was heard; its transcript goes, whole.
 
         The words that were said in what is left stay in the model's memory, as they do with a
-        model that hears its own voice.
-        Raises Refused if it is no assistant's audio, is still being made, or is shorter.
+        model that hears its own voice. An item in progress stays as it is now, whatever is still
+        said. Raises Refused if it is no assistant's audio, or is shorter.
         """
         item, end_s = self.get(item_id, "truncate"), audio_end_ms / 1000
         sound = item.sounds.get(content_index)
         if item.data.get("role") != "assistant":
-            raise Refused("invalid_value", "Only assistant messages can be truncated.", "item_id")
-        if item.data["status"] == "in_progress":
-            said = "The message is still being made: cancel its response first."
-            raise Refused("invalid_value", said, "item_id")
+            said = "Only audio of assistant messages can be truncated."
+            raise Refused("unsupported_content_type", said, "item_id")
         if sound is None:
             said = f"The message has no audio at content index {content_index}."
             raise Refused("invalid_value", said, "content_index")
         if end_s > sound.duration_s + 1e-9:
-            said = f"{sound.duration_s * 1000:.0f}ms is already shorter than {end_s * 1000:.0f}ms"
+            said = f"{sound.duration_s * 1000:.0f}ms is already shorter than {audio_end_ms}ms"
             raise Refused("invalid_value", f"Audio content of {said}", "audio_end_ms")
         kept = sound.wire.size(end_s)
-        item.words = said_before(item.words, kept, len(sound.data))
+        is_whole = item.is_cut or item.data["status"] != "in_progress"
+        # nobody knows yet where the last word of an item in progress will end
+        item.words = said_before(item.words, kept, len(sound.data) if is_whole else math.inf)
         del sound.data[kept:]
         item.data["content"][content_index].pop("transcript", None)
+        item.is_cut = True
 
 
-def said_before(words: Sequence[tuple[int, str]], kept: int, size: int) -> list[tuple[int, str]]:
+def said_before(words: Sequence[tuple[int, str]], kept: int, size: float) -> list[tuple[int, str]]:
     """Return the words that end in the first bytes of a sound. kept: so many; size: of all of it.
 
     >>> said_before([(0, "It's"), (4800, " shipped"), (9600, " today.")], 9600, 14400)

@@ -47,6 +47,7 @@ class Response:
         self._status = "in_progress"
         self._details: Wire | None = None
         self._open: Item | None = None
+        self._text = ""  # of the open item: said, also after the client has cut the item
 
     def resource(self, usage: Wire | None = None) -> Wire:
         """Return the response as it goes over the wire."""
@@ -72,16 +73,12 @@ class Response:
     def say(self, text: str, sound: bytes) -> None:
         """Send the next words and the next sound of the message; the first ones open it."""
         item = self._open or self._open_message()
-        part = item.data["content"][0]
-        if text and self.is_text:
-            part["text"] += text
-            self._tell(TEXT + ".delta", content_index=0, delta=text)
-        elif text:
-            part["transcript"] += text
-            item.words.append((len(item.sounds[0].data), text))
-            self._tell(TRANSCRIPT + ".delta", content_index=0, delta=text)
+        item.say(text, sound)
+        if text:
+            self._text += text
+            kind = TEXT if self.is_text else TRANSCRIPT
+            self._tell(kind + ".delta", content_index=0, delta=text)
         if sound:
-            item.sounds[0].data += sound
             self.spoken_s += len(sound) / self.wire.bytes_per_s
             delta = base64.b64encode(sound).decode()
             self._tell(AUDIO + ".delta", content_index=0, delta=delta)
@@ -105,20 +102,14 @@ class Response:
         """Stop making it, and unsay what was queued but not sent."""
         self.task.cancel()
         if self._open is not None:
-            self._take_back(self._open, self._queue.take_back(self._open.id))
-        self.finish("cancelled", reason)
-
-    def _take_back(self, item: Item, deltas: list[Wire]) -> None:
-        part = item.data["content"][0]
-        for delta in deltas:
-            if delta["type"] == AUDIO + ".delta":
-                size = len(base64.b64decode(delta["delta"]))
-                del item.sounds[0].data[-size:]
+            for delta in reversed(self._queue.take_back(self._open.id)):
+                is_sound = delta["type"] == AUDIO + ".delta"
+                text = "" if is_sound else delta["delta"]
+                size = len(base64.b64decode(delta["delta"])) if is_sound else 0
+                self._open.unsay(text, size)
+                self._text = self._text.removesuffix(text)
                 self.spoken_s -= size / self.wire.bytes_per_s
-            else:
-                name = "text" if self.is_text else "transcript"
-                part[name] = part[name][: len(part[name]) - len(delta["delta"])]
-                del item.words[-1:]
+        self.finish("cancelled", reason)
 
     def finish(self, status: str, why: str = "") -> None:
         """Close what is open; `resource` then tells how the response ended, and why."""
@@ -139,7 +130,8 @@ class Response:
             part = {"type": "output_audio", "transcript": ""}
             item.sounds[0] = Sound(self.wire, bytearray())
         item.data["content"].append(part)
-        self._tell("response.content_part.added", content_index=0, part=_told(part))
+        self._text = ""
+        self._tell("response.content_part.added", content_index=0, part=self._part())
         return item
 
     def _open_item(self, item_id: str, kind: str, **fields: Any) -> Item:
@@ -160,7 +152,7 @@ class Response:
             fields = {name: item.data[name] for name in ("call_id", "name", "arguments")}
             self._tell(ARGUMENTS + ".done", **fields)
         else:
-            self._close_part(item.data["content"][0])
+            self._close_part()
         item.data["status"] = status
         if self.conversation is not None and item.id in self.conversation:
             previous = self.conversation.before(item.id)
@@ -168,13 +160,19 @@ class Response:
         self._tell_of_item("response.output_item.done", item)
         self._open = None
 
-    def _close_part(self, part: Wire) -> None:
+    def _close_part(self) -> None:
         if self.is_text:
-            self._tell(TEXT + ".done", content_index=0, text=part["text"])
+            self._tell(TEXT + ".done", content_index=0, text=self._text)
         else:
             self._tell(AUDIO + ".done", content_index=0)
-            self._tell(TRANSCRIPT + ".done", content_index=0, transcript=part["transcript"])
-        self._tell("response.content_part.done", content_index=0, part=_told(part))
+            self._tell(TRANSCRIPT + ".done", content_index=0, transcript=self._text)
+        self._tell("response.content_part.done", content_index=0, part=self._part())
+
+    def _part(self) -> Wire:
+        """Return the open part as its own events show it: its type is "text" or "audio" there."""
+        if self.is_text:
+            return {"type": "text", "text": self._text}
+        return {"type": "audio", "transcript": self._text}
 
     def _tell(self, kind: str, **fields: Any) -> None:
         """Send an event of the open item."""
@@ -185,8 +183,3 @@ class Response:
     def _tell_of_item(self, kind: str, item: Item) -> None:
         place = {"response_id": self.id, "output_index": len(self.items) - 1}
         self._queue.emit(kind, **place, item=item.data)
-
-
-def _told(part: Wire) -> Wire:
-    """Return a part as its own events show it: its type there is "text" or "audio"."""
-    return {**part, "type": part["type"].removeprefix("output_")}
