@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -15,10 +16,10 @@ from voxlab.providers.protocols import Transcript
 
 
 class Judge:
-    """Says how finished a turn sounds, by the script."""
+    """Says how finished a turn sounds, by the script; its last answer stays."""
 
     def __init__(self, *answers: float) -> None:
-        self.answers = iter(answers)
+        self.answers = itertools.chain(answers, itertools.repeat(answers[-1]))
         self.heard_s: list[float] = []
 
     async def probability(self, turn: Audio) -> float:
@@ -44,16 +45,42 @@ def test_semantic_vad_waits_longer_the_less_finished_a_turn_sounds(
     run_virtual(turn())
 
 
+@pytest.mark.parametrize(
+    ("answers", "silence_ms", "asked"),
+    [
+        ([0.15, 0.95], 600, 2),  # smart-turn often knows 0.6 s into a pause, and not after 0.2 s
+        ([0.15, 0.2, 0.95], 1800, 3),
+        ([0.15, 0.0, 0.0], 3400, 3),  # a doubt that comes later does not lengthen the wait
+        ([0.0], 4000, 3),
+    ],
+)
+def test_semantic_vad_asks_again_while_the_silence_lasts(
+    answers: list[float], silence_ms: int, asked: int
+):
+    judge = Judge(*answers)
+
+    async def turn() -> None:
+        async with session(engines(end_of_turn=judge)) as client:
+            await client.update(audio={"input": {"turn_detection": {"type": "semantic_vad"}}})
+            await client.append(tone(1.0) + quiet(9.0))
+            stopped = await client.until("input_audio_buffer.speech_stopped")
+            assert stopped["audio_end_ms"] == pytest.approx(1000 + silence_ms, abs=96)
+
+    run_virtual(turn())
+    assert len(judge.heard_s) == asked
+    assert judge.heard_s == pytest.approx([1.2, 1.6, 2.8][:asked], abs=0.1)
+
+
 def test_semantic_vad_does_not_split_a_turn_at_a_pause():
     async def turn() -> None:
-        judge = Judge(0.1, 0.99)
+        judge = Judge(0.1, 0.1, 0.99)
         async with session(engines(end_of_turn=judge)) as client:
             await client.update(audio={"input": {"turn_detection": {"type": "semantic_vad"}}})
             await client.append(tone(1.0) + quiet(1.0) + tone(1.0) + quiet(1.0))
             await client.rest()
             assert len(client.of("input_audio_buffer.speech_started")) == 1
             assert len(client.of("input_audio_buffer.committed")) == 1
-            assert judge.heard_s == pytest.approx([1.2, 3.2], abs=0.1)
+            assert judge.heard_s == pytest.approx([1.2, 1.6, 3.2], abs=0.1)
 
     run_virtual(turn())
 

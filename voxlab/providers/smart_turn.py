@@ -1,7 +1,7 @@
 """smart-turn: is the speaker done? Judged from the sound of the sentence, not from its words.
 
 A small Whisper encoder with one output. It hears how a sentence falls; a long silence after it
-misleads the network, so it is asked once, as soon as a pause is heard.
+misleads the network, so our agent asks it once, as soon as a pause is heard.
 Source: pipecat-ai/smart-turn 3.2 (BSD-2-Clause); features as in Radford et al. 2022 (Whisper).
 """
 

@@ -11,7 +11,7 @@ From the wire inwards:
 | `protocol/session_config`, `beta_dialect`, `audio_formats` | settings; the beta's words; sound |
 | `session` | what a session does about each thing that happens |
 | `input_audio`, `turn_detection`, `transcription` | the user: sound, who speaks when, words |
-| `response_generation`, `response`, `usage` | the assistant: the work, its events, its price |
+| `responses`, `response`, `response_generation`, `usage` | the assistant: events, work, price |
 | `conversation` | the items that both have made |
 | `engines` | who hears, thinks and speaks |
 

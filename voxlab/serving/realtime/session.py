@@ -30,8 +30,8 @@ from voxlab.serving.realtime.protocol.session_config import (
     response_config,
     updated,
 )
-from voxlab.serving.realtime.response import Response
-from voxlab.serving.realtime.response_generation import Job, Made, Maker, Pace, Patience, Said
+from voxlab.serving.realtime.response_generation import Made, Maker, Pace, Patience, Said
+from voxlab.serving.realtime.responses import Responses
 from voxlab.serving.realtime.transcription import Transcribed, Transcriber
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 from voxlab.serving.realtime.turn_detection import (
@@ -42,10 +42,8 @@ from voxlab.serving.realtime.turn_detection import (
     ask_judge,
     semantic_wait_s,
 )
-from voxlab.serving.realtime.usage import RateLimits, count_tokens
 
 HEARD_AT_ONCE_S = 0.5  # a long append is heard in steps, and other sessions between them
-RESPONSES_AT_ONCE = 8
 log = logging.getLogger(__name__)
 Event = dict[str, Any]
 
@@ -94,7 +92,7 @@ class Session:
         self._report = report
         self._spawn = spawn
         self._conversation = Conversation(queue.new_id("conv"))
-        self._maker = Maker(
+        maker = Maker(
             providers,
             report,
             queue.room,
@@ -104,9 +102,7 @@ class Session:
             options.filler,
         )
         self._transcriber = Transcriber(providers.stt, options.patience.stt_s, spawn)
-        self._limits = RateLimits()
-        self._responses: dict[str, Response] = {}  # in progress
-        self._has_spoken = False
+        self._responses = Responses(queue, maker, spawn)
         self._turn_id: str | None = None  # the item that the open turn will become
         self._idle_timer: asyncio.Task[None] | None = None
         expires_at = options.started_at + round(options.longest_s)
@@ -126,12 +122,6 @@ class Session:
         """The settings of turn detection; {} without."""
         return self._input["turn_detection"] or {}
 
-    @property
-    def _default(self) -> Response | None:
-        """The response that writes to the conversation."""
-        own = (each for each in self._responses.values() if each.conversation is not None)
-        return next(own, None)
-
     def refuse(self, error: Refused, event_id: str | None = None) -> None:
         """Tell the client of an error. event_id: of its event."""
         self._emit("error", error=error.to_wire(event_id))
@@ -139,10 +129,8 @@ class Session:
     async def handle(self, message: Message) -> None:
         """Do what a message asks for."""
         match message:
-            case Said():
-                self._on_said(message)
-            case Made():
-                self._on_made(message)
+            case Said() | Made():
+                self._on_piece(message)
             case Transcribed(item) if item.id in self._conversation:
                 message.tell(self._queue)
             case Transcribed():
@@ -197,10 +185,10 @@ class Session:
             case "response.create":
                 self._respond(event.get("response") or {})
             case "response.cancel":
-                self._cancel(event.get("response_id"), "client_cancelled")
+                self._responses.cancel(event.get("response_id"), "client_cancelled")
 
     def _update(self, patch: Event) -> None:
-        settings = updated(self._settings, patch, has_spoken=self._has_spoken)
+        settings = updated(self._settings, patch, has_spoken=self._responses.has_spoken)
         if len(json.dumps(settings)) > LARGEST_ITEM:
             raise Refused("string_above_max_length", "Invalid 'session': too long.", "session")
         self._settings = settings
@@ -230,27 +218,12 @@ class Session:
     # --- responses --------------------------------------------------------------------------
 
     def _respond(self, request: Event) -> None:
-        """Start a response. Raises Refused if there are too many, or the request is not right."""
+        """Start a response. Raises Refused if it cannot be as the request says."""
         given = request.get("input")
         context = self._conversation.items if given is None else self._context(given)
         config = response_config(self._settings, request)
-        default = self._default if config["conversation"] == "auto" else None
-        if default is not None:
-            raise Refused(
-                "conversation_already_has_active_response",
-                f"Conversation already has an active response in progress: {default.id}. "
-                "Wait until the response is finished before creating a new one.",
-            )
-        if len(self._responses) >= RESPONSES_AT_ONCE:
-            said = f"{RESPONSES_AT_ONCE} responses are in progress: wait until one is finished."
-            raise Refused("rate_limit_exceeded", said)
-        conversation = self._conversation if config["conversation"] == "auto" else None
-        response = Response(config, context, conversation, self._queue)
-        self._responses[response.id] = response
-        self._emit("response.created", response=response.resource())
-        response.task = self._spawn(
-            self._maker.make(Job(response.id, config, context, response.wire))
-        )
+        is_default = config["conversation"] == "auto"
+        self._responses.start(config, context, self._conversation if is_default else None)
         self._stop_idle_timer()
 
     def _context(self, given: Sequence[Event]) -> list[Item]:
@@ -262,42 +235,12 @@ class Session:
             for entry in given
         ]
 
-    def _on_said(self, said: Said) -> None:
-        response = self._responses.get(said.response_id)
-        if response is not None:  # else it was cancelled, and its maker did not know yet
-            response.say(said.text, said.sound)
-            self._has_spoken |= bool(said.sound)
-
-    def _on_made(self, made: Made) -> None:
-        response = self._responses.get(made.response_id)
-        if response is None:
-            return
-        for call in made.calls:
-            response.call(call)
-        response.finish(made.status, made.why)
-        self._end(response)
-        if response.conversation is not None and self._detection.get("idle_timeout_ms"):
-            idle_s = self._detection["idle_timeout_ms"] / 1000
+    def _on_piece(self, piece: Said | Made) -> None:
+        response = self._responses.take(piece)
+        idle_ms = self._detection.get("idle_timeout_ms")
+        if response is not None and response.conversation is not None and idle_ms:
             self._stop_idle_timer()
-            self._idle_timer = self._spawn(self._wait_idle(response.spoken_s + idle_s))
-
-    def _cancel(self, response_id: str | None, reason: str) -> None:
-        """Stop a response, the default one if none is named. Raises Refused if none is active."""
-        response = self._responses.get(response_id) if response_id else self._default
-        if response is None:
-            raise Refused(
-                "response_cancel_not_active", "Cancellation failed: no active response found"
-            )
-        response.cancel(reason)
-        self._end(response)
-
-    def _end(self, response: Response) -> None:
-        del self._responses[response.id]
-        usage = count_tokens(response)
-        self._emit("response.done", response=response.resource(usage))
-        now_s = asyncio.get_running_loop().time()
-        limits = self._limits.spend(usage["total_tokens"], now_s)
-        self._emit("rate_limits.updated", rate_limits=limits)
+            self._idle_timer = self._spawn(self._wait_idle(response.spoken_s + idle_ms / 1000))
 
     # --- what the user says -----------------------------------------------------------------
 
@@ -315,8 +258,8 @@ class Session:
         match edge:
             case TurnStarted(at_s):
                 self._start_turn(at_s)
-            case TurnPaused(at_s):
-                await self._pause_turn(self._audio.copy(at_s))
+            case TurnPaused():
+                await self._pause_turn(edge)
             case TurnEnded(at_s, paused):
                 self._emit(
                     "input_audio_buffer.speech_stopped",
@@ -337,12 +280,14 @@ class Session:
             audio_start_ms=round(start_s * 1000),
         )
         self._stop_idle_timer()
-        if self._detection["interrupt_response"] and self._default is not None:
-            self._cancel(None, "turn_detected")
+        if self._detection["interrupt_response"] and self._responses.default is not None:
+            self._responses.cancel(None, "turn_detected")
 
-    async def _pause_turn(self, sound: Sound) -> None:
+    async def _pause_turn(self, pause: TurnPaused) -> None:
         """Recognise what was said so far: if the turn is over, its text is there the sooner."""
-        self._transcriber.start_early(sound)
+        sound = self._audio.copy(pause.at_s)
+        if not pause.is_longer:
+            self._transcriber.start_early(sound)
         if self._detection["type"] == "semantic_vad":
             finished = await ask_judge(self._providers.end_of_turn, sound.audio)
             self._audio.wait(semantic_wait_s(finished, self._detection["eagerness"]))

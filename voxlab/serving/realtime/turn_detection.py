@@ -5,6 +5,7 @@ probabilities; the judge is asked by the session. Offsets are those of the input
 Source: openai/types/realtime/realtime_audio_input_turn_detection.py.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,8 @@ from voxlab.vad.endpointing import (
 
 LONGEST_WAIT_S = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}
 SHORTEST_WAIT_S = 0.3
-PAUSE_S = 0.2  # semantic_vad judges a turn as soon as it pauses for so long
+PAUSE_S = 0.2  # semantic_vad judges a turn as soon as it pauses for so long, and ...
+ASK_AGAIN = 3.0  # ... whenever the pause has become so many times longer: 0.6 s, 1.8 s, ...
 UNJUDGED = 0.5
 LOWEST_THRESHOLD = 0.01  # at 0 even silence would be speech
 HYSTERESIS = 0.15  # Silero's own: speech goes on until so far below the threshold
@@ -41,10 +43,12 @@ class TurnStarted:
 class TurnPaused:
     """The turn may be over: at_s is how far it has been heard.
 
-    With semantic_vad somebody should say how long to wait.
+    With semantic_vad somebody should say how long to wait; is_longer: once more, for the pause goes
+    on, and a judge may know better now.
     """
 
     at_s: float
+    is_longer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class TurnDetector:
         self._speech = SpeechDetector(VADOptions(), vad.frame_size / vad.rate_hz)
         self._rest = np.zeros(0, np.float32)
         self._silent_since_s: float | None = None
-        self._wait_s: float | None = None
+        self._wait_s = self._ask_s = math.inf  # of silence: the turn ends, the judge is asked
         self._paused = False
         self.change(config)
         self.change_format(wire)
@@ -121,8 +125,8 @@ class TurnDetector:
         self.in_turn, self._paused, self._silent_since_s = False, False, None
 
     def wait(self, silence_s: float) -> None:
-        """Answer a TurnPaused: the turn ends after so much silence."""
-        self._wait_s = silence_s
+        """Answer a TurnPaused: the turn ends after so much silence, or less if that was said."""
+        self._wait_s = min(silence_s, self._wait_s)
 
     def hear(self, samples: Samples) -> Iterator[Edge]:
         """Yield what happens in the next samples, frame by frame."""
@@ -142,17 +146,25 @@ class TurnDetector:
         if isinstance(edge, SpeechStarted):
             return self._on_speech(edge)
         if isinstance(edge, SpeechStopped):
-            self._silent_since_s, self._wait_s = self._begins_s + edge.at_s, None
             if not self._is_semantic:
                 return self._end()
-            self._paused = True
+            self._silent_since_s, self._paused = self._begins_s + edge.at_s, True
+            self._wait_s, self._ask_s = math.inf, PAUSE_S * ASK_AGAIN
             return TurnPaused(self._now_s)
         if self._speech.state.speaking:
             return self._on_silent_frames()
-        since_s, wait_s = self._silent_since_s, self._wait_s
-        if since_s is None or wait_s is None or self._now_s - since_s < wait_s - 1e-9:
+        return self._on_longer_silence()
+
+    def _on_longer_silence(self) -> TurnPaused | TurnEnded | None:
+        if self._silent_since_s is None:
             return None
-        return self._end()
+        silent_s = self._now_s - self._silent_since_s + 1e-9
+        if silent_s >= self._wait_s:
+            return self._end()
+        if silent_s < self._ask_s:
+            return None
+        self._ask_s *= ASK_AGAIN
+        return TurnPaused(self._now_s, is_longer=True)
 
     def _on_silent_frames(self) -> TurnPaused | None:
         """Say once that half of the silence which ends the turn is over."""

@@ -1,0 +1,95 @@
+"""The responses of a session that are in progress: at most one of them in its conversation."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from voxlab.serving.realtime.conversation import Conversation, Item
+from voxlab.serving.realtime.protocol.errors import Refused
+from voxlab.serving.realtime.response import Response
+from voxlab.serving.realtime.response_generation import Job, Made, Maker, Said
+from voxlab.serving.realtime.transport.send_queue import SendQueue
+from voxlab.serving.realtime.usage import RateLimits, count_tokens
+
+AT_ONCE = 8
+
+
+class Responses:
+    """Starts, follows, cancels and ends responses; the queue takes their events.
+
+    maker: does the work, in a task that spawn starts, and reports pieces for `take`.
+    """
+
+    def __init__(
+        self,
+        queue: SendQueue,
+        maker: Maker,
+        spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+    ) -> None:
+        self._queue = queue
+        self._maker = maker
+        self._spawn = spawn
+        self._active: dict[str, Response] = {}
+        self._limits = RateLimits()
+        self.has_spoken = False
+
+    @property
+    def default(self) -> Response | None:
+        """The one that writes to the conversation."""
+        own = (each for each in self._active.values() if each.conversation is not None)
+        return next(own, None)
+
+    def start(
+        self, config: dict[str, Any], context: Sequence[Item], conversation: Conversation | None
+    ) -> None:
+        """Start a response. context: what the model reads; conversation: None for out-of-band.
+
+        config: of `session_config.response_config`. Raises Refused if too many are in progress.
+        """
+        if conversation is not None and self.default is not None:
+            raise Refused(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {self.default.id}. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        if len(self._active) >= AT_ONCE:
+            said = f"{AT_ONCE} responses are in progress: wait until one is finished."
+            raise Refused("rate_limit_exceeded", said)
+        response = Response(config, context, conversation, self._queue)
+        self._active[response.id] = response
+        self._queue.emit("response.created", response=response.resource())
+        job = Job(response.id, config, context, response.wire)
+        response.task = self._spawn(self._maker.make(job))
+
+    def take(self, piece: Said | Made) -> Response | None:
+        """Take what the maker reports; return the response if it is over now."""
+        response = self._active.get(piece.response_id)
+        if response is None:  # it was cancelled, and its maker did not know yet
+            return None
+        if isinstance(piece, Said):
+            response.say(piece.text, piece.sound)
+            self.has_spoken |= bool(piece.sound)
+            return None
+        for call in piece.calls:
+            response.call(call)
+        response.finish(piece.status, piece.why)
+        self._end(response)
+        return response
+
+    def cancel(self, response_id: str | None, reason: str) -> None:
+        """Stop a response, the default one if none is named. Raises Refused if none is active."""
+        response = self._active.get(response_id) if response_id else self.default
+        if response is None:
+            raise Refused(
+                "response_cancel_not_active", "Cancellation failed: no active response found"
+            )
+        response.cancel(reason)
+        self._end(response)
+
+    def _end(self, response: Response) -> None:
+        del self._active[response.id]
+        usage = count_tokens(response)
+        self._queue.emit("response.done", response=response.resource(usage))
+        now_s = asyncio.get_running_loop().time()
+        limits = self._limits.spend(usage["total_tokens"], now_s)
+        self._queue.emit("rate_limits.updated", rate_limits=limits)
