@@ -49,6 +49,7 @@ from voxlab.providers.protocols import (
     Speech,
     TextDelta,
     ToolCall,
+    ToolChoice,
     ToolSpec,
     Transcript,
 )
@@ -435,6 +436,28 @@ def test_the_request_is_what_the_chat_protocol_asks_for() -> None:
         "messages": [chat_message(message) for message in CONVERSATION],
         "tools": [chat_tool(WEATHER)],
     }
+
+
+@pytest.mark.parametrize(
+    ("choice", "asked"),
+    [
+        (ToolChoice(), {}),
+        (ToolChoice(required=True), {"tool_choice": "required"}),
+        (ToolChoice(parallel=False), {"parallel_tool_calls": False}),
+    ],
+)
+def test_how_tools_are_to_be_used_is_asked_for_only_where_it_differs(
+    choice: ToolChoice, asked: dict[str, Any]
+) -> None:
+    async def sent(tools: list[ToolSpec]) -> dict[str, Any]:
+        async with serving(says("ok")) as server, OpenAILLM(base_url=server.url) as llm:
+            await collect(llm.stream(HELLO, tools, choice))
+            return dict(server.requests[0].json)
+
+    names = ("tool_choice", "parallel_tool_calls")
+    with_tools, without = run(sent([WEATHER])), run(sent([]))
+    assert {name: with_tools[name] for name in names if name in with_tools} == asked
+    assert not set(names) & set(without)
 
 
 def test_without_tools_the_request_names_none() -> None:

@@ -11,7 +11,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import Message, Providers, Speech, TextDelta, ToolCall, ToolSpec
+from voxlab.providers.protocols import (
+    FREE_CHOICE,
+    Message,
+    Providers,
+    Speech,
+    TextDelta,
+    ToolCall,
+    ToolChoice,
+    ToolSpec,
+)
 from voxlab.providers.stream_guard import guarded
 from voxlab.sentences import SentenceChunker
 
@@ -56,6 +65,7 @@ class SpokenReply:
 
     llm_timeout_s, tts_timeout_s: longest wait for the next token, the next piece of speech.
     note: told what happens when, as `Line.record` is: note(source, kind, **data).
+    tool_choice: how the model is to use its tools.
     All methods raise ProviderError if a provider fails.
     """
 
@@ -63,14 +73,16 @@ class SpokenReply:
     llm_timeout_s: float
     tts_timeout_s: float
     note: Callable[..., object] = lambda *_, **__: None
+    tool_choice: ToolChoice = FREE_CHOICE
 
     async def write(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], written: Written
     ) -> AsyncGenerator[str, None]:
         """Yield the model's text as it comes; `written` collects it, and the tool calls."""
         self.note("llm", "request")
+        asked = () if self.tool_choice == FREE_CHOICE else (self.tool_choice,)
         stream = guarded(
-            lambda: self.providers.llm.stream(messages, tools),
+            lambda: self.providers.llm.stream(messages, tools, *asked),
             self.llm_timeout_s,
             "the language model",
         )

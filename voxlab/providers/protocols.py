@@ -81,6 +81,17 @@ class ToolSpec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """How a model is to use its tools. required: it calls one; parallel: it may call several."""
+
+    required: bool = False
+    parallel: bool = True
+
+
+FREE_CHOICE = ToolChoice()
+
+
 class VAD(Protocol):
     """Tells speech from silence, one frame at a time."""
 
@@ -116,9 +127,15 @@ class LLM(Protocol):
     """Text to text, with tools."""
 
     def stream(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        tool_choice: ToolChoice = FREE_CHOICE,
     ) -> AsyncIterator[TextDelta | ToolCall]:
-        """Answer the conversation: text as it is made, and whole tool calls."""
+        """Answer the conversation: text as it is made, and whole tool calls.
+
+        tool_choice is passed only if it asks for something: a model may leave it out till then.
+        """
         ...
 
 

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 from voxlab.audio import Audio
 from voxlab.providers.protocols import (
+    FREE_CHOICE,
     LLM,
     Message,
     Providers,
     Speech,
     TextDelta,
     ToolCall,
+    ToolChoice,
     ToolSpec,
     Transcript,
 )
@@ -62,7 +64,10 @@ class ScriptedLLM:
         self._token_s = token_s
 
     async def stream(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        tool_choice: ToolChoice = FREE_CHOICE,
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the next answer, token by token; a default sentence when there is no next."""
         answer = next(self._answers, "Is there anything else?")

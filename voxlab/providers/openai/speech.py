@@ -25,11 +25,13 @@ from voxlab.providers.openai.events import SHOWN, EventReader, failure
 from voxlab.providers.openai.reply import ChatReply
 from voxlab.providers.openai.sound import SoundReader
 from voxlab.providers.protocols import (
+    FREE_CHOICE,
     Message,
     Providers,
     Speech,
     TextDelta,
     ToolCall,
+    ToolChoice,
     ToolSpec,
     Transcript,
 )
@@ -83,7 +85,10 @@ class OpenAILLM(Endpoint):
         self._thinks = False if thinks is None and OPENAI_MODEL.match(self.model) else thinks
 
     async def stream(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        tool_choice: ToolChoice = FREE_CHOICE,
     ) -> AsyncGenerator[TextDelta | ToolCall, None]:
         """Answer the conversation: text as it comes, then the tool calls, whole and all of them.
 
@@ -92,7 +97,7 @@ class OpenAILLM(Endpoint):
         """
         reply = ChatReply(self._thinks, f"call_{len(messages)}")
         reader = EventReader()
-        async with self.answer(self._request(messages, tools)) as response:
+        async with self.answer(self._request(messages, tools, tool_choice)) as response:
             values = server_values(response.iter_bytes(), reader, lambda: reply.finish_reason != "")
             async with aclosing(values):
                 async for value in values:
@@ -105,8 +110,14 @@ class OpenAILLM(Endpoint):
         for call in calls:  # the connection is free again while the tools run
             yield call
 
-    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Any:
+    def _request(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], tool_choice: ToolChoice
+    ) -> Any:
         offered: dict[str, Any] = {"tools": [chat_tool(tool) for tool in tools]} if tools else {}
+        if tools and tool_choice.required:
+            offered["tool_choice"] = "required"
+        if tools and not tool_choice.parallel:
+            offered["parallel_tool_calls"] = False
         return self.client.chat.completions.with_streaming_response.create(
             model=self.model,
             messages=[chat_message(message) for message in messages],

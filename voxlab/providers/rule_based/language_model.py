@@ -14,7 +14,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolSpec
+from voxlab.providers.protocols import (
+    FREE_CHOICE,
+    Message,
+    TextDelta,
+    ToolCall,
+    ToolChoice,
+    ToolSpec,
+)
 from voxlab.providers.rule_based.phrases import phrase
 from voxlab.providers.rule_based.slots import find_slots
 from voxlab.providers.scripted import paced
@@ -124,10 +131,15 @@ class RuleLLM:
         self.token_s = token_s
 
     async def stream(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        tool_choice: ToolChoice = FREE_CHOICE,
     ) -> AsyncIterator[TextDelta | ToolCall]:
-        """Yield the answer to the conversation."""
+        """Yield the answer to the conversation; it never calls two tools at once."""
         answer = decide(messages, {tool.name for tool in tools})
+        if tool_choice.required and tools and isinstance(answer, str):
+            answer = _required_call(messages, tools)
         async for part in paced([answer], self.first_token_s, self.token_s):
             yield part
 
@@ -266,6 +278,16 @@ def _ask_or_call(topic: Topic, tools: set[str], count: int) -> str | ToolCall:
     if email and "order_id" not in known:  # find the order first
         tool, known = "lookup_order", {"email": email}
     return ToolCall(f"call_{count}", tool, known) if tool in tools else CANNOT
+
+
+def _required_call(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> ToolCall:
+    """Call the tool of the topic, or else the first one, with what is known of its parameters."""
+    topic = topic_of(messages)
+    wanted = topic.intent.tool if topic.intent else ""
+    tool = next((tool for tool in tools if tool.name == wanted), tools[0])
+    known = tool.parameters.get("properties", {})
+    arguments = {name: value for name, value in topic.slots.items() if name in known}
+    return ToolCall(f"call_{len(messages)}", tool.name, arguments)
 
 
 def _small_talk(messages: Sequence[Message], question: str) -> str:

@@ -17,7 +17,7 @@ from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers, Speech, ToolCall
 from voxlab.serving.realtime.conversation import Item, messages
 from voxlab.serving.realtime.protocol.audio_formats import Encoder, WireFormat
-from voxlab.serving.realtime.protocol.session_config import tool_specs
+from voxlab.serving.realtime.protocol.session_config import tool_choice, tool_specs
 
 SLICE_S = 0.1
 SENTENCE_PAUSE_S = 0.2
@@ -114,8 +114,11 @@ class Maker:
     async def _make(self, job: Job) -> Made:
         await self._await_transcripts(job.context)
         written = Written(job.most_characters)
-        reply = SpokenReply(self.providers, self.patience.llm_s, self.patience.tts_s)
         read, tools = messages(job.context, job.config["instructions"]), tool_specs(job.config)
+        choice = tool_choice(job.config)
+        reply = SpokenReply(
+            self.providers, self.patience.llm_s, self.patience.tts_s, tool_choice=choice
+        )
 
         async def say(text: str) -> None:
             await self._report(Said(job.response_id, text))
@@ -132,8 +135,11 @@ class Maker:
         else:
             await overlap(write, _Voice(reply, job, self.pace, self._report).speak)
         written.refuse_nothing()
+        if choice.required and tools and not written.calls:
+            raise ProviderError("the language model called no tool, though tool_choice requires it")
+        calls = tuple(written.calls if choice.parallel else written.calls[:1])
         status, why = ("incomplete", "max_output_tokens") if written.is_cut else ("completed", "")
-        return Made(job.response_id, status, tuple(written.calls), why)
+        return Made(job.response_id, status, calls, why)
 
     async def _fill(self, written: Written, put: Put) -> None:
         if self.filler and written.wants_filler:

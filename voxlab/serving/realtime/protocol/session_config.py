@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxlab.agents.realtime.settings import PCM, SemanticVAD, ServerVAD
-from voxlab.providers.protocols import ToolSpec
+from voxlab.providers.protocols import ToolChoice, ToolSpec
 from voxlab.serving.realtime.protocol.errors import Refused
 
 Config = dict[str, Any]
@@ -64,6 +64,7 @@ def updated(session: Config, patch: Config, *, has_spoken: bool = False) -> Conf
     'auto'
     """
     changed = _merged(session, {k: v for k, v in patch.items() if k not in ("type", "model")})
+    _refuse_unknown_choice(changed, "session")
     if has_spoken and changed["audio"]["output"]["voice"] != session["audio"]["output"]["voice"]:
         raise Refused(
             "cannot_update_voice",
@@ -102,14 +103,31 @@ def response_config(session: Config, request: Mapping[str, Any]) -> Config:
     asked = (own.get("audio") or {}).get("output") or {}
     output.update({name: value for name, value in asked.items() if value is not None})
     names = ("output_modalities", "instructions", "tools", "tool_choice", "max_output_tokens")
+    shared = {name: own.get(name, session[name]) for name in names}
+    _refuse_unknown_choice(shared, "response")
     return {
-        **{name: own.get(name, session[name]) for name in names},
+        **shared,
+        "parallel_tool_calls": {**session, **own}.get("parallel_tool_calls", True),
         "conversation": own.get("conversation", "auto"),
         "metadata": own.get("metadata"),
         "input": own.get("input"),
         "format": PCM if output["format"]["type"] == "audio/pcm" else output["format"],
         "voice": output["voice"],
     }
+
+
+def _refuse_unknown_choice(config: Config, path: str) -> None:
+    """Raise Refused if a function is chosen that is none of the tools."""
+    choice = config["tool_choice"]
+    if isinstance(choice, dict) and choice["name"] not in [t["name"] for t in config["tools"]]:
+        said = f"Tool choice '{choice['name'][:100]}' not found in 'tools'."
+        raise Refused("invalid_value", said, f"{path}.tool_choice")
+
+
+def tool_choice(config: Config) -> ToolChoice:
+    """Return how the model is to use the tools of `tool_specs`."""
+    required = isinstance(config["tool_choice"], dict) or config["tool_choice"] == "required"
+    return ToolChoice(required, config["parallel_tool_calls"] is not False)
 
 
 def tool_specs(config: Config) -> list[ToolSpec]:
