@@ -139,5 +139,5 @@ def test_an_answer_too_long_for_one_piece_is_refused() -> None:
     draws = wild_draws(np.random.default_rng(1), 1, 9)
     many = np.full((9, 1), 40)
     long = TurnDraws(**{**draws.named(), "words": many})
-    with pytest.raises(LatencyError, match="8 sentences ahead, and 149 words"):
+    with pytest.raises(LatencyError, match="8 sentences ahead, and 142 words"):
         play_turns(long, [0], Techniques(streaming=False))

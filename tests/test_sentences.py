@@ -6,18 +6,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxlab.evaluation.sentence_cuts import (
+    KnownCuts,
+    count_cuts,
+    load_known_cuts,
+    score_cuts,
+    split_into_tokens,
+)
 from voxlab.sentences import ABBREVIATIONS, SentenceChunker
 
 # Written-like text: the words and marks that decide, in every order.
-tokens = st.sampled_from(
-    ["hello", "No", "Dr", "e.g", "a.m", "J", "I", "4.50", "$4", "7:30", "“quote", "well…", "über"]
-)
-marks = st.sampled_from(["", ",", ".", "?", "", ", ", ". ", "...", "…", ";", '."', ".”", "?)"])
-spaces = st.sampled_from([" ", " ", " ", "  ", "\n", " \t", "\u00a0"])
-written = st.lists(st.tuples(tokens, marks, spaces), min_size=3, max_size=12).map(
-    lambda parts: "".join(itertools.chain.from_iterable(parts))
-)
-texts = written | written | written | st.text(max_size=60)
+WORDS = ["hello", "No", "Dr", "e.g", "a.m", "J", "I", "4.50", "$4", "7:30", "“quote", "über"]
+DOUBTFUL = ["Inc", "U.S", "The", "Ltd", "3", "am", "1", "hrs", "etc", "Monday", "Yahoo", "«oui"]
+OTHER_SCRIPTS = ["你好", "と", "नमस्ते", "مرحبا", "τι", "🎉", "(", "[1]", "</b>", "](x)", "-", "»"]
+MARKS = ["", "", ",", ", ", ".", ". ", "?", "...", "…", ";", '."', ".”", "?)", ".**", ".]", "!"]
+OTHER_MARKS = ["。", "！」", "।", "؟", "。”", ". . .", " »", "，", "።", ".)", "?[2]", ":"]
+SPACES = [" ", " ", " ", "  ", "\n", " \t", "\u00a0", "\n\n", "\r\n"]
+
+
+def written_like(words, marks, spaces):
+    """Texts of these words, marks and spaces in every order."""
+    parts = st.tuples(*map(st.sampled_from, (words, marks, spaces)))
+    return st.lists(parts, min_size=3, max_size=12).map(
+        lambda parts: "".join(itertools.chain.from_iterable(parts))
+    )
+
+
+latin = written_like(WORDS + DOUBTFUL, MARKS, SPACES)
+mixed = written_like(WORDS + DOUBTFUL + OTHER_SCRIPTS, MARKS + OTHER_MARKS, [*SPACES, "", ""])
+NEXT_WORD_CHARS = 25
+texts = latin | mixed | mixed | st.text(max_size=60)
 limits = st.sampled_from([(40, 300), (10, 300), (0, 60), (12, 30), (1000, 20)])
 
 
@@ -43,9 +61,14 @@ def folded(text):
 @given(texts, st.lists(st.integers(0, 500), max_size=6), limits)
 def test_the_pieces_joined_are_the_text_with_its_white_space_folded(text, points, options):
     pieces = pieces_of(cut(text, points), *options)
-    if all(len(word) <= options[1] for word in text.split()):
-        assert " ".join(pieces) == folded(text)
     assert "".join(pieces).replace(" ", "") == folded(text).replace(" ", "")
+
+
+@pytest.mark.slow
+@given(latin, st.lists(st.integers(0, 500), max_size=6), limits)
+def test_in_scripts_with_spaces_no_word_is_cut(text, points, options):
+    if all(len(word) <= options[1] for word in text.split()):
+        assert " ".join(pieces_of(cut(text, points), *options)) == folded(text)
 
 
 @pytest.mark.slow
@@ -63,13 +86,101 @@ def test_no_piece_is_empty_or_longer_than_max_chars(text, options):
 
 
 @pytest.mark.slow
-@given(texts, st.integers(0, 500))
-def test_a_piece_is_out_as_soon_as_its_white_space_is(text, point):
+@given(latin, st.integers(0, 500))
+def test_what_is_out_stays_and_no_piece_waits_for_more_than_the_next_word(text, point):
     begun = text[: point % (len(text) + 1)]
     chunker = SentenceChunker()
     early = chunker.feed(begun)
     assert early == pieces_of([text])[: len(early)]
-    assert len(early) >= len(pieces_of([begun])) - 1  # nothing but the last piece is held back
+    waiting = folded(begun)[len(" ".join(early)) :]
+    first, *later = pieces_of([begun])[len(early) :] or [""]
+    assert not later or len(waiting) - len(first) <= NEXT_WORD_CHARS
+
+
+@pytest.mark.slow
+@given(st.lists(st.sampled_from(load_known_cuts()), min_size=1, max_size=4), st.randoms())
+def test_the_known_texts_give_the_same_pieces_however_they_arrive(several, random):
+    text = "\n".join(known.text for known in several)
+    points = [random.randrange(len(text) + 1) for _ in range(random.randrange(20))]
+    at_once = pieces_of([text])
+    assert at_once == pieces_of(cut(text, points)) == pieces_of(split_into_tokens(text))
+
+
+# --- the known cuts ------------------------------------------------------------------------
+
+CUT_LATE = ["Come on Tue. or Thu. |Wed. is full.", "好的，请稍等。|我来查一下……|找到了。"]
+
+
+def sentences_of(text):
+    return pieces_of(split_into_tokens(text), 10**6, 10**6)
+
+
+def test_the_list_of_known_cuts_is_as_large_as_it_should_be():
+    known = load_known_cuts()
+    assert len({each.text for each in known}) == len(known) >= 300
+    assert all(all(sentence.strip() for sentence in each.sentences) for each in known)
+
+
+def test_no_known_text_is_cut_where_it_changes_the_sense_and_few_are_cut_late():
+    total = score_cuts(load_known_cuts(), sentences_of)["all"]
+    assert (total.wrong, total.missed) == (0, len(CUT_LATE))
+    for text in CUT_LATE:
+        known = KnownCuts("", tuple(text.split("|")))
+        assert count_cuts(known, sentences_of(known.text)).missed == 1
+
+
+def test_what_was_cut_once_is_not_cut_again():
+    """The agent cuts a reply, and the voice cuts each piece again."""
+    pieces = [piece for known in load_known_cuts() for piece in sentences_of(known.text)]
+    assert [again for piece in pieces for again in sentences_of(piece)] == pieces
+
+
+# --- how soon ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["It has left. ", "It costs $4.50. ", "Really?! ", "See you, Grace. ", "So be it… ", "よし。 "],
+)
+def test_a_plain_sentence_is_out_with_its_white_space(text):
+    chunker = SentenceChunker()
+    assert chunker.feed(text[:-1]) == []
+    out = chunker.feed(text[-1])
+    assert out == ([] if "…" in text else [text.strip()])
+
+
+@pytest.mark.parametrize(
+    ("begun", "next_one", "is_end"),
+    [
+        ("No. ", "6", False),
+        ("No. ", "W", True),
+        ("He left... ", "a", False),
+        ("He left... ", "W", True),
+        ('"Is it ready?" ', "s", False),
+        ('"Is it ready?" ', "W", True),
+        ("From Acme Inc. ", "is", False),
+        ("From Acme Inc. ", "The ", True),
+        ("The U.S. ", "Army ", False),
+        ("The U.S. ", "The ", True),
+        ("At 9 a.m. ", "Monday ", False),
+        ("At 9 a.m. ", "Please ", True),
+        ("It was I. ", "W", None),
+        ("It was I. ", "We ", True),
+        ("你好。", "」", None),
+        ("你好。", "我", True),
+        ("We have:\n", "t", None),
+        ("We have:\n", "tables", False),
+        ("We have:\n", "- ", True),
+        ("« Viens. ", "»", None),
+    ],
+)
+def test_a_stop_in_doubt_waits_for_what_decides(begun, next_one, is_end):
+    chunker = SentenceChunker(10**6)
+    assert chunker.feed(begun) == []
+    out = chunker.feed(next_one)
+    assert out == ([begun.strip()] if is_end else [])
+    if is_end is False:
+        assert len([*chunker.feed(" x"), *chunker.flush()]) == 1
 
 
 # --- cases worked by hand ------------------------------------------------------------------
@@ -123,6 +234,10 @@ def test_nothing_gives_nothing():
     assert pieces_of([]) == pieces_of(["", " ", "\n"]) == []
 
 
+def test_a_piece_without_a_word_is_only_the_last():
+    assert pieces_of(["... ? --- \n Well. 👋"]) == ["... ? --- Well.", "👋"]
+
+
 def test_the_first_piece_may_end_at_a_comma_once_it_is_long_enough():
     opening = "Let me see, your order of two red shirts,"
     assert pieces_of([opening + " size M, has left, today."], 40) == [
@@ -154,6 +269,15 @@ def test_a_text_without_any_stop_is_cut_between_words():
 
 def test_a_sentence_given_at_once_is_held_to_max_chars_too():
     assert pieces_of(["one two three four. five"], 1000, 9) == ["one two", "three", "four.", "five"]
+
+
+def test_a_long_text_is_cut_at_a_comma_rather_than_between_words():
+    assert pieces_of(["we have red ones, blue ones and green ones"], 1000, 26) == [
+        "we have red ones,",
+        "blue ones and green ones",
+    ]
+    chinese = "这是一个很长的句子，" * 40
+    assert {len(piece) for piece in pieces_of([chinese], 1000)} == {300, 100}
 
 
 def test_a_word_longer_than_max_chars_is_cut():

@@ -1,6 +1,7 @@
 """Exercise 2: pieces of text that a voice can start with."""
 
 import itertools
+import re
 
 import numpy as np
 
@@ -85,13 +86,12 @@ def test_however_a_text_arrives_its_sentences_come_out_whole(exercise):
 @graded(
     "ex02.2",
     points=1,
-    hint="The library's SentenceChunker gives other pieces for this text: look at what is "
-    "abbreviated in it, and at when a piece comes out.",
+    hint="An agent's reply comes out in other pieces, or later: look at what is abbreviated in it, "
+    "and hand out a piece as soon as the character after it is there.",
     hidden=True,
 )
-def test_the_agents_replies_are_cut_as_the_library_cuts_them_and_as_soon(exercise):
+def test_the_agents_replies_are_cut_at_their_sentences_and_as_soon_as_can_be(exercise):
     from voxlab.providers.rule_based import language_model, phrases
-    from voxlab.sentences import SentenceChunker
 
     order = {"id": "12345", "status": "shipped", "item_count": 3, "total": 4.5}
     parcel = {"order_id": "70316", "status": "shipped", "carrier": "UPS", "eta": "Friday"}
@@ -102,17 +102,22 @@ def test_the_agents_replies_are_cut_as_the_library_cuts_them_and_as_soon(exercis
         phrases.phrase("check_shipping", {}, {**parcel, "tracking_number": "1Z999"}),
         phrases.phrase("lookup_order", {"order_id": "98761"}, {"error": "no order found"}),
         phrases.phrase("book_table", {}, {"error": "no table, free: 18:00, 20:30"}),
-        'Mr. J. Doe said: "See you at 7:30." He paid $1,234.50 (approx. 2 p.m.) today. Why? So so',
     ]
+    texts = [re.split("(?<=[.!?]) ", reply) for reply in replies]
+    quoted = ['Mr. J. Doe said: "See you at 7:30."', "He paid $1,234.50 (approx. 2 p.m.) today."]
+    texts += [list(itertools.chain.from_iterable(texts)), [*quoted, "Why?", "So so"]]
     rng = np.random.default_rng(3)
-    for text in (*replies, "  ".join(replies), *(sentence(rng) for _ in range(5))):
-        chunker, twin = exercise.Chunker(), SentenceChunker(10**6, 10**6)
+    for sentences in (*texts, *([sentence(rng), sentence(rng)] for _ in range(5))):
+        text = " ".join(sentences)
+        ends = np.cumsum([len(each) + 1 for each in sentences[:-1]])  # and the white space
+        chunker, out, fed = exercise.Chunker(), [], 0
         for delta in cut(rng, text):
-            got, expected = chunker.feed(delta), twin.feed(delta)
-            assert [" ".join(piece.split()) for piece in got] == expected, (
-                f"after {delta!r} of {text!r}: got {got}, expected {expected}"
-            )
-        assert chunker.flush() == twin.flush(), f"the end of {text!r} is missing"
+            out += chunker.feed(delta)
+            fed += len(delta)
+            expected = sentences[: np.searchsorted(ends, fed, "right")]
+            assert out == expected, f"after {text[:fed]!r}: got {out}, expected {expected}"
+        out += chunker.flush()
+        assert out == sentences, f"{text!r}: got {out}, expected {sentences}"
 
 
 # --- ex02.3 --------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ SCRIPT = parse_script(
     }
 )
 FILLER = "One moment."
-WORD = "I"  # the shortest that may stand before a full stop
-MOST_WORDS = SentenceChunker().max_chars // 2 - 1
+WORD, LAST_WORD = "I", "go"  # short; a full stop after the last leaves no doubt what it is
+MOST_WORDS = SentenceChunker().max_chars // 2 - SENTENCES_AHEAD
 
 
 def play_turns(
@@ -94,7 +94,7 @@ def _model(d: dict[str, Any], on: Techniques) -> ScriptedLLM:
             f"{MOST_WORDS} words in one piece; draw fewer"
         )
     stop = ". " if on.streaming else " "
-    answer = stop.join(" ".join([WORD] * count) for count in counts) + "."
+    answer = stop.join(" ".join([*[WORD] * (count - 1), LAST_WORD]) for count in counts) + "."
     first_token_s = [d["llm_first_token_s"], d["llm_after_tool_s"]]
     if not on.prewarmed:
         first_token_s[0] += d["llm_connect_s"]
