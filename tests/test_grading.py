@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import multiprocessing
 import re
+import signal
+import time
 from pathlib import Path
 
 import nbformat
@@ -13,8 +16,11 @@ from nbclient import NotebookClient
 from voxlab.cli import main
 from voxlab.errors import ExerciseError
 from voxlab.grading import graded, kit, make, report, source
-from voxlab.grading.grade import Grader, find_people
+from voxlab.grading.fence import FenceError
+from voxlab.grading.grade import Grader, ScoreCard
 from voxlab.grading.graded import load_tests
+from voxlab.grading.people import find_people
+from voxlab.grading.submission import Sandbox
 
 SOLUTION = """# %% [markdown]
 # # Exercise 90: twice and half
@@ -85,6 +91,10 @@ def checkout(tmp_path, monkeypatch):
 
 def filled(root):
     return source.without_markers(SOLUTION, "ex90_twice.py")
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
 def write(path: Path, text: str) -> Path:
@@ -209,38 +219,10 @@ def test_a_submission_cannot_read_the_solutions(checkout):
 def test_the_better_of_two_files_counts(checkout):
     exercises = checkout / "exercises"
     write(exercises / "ex90_twice.py", filled(checkout))
-    grader = Grader.load(checkout / "tests" / "graded")
-    (card,) = grader.grade_person(find_people(exercises)[""])
+    (person,), _ = find_people(exercises, {"ex90": "ex90_twice"})
+    card = Grader.load(checkout / "tests" / "graded").grade_files("ex90", person.files["ex90"])
     assert (card.points, card.file) == (6, "ex90_twice.py")
     assert card.notes == ("ex90_twice.py counts; ex90_twice.ipynb earns no more",)
-
-
-# --- whose file is it ----------------------------------------------------------------------
-
-
-def test_people_are_folders_or_prefixes_of_file_names(tmp_path):
-    write(tmp_path / "a" / "ada" / "ex90_twice.py", "")
-    write(tmp_path / "a" / "bob" / "week 1" / "BOB_ex90_twice(1).ipynb", "{}")
-    write(tmp_path / "a" / "bob" / ".ipynb_checkpoints" / "ex90_twice-checkpoint.ipynb", "{}")
-    write(tmp_path / "a" / "eve" / "notes.txt", "")
-    people = find_people(tmp_path / "a")
-    assert {who: list(files) for who, files in people.items()} == {
-        "ada": ["ex90"],
-        "bob": ["ex90"],
-        "eve": [],
-    }
-    write(tmp_path / "b" / "ada_ex90_twice.py", "")
-    write(tmp_path / "b" / "bob-17_ex90_twice.ipynb", "{}")
-    assert set(find_people(tmp_path / "b")) == {"ada", "bob-17"}
-
-
-def test_what_is_no_exercise_is_refused(tmp_path):
-    with pytest.raises(ExerciseError, match="no such file"):
-        find_people(tmp_path / "nowhere")
-    with pytest.raises(ExerciseError, match="needs a name like"):
-        find_people(write(tmp_path / "twice.py", ""))
-    with pytest.raises(ExerciseError, match="no exercise in it"):
-        find_people(tmp_path)
 
 
 # --- the command ---------------------------------------------------------------------------
@@ -252,8 +234,8 @@ def test_a_card_for_a_person_shows_each_test_and_one_hint_a_failure(checkout, ca
     assert main(["grade", str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ex90  ex90_twice.py: 2 of 6 points"
-    assert "  ✓ 2/2  ex90.1  two and two make four" in lines
-    assert "  ✗ 0/3  ex90.1  other numbers double too (hidden)" in lines
+    assert "  ✓ passed 2/2  ex90.1  two and two make four" in lines
+    assert "  ✗ failed 0/3  ex90.1  other numbers double too (hidden)" in lines
     assert [line.strip() for line in lines if "hint" in line] == [
         "hint: Every number has a double.",
         "hint: Divide by two.",
@@ -270,12 +252,17 @@ def test_the_card_for_a_program_is_json_and_gradescope_gets_its_own(checkout, ca
     assert (card["points"], card["possible"], len(card["tests"])) == (2, 6, 3)
     scope = json.loads(results.read_text())
     assert scope["score"] == 2 == sum(test["score"] for test in scope["tests"])
-    assert [test["visibility"] for test in scope["tests"]] == ["visible", "hidden", "visible"]
+    assert [test["visibility"] for test in scope["tests"]] == [
+        "visible",
+        "after_published",
+        "visible",
+    ]
     assert [test["status"] for test in scope["tests"]] == ["passed", "failed", "failed"]
 
 
-@pytest.mark.slow
-def test_a_class_is_graded_with_one_command_whatever_is_handed_in(checkout, capsys):
+@pytest.fixture
+def people(checkout):
+    """Return a class: one has all, one has nothing right, the others hand in what is no answer."""
     people = checkout / "people"
     write(people / "ada" / "ex90_twice.py", filled(checkout))
     write(people / "bob" / "ex90_twice.ipynb", "not json")
@@ -285,25 +272,147 @@ def test_a_class_is_graded_with_one_command_whatever_is_handed_in(checkout, caps
     (people / "fay" / "ex90_twice.py").symlink_to(people / "ada" / "ex90_twice.py")
     copy = f"source = open({str(people / 'ada' / 'ex90_twice.py')!r}).read()\n"
     write(people / "gus" / "ex90_twice.py", f"{copy}exec(source)\ndef double(x): exec(source)")
-    table = checkout / "points.csv"
-    assert main(["grade", str(people), "--csv", str(table)]) == 0
-    rows = {row["person"]: row for row in csv.DictReader(io.StringIO(table.read_text()))}
+    return people
+
+
+@pytest.mark.slow
+def test_a_class_is_a_line_a_person_and_the_reasons_are_in_the_csv(people, capsys):
+    table = people.parent / "out" / "points.csv"
+    assert main(["grade", str(people), "--csv", str(table), "--jobs", "1"]) == 0
+    rows = {row["person"]: row for row in read_csv(table)}
     points = {who: int(row["total"]) for who, row in rows.items()}
     assert points == {"ada": 6, "bob": 0, "cyd": 0, "'=eve()": 0, "fay": 0, "gus": 0}
-    assert "not a notebook" in rows["bob"]["notes"]
-    assert "cyd, ex90: IndentationError" in capsys.readouterr().out
-    assert "not handed in" in rows["'=eve()"]["notes"]
-    assert "is a link" in rows["fay"]["notes"]
-    assert "does not read" in rows["gus"]["notes"]
+    assert rows["ada"]["reasons"] == ""
+    assert "not a notebook" in rows["bob"]["reasons"]
+    assert "ex90: IndentationError" in rows["cyd"]["reasons"]
+    assert "ex90.1 two and two make four: NameError: double is not" in rows["cyd"]["reasons"]
+    assert "not handed in" in rows["'=eve()"]["reasons"]
+    assert "is a link" in rows["fay"]["reasons"]
+    assert "does not read" in rows["gus"]["reasons"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[:2]] == [
+        ["person", "ex90", "total"],
+        ["=eve()", "-", "0"],
+    ]
+    assert [line.split()[0] for line in lines[2:8]] == [
+        "ada",
+        "bob",
+        "cyd",
+        "fay",
+        "gus",
+        "possible",
+    ]
+    assert "2 of 5 failed ex90.1: two and two make four" in lines
+    assert "    hint: Add x to itself." in lines
+
+
+@pytest.mark.slow
+def test_only_what_was_assigned_has_a_column(people, capsys):
+    other = TESTS.replace("ex90", "ex91").replace("twice", "thrice")
+    write(people.parent / "tests" / "graded" / "test_ex91_thrice.py", other)
+    for arguments, columns in (
+        ([], {"ex90"}),  # nobody handed in the other
+        (["--only", "ex91"], {"ex91"}),
+        (["--only", "ex90,ex91"], {"ex90", "ex91"}),
+    ):
+        assert main(["grade", str(people), "--json", "--jobs", "1", *arguments]) == 0
+        told = json.loads(capsys.readouterr().out)
+        tests = [test for card in told["people"].values() for test in card["tests"]]
+        assert {test["exercise"] for test in tests} == columns
+    assert main(["grade", str(people / "ada"), "--json", "--jobs", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["possible"] == 12  # one person sees what is missing
+
+
+@pytest.mark.slow
+def test_programs_get_the_class_with_how_each_test_went(people, capsys):
+    assert main(["grade", str(people), "--json", "--jobs", "2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["people"]["ada"]["points"] == 6
+    first = told["tests"][0]
+    assert (first["name"], first["hint"]) == ("test_two_and_two_make_four", "Add x to itself.")
+    assert [first[status] for status in ("passed", "failed", "to_do")] == [1, 2, 2]
+    assert told["fences"][-1] == "audit hook"
+
+
+@pytest.mark.slow
+def test_each_person_gets_a_page_with_their_hints_and_nobody_elses(people):
+    write(people / "O'Hara <b>" / "ex90_twice.py", "def double(x): return 4\n")
+    assert main(["grade", str(people), "--feedback", "pages", "--jobs", "1"]) == 0
+    pages = {page.name: page.read_text() for page in Path("pages").iterdir()}
+    assert sorted(pages) == [
+        *("O'Hara b.html", "ada.html", "bob.html", "cyd.html", "eve().html", "fay.html"),
+        "gus.html",
+    ]
+    page = pages["O'Hara b.html"]
+    assert "<h1>O&#39;Hara &lt;b&gt;</h1>" in page
+    assert "2 of 6 points" in page
+    assert page.count("hint: ") == 2
+    assert "hint: " not in pages["ada.html"]
+
+
+@pytest.mark.slow
+def test_a_roster_adds_who_is_missing_and_takes_the_points_back(people):
+    names = ("ada", "bob", "cyd", "=eve()", "fay", "gus", "Hal")
+    rows = [f"Participant {number},{who},-,100,-" for number, who in enumerate(names)]
+    header = "Identifier,Full name,Grade,Maximum Grade,Last modified (grade)"
+    roster = write(people.parent / "roster.csv", "\n".join([header, *rows]))
+    options = ["--roster", str(roster), "--upload", "upload.csv", "--csv", "points.csv"]
+    assert main(["grade", str(people), "--jobs", "1", *options]) == 0
+    uploaded = {row["Full name"]: row for row in read_csv(Path("upload.csv"))}
+    assert {who: row["Grade"] for who, row in uploaded.items()} == dict.fromkeys(names, "0") | {
+        "ada": "100"
+    }
+    (hal,) = (row for row in read_csv(Path("points.csv")) if row["person"] == "Hal")
+    assert (hal["id"], hal["reasons"]) == ("6", "ex90: not handed in")
+
+
+@pytest.mark.slow
+def test_after_ctrl_c_those_who_are_done_are_told_within_two_seconds(people, capsys, monkeypatch):
+    write(people / "bob" / "ex90_twice.py", "def double(x):\n    while True: pass\n")
+    interrupted_s = []
+    grade_class = Grader.grade_class
+
+    def interrupt(self, people, jobs):
+        for person, cards in grade_class(self, people, jobs):
+            yield person, cards
+            if person.name == "ada":
+                interrupted_s.append(time.monotonic())
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Grader, "grade_class", interrupt)
+    assert main(["grade", str(people), "--csv", "points.csv", "--jobs", "2"]) == 130
+    assert multiprocessing.active_children() == []
+    assert time.monotonic() - interrupted_s[0] < 2
+    rows = {row["person"]: row["total"] for row in read_csv(Path("points.csv"))}
+    assert rows["ada"] == "6"
+    assert "bob" not in rows
+    assert f"stopped; {len(rows)} of 6 people are graded" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_fence_that_does_not_close_is_told_and_nobody_gets_no_points_for_it(
+    people, capsys, monkeypatch
+):
+    def refuse(self):
+        raise FenceError("Landlock does not close: Operation not permitted")
+
+    monkeypatch.setattr(Sandbox, "start", refuse)
+    assert main(["grade", str(people), "--jobs", "1"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "voxlab: Landlock does not close: Operation not permitted\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (["nowhere"], "no such file or folder"),
-        (["exercises/README.md"], "needs a name like ex01_hysteresis.py"),
+        (["exercises/README.md"], "hand in the notebook or script itself"),
         (["exercises", "--tests", "solutions"], "no graded tests in solutions"),
         (["ex77_other.py"], "there are no tests for ex77"),
+        (["exercises", "--only", "ex90,ex77"], "there are no tests for ex77: there are ex90"),
+        (["exercises", "--upload", "out.csv"], "name it with --roster"),
+        (["exercises", "--roster", "nowhere.csv"], "cannot read nowhere.csv"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(checkout, capsys, arguments, why):
@@ -375,31 +484,33 @@ def test_check_shows_the_card_of_what_the_cells_define_in_the_end(checkout):
             "def double(x):\n    raise NotImplementedError('Exercise ex90.1: add')",
             "check('ex90.1')",
             "%matplotlib inline\nfrom functools import cache",
+            "%%time\ndef half(x): return x / 2",
             "# a decorator belongs to what it decorates\n@cache\ndef double(x):\n"
             "    return factor * x if double.cache_info() else None\n",
             "factor = 3",
             "factor = 2",
             "check('ex90.1')",
+            "check('ex90.2')",
             "def half(x):\n    while True: pass\n",
         ],
         checkout / "exercises",
     )
-    assert len(tables) == 3
+    assert len(tables) == 4
     assert "0 of 2 points" in tables[0]
     assert "double(2) is 1" in tables[0]
     assert "hint: Add x to itself." in tables[0]
     assert "to do" in tables[1]
     assert "2 of 2 points" in tables[2]
+    assert "1 of 1 points" in tables[3]
     assert not any("hidden" in table or "other numbers" in table for table in tables)
 
 
 def test_check_of_a_part_that_is_not_there_names_those_that_are(checkout):
     grader = Grader.load(checkout / "tests" / "graded")
     with pytest.raises(ExerciseError, match=r"no tests for 'ex90\.9': there are ex90\.1, ex90\.2"):
-        grader.select("ex90.9")
+        grader.public("ex90.9")
 
 
 def test_a_table_escapes_what_a_submission_says(checkout):
-    grader = Grader.load(checkout / "tests" / "graded")
-    card = grader.nothing("ex90", "<script>alert(1)</script>")
+    card = ScoreCard("ex90", "ex90_twice.py", (), ("<script>alert(1)</script>",))
     assert "<script>" not in report.as_html([card])

@@ -1,7 +1,13 @@
 """A submission in its own process: what it returns, and what it cannot do whatever it tries."""
 
+import ast
 import contextlib
+import json
 import os
+import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +20,9 @@ from hypothesis import strategies as st
 from voxlab.errors import ExerciseError
 from voxlab.grading import fence, plain
 from voxlab.grading import submission as module
-from voxlab.grading.submission import Submission, SubmissionError, read_source
+from voxlab.grading.fence import FenceError
+from voxlab.grading.reading import python_of, read_source
+from voxlab.grading.submission import Sandbox, Submission, SubmissionError, shared_sandbox
 
 SECRET = Path(__file__)
 
@@ -59,6 +67,7 @@ async def later():
     await asyncio.sleep(3600)
     return "an hour later"
 def fails(): raise ValueError("no such frame")
+def misspells(): return count
 """
 
 
@@ -106,8 +115,10 @@ def test_what_is_async_runs_in_virtual_time(exercise):
 def test_an_error_says_what_and_where(exercise):
     with pytest.raises(SubmissionError, match=r"ValueError: no such frame \(ex90\.py, line 34\)"):
         exercise.fails()
-    with pytest.raises(SubmissionError, match="has no attribute 'nothing'"):
+    with pytest.raises(SubmissionError, match="NameError: nothing is not defined: keep its name"):
         exercise.nothing()
+    with pytest.raises(SubmissionError, match=r"NameError: name 'count' is .*ex90\.py, line 35"):
+        exercise.misspells()
 
 
 VALUES = st.recursive(
@@ -267,7 +278,7 @@ def test_no_key_and_no_path_of_the_user_is_in_the_environment(monkeypatch):
 
 @pytest.mark.slow
 def test_what_it_leaves_running_ends_with_it():
-    if not fence.own_namespaces():
+    if "namespaces" not in shared_sandbox().fences:
         pytest.skip("this system gives no namespaces: only the audit hook refuses processes")
     code = "import _posixsubprocess, os\ndef f(): return 1\n"  # a way that the hook cannot see
     start = (
@@ -301,6 +312,83 @@ def running(argument: str) -> list[Path]:
 
 
 @pytest.mark.slow
+def test_the_processor_time_of_a_submission_is_limited():
+    code = "import resource\ndef f(): return resource.getrlimit(resource.RLIMIT_CPU)"
+    with submitted(code) as submission:
+        assert submission.module.f() == [fence.CPU_S, fence.CPU_S]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills orphans, and has /proc")
+@pytest.mark.parametrize("victim", ["the grader", "the warm process"])
+def test_no_submission_outlives_what_started_it(victim):
+    grader = subprocess.Popen(
+        [sys.executable, "-c", GRADER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    with grader:
+        warm, looping = map(int, grader.stdout.readline().split())
+        os.kill(grader.pid if victim == "the grader" else warm, signal.SIGKILL)
+        assert within(2, lambda: not is_alive(looping))
+        assert within(2, lambda: not is_alive(warm))
+        grader.kill()
+
+
+GRADER = """
+import threading
+from voxlab.grading.submission import Submission, shared_sandbox
+
+code = "def loop():\\n    while True: pass\\ndef one(): return 1"
+submission = Submission([("ex90.py", code)])
+submission.module.one()
+warm = shared_sandbox()._process.pid
+threading.Thread(target=submission.module.loop, daemon=True).start()
+print(warm, submission._process, flush=True)
+threading.Event().wait()
+"""
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return ") Z" not in Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_what_does_not_close_is_a_fence_error(monkeypatch):
+    monkeypatch.setattr(fence, "_landlock", lambda readable: None)
+    monkeypatch.setattr(fence, "has_landlock", lambda: True)
+    with pytest.raises(FenceError, match="Landlock does not close: a submission could list"):
+        fence.close_in([], [])
+
+
+class Broken(Sandbox):
+    """A sandbox whose processes say that their fence does not close."""
+
+    def __init__(self):
+        self.ended = []
+
+    def start(self):
+        ours, theirs = socket.socketpair()
+        reply = json.dumps({"error": {"type": "FenceError", "text": "Landlock does not close"}})
+        theirs.sendall(len(reply).to_bytes(4, "big") + reply.encode())
+        self.theirs = theirs
+        return 17, ours
+
+    def end(self, number):
+        self.theirs.close()
+        self.ended.append(number)
+
+
+def test_a_fence_that_does_not_close_is_not_the_submissions_fault():
+    sandbox = Broken()
+    with Submission([("ex90.py", "x = 1")], sandbox=sandbox) as submission:
+        with pytest.raises(FenceError, match="Landlock does not close"):
+            submission.module.x  # noqa: B018
+        assert submission.load_errors == []
+    assert sandbox.ended == [17]
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not fence.has_landlock(), reason="this system has no Landlock")
 def test_landlock_closes_what_the_hook_cannot_see():
     read = "soundfile.read({!r}, format='RAW', samplerate=8000, channels=1, subtype='PCM_U8')"
@@ -321,9 +409,61 @@ def test_a_link_is_not_a_submission(tmp_path):
 
 
 def test_a_file_that_is_far_too_large_is_refused(tmp_path):
-    (tmp_path / "ex90.py").write_bytes(b"#" * 6_000_000)
-    with pytest.raises(ExerciseError, match="6 MB, at most 5"):
+    (tmp_path / "ex90.py").write_bytes(b"#" * 1_200_000)
+    with pytest.raises(ExerciseError, match=r"1\.2 MB of code, at most 1"):
         read_source(tmp_path / "ex90.py")
+    with (tmp_path / "ex91.ipynb").open("wb") as file:
+        file.truncate(400_000_000)
+    with pytest.raises(ExerciseError, match="400 MB: clear its outputs"):
+        read_source(tmp_path / "ex91.ipynb")
+
+
+def notebook(*cells):
+    code = [{"cell_type": "code", "source": cell, "outputs": []} for cell in cells]
+    return {"cells": [{"cell_type": "markdown", "source": "text"}, *code]}
+
+
+def test_a_notebook_with_sounds_in_it_counts_by_its_code(tmp_path):
+    heard = notebook("x = 1")
+    heard["cells"][1]["outputs"] = [{"data": {"audio/wav": "A" * 8_000_000}}]
+    file = tmp_path / "ex90.ipynb"
+    file.write_text(json.dumps(heard))
+    assert read_source(file) == [("cell 2", "x = 1")]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_and_another_encoding_are_read(tmp_path, mark):
+    script, lesson = tmp_path / "ex90.py", tmp_path / "ex90.ipynb"
+    script.write_bytes(mark + "name = 'Jürgen'\r\n".encode())
+    assert ast.literal_eval(read_source(script)[0][1].partition("= ")[2].strip()) == "Jürgen"
+    lesson.write_bytes(mark + json.dumps(notebook("x = 1")).encode())
+    assert read_source(lesson) == [("cell 2", "x = 1")]
+    script.write_bytes("# -*- coding: latin-1 -*-\nname = 'Jürgen'".encode("latin-1"))
+    assert "'Jürgen'" in read_source(script)[0][1]
+    script.write_bytes("# coding: nonsense\nname = 'Jürgen'".encode())
+    assert "'Jürgen'" in read_source(script)[0][1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        (
+            "%matplotlib inline\nx = 1",
+            "get_ipython().run_line_magic('matplotlib', 'inline')\nx = 1",
+        ),
+        ("%%time\nx = 1", "\nx = 1"),
+        ("%%capture out\n%%time\nx = 1", "\n\nx = 1"),
+        ("%%bash\necho x", ""),
+        ("x = 1\nx?", "x = 1\nget_ipython().run_line_magic('pinfo', 'x')"),
+        (
+            "def f():\n    !ls\n    return 1",
+            "def f():\n    get_ipython().system('ls')\n    return 1",
+        ),
+        ("def f(:", "def f(:"),
+    ],
+)
+def test_magics_become_python_and_lines_stay_where_they_are(cell, code):
+    assert python_of(cell).rstrip() == code
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', '{"cells": [1]}', "\x00"])

@@ -3,7 +3,8 @@
 import pytest
 
 from voxlab.grading.graded import tests_folder
-from voxlab.grading.submission import Submission, read_source
+from voxlab.grading.reading import read_source
+from voxlab.grading.submission import Submission
 
 
 @pytest.fixture(scope="module")

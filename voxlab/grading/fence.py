@@ -1,45 +1,36 @@
-"""What a submission may not do: network, processes, files, more memory than it needs.
+"""What a submission may not do: network, processes, files, more memory or time than it needs.
 
 It reads what is installed and writes nothing.
 
-Three fences, one behind the other, each where the system has it: a process, network and user
-namespace of its own (Linux, `unshare`), Landlock (Linux 5.13), and Python's audit hook
-(everywhere). Without the first two a determined attacker gets through: grade exams in a container
-that you throw away.
-Sources: unshare(1), landlock(7), PEP 578.
+Three fences, one behind the other, each where the system has it: process, network and user
+namespaces of its own (Linux), Landlock (Linux 5.13), and Python's audit hook (everywhere). Without
+the first two a determined attacker gets through: grade exams in a container that you throw away.
+A fence that this system has and that does not close is a FenceError.
+Sources: unshare(2), landlock(7), prctl(2), PEP 578.
 """
 
 import ctypes
 import os
 import resource
-import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from voxlab import data, models
+from voxlab.errors import ExerciseError
 
 MEMORY_BYTES = 4 << 30  # address space: numpy and a thread pool reserve far more than they use
 PROCESSES = 64
 OPEN_FILES = 256
+CPU_S = 600  # of one submission: more than its tests may take, so that nothing runs for ever
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/dev", "/proc", "/sys", "/nix/store")
+_LINUX = sys.platform == "linux"
 
 
-@cache
-def own_namespaces() -> tuple[str, ...]:
-    """Return the command that gives a process no network, and an end to all it starts with its own.
-
-    Empty where the system refuses.
-    """
-    command = ("unshare", "--user", "--net", "--pid", "--fork", "--kill-child")
-    if not shutil.which(command[0]):
-        return ()
-    works = subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
-    return command if works else ()
+class FenceError(ExerciseError):
+    """The sandbox does not close, or does not start: nobody's fault who handed something in."""
 
 
 def readable_folders() -> list[Path]:
@@ -51,11 +42,12 @@ def readable_folders() -> list[Path]:
 
 
 def limit_resources() -> None:
-    """Limit memory, open files and, within namespaces of our own, processes."""
+    """Limit memory, processor time, open files and, within namespaces of our own, processes."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     _lower(resource.RLIMIT_FSIZE, 0)
-    if sys.platform == "linux":
+    _lower(resource.RLIMIT_CPU, CPU_S)
+    if _LINUX:
         _lower(resource.RLIMIT_AS, MEMORY_BYTES)
         if os.getpid() == 1:  # elsewhere the limit counts what else the user runs
             _lower(resource.RLIMIT_NPROC, PROCESSES)
@@ -68,12 +60,60 @@ def _lower(kind: int, limit: int) -> None:
 
 
 def close_in(readable: Sequence[Path], forbidden: Sequence[Path]) -> None:
-    """Close the fence around this process, for good.
+    """Close the fence around this process, for good, and try it.
 
     readable: folders it may read. forbidden: folders within those that it may not.
+    Raises FenceError if it does not hold.
     """
-    _landlock(readable)
+    if has_landlock():
+        _landlock(readable)
+        _try_out("Landlock")
     sys.addaudithook(_hook(readable, forbidden))
+    _try_out("the audit hook")
+
+
+def _try_out(fence: str) -> None:
+    try:
+        os.listdir("/")  # no submission needs it
+    except PermissionError:
+        return
+    raise FenceError(f"{fence} does not close: a submission could list every folder")
+
+
+def fences() -> list[str]:
+    """Return the fences that this system has. Call it where no thread runs: it forks."""
+    probe = os.fork()
+    if not probe:
+        os._exit(not enter_namespaces())
+    has_namespaces = os.waitpid(probe, 0)[1] == 0
+    return ["namespaces"] * has_namespaces + ["Landlock"] * has_landlock() + ["audit hook"]
+
+
+# --- processes -----------------------------------------------------------------------------
+
+_NEW_USER, _NEW_PID, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
+_SET_DEATH_SIGNAL, _SET_SUBREAPER, _NO_NEW_PRIVILEGES = 1, 36, 38
+
+
+def enter_namespaces() -> bool:
+    """Give this process no network, and an end to all it starts with the next one it forks.
+
+    Returns whether the system lets us.
+    """
+    everything = _NEW_USER | _NEW_PID | _NEW_NETWORK
+    return _LINUX and ctypes.CDLL(None).unshare(everything) == 0
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends, where it can."""
+    if _LINUX:
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, 9, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what our children leave behind, where the kernel can."""
+    if _LINUX:
+        ctypes.CDLL(None).prctl(_SET_SUBREAPER, 1, 0, 0, 0)
 
 
 # --- Landlock ------------------------------------------------------------------------------
@@ -82,37 +122,38 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every 
 _PATH_BENEATH = 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _ALL_ACCESS = (1 << 13) - 1  # of Landlock's first version
-_NO_NEW_PRIVILEGES = 38
 
 
 def has_landlock() -> bool:
     """Tell whether this kernel can fence a process in."""
-    if sys.platform != "linux":
-        return False
     ask_version = 1
-    return bool(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, ask_version) > 0)
+    return _LINUX and ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, ask_version) > 0
 
 
 def _landlock(readable: Sequence[Path]) -> None:
-    """Let this process read the folders and write nothing, where Linux can."""
-    if not has_landlock():
-        return
+    """Let this process read the folders and write nothing. Raises FenceError if Linux refuses."""
     libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(name: str, *arguments: Any) -> int:
+        result = getattr(libc, name)(*arguments)
+        if result < 0:
+            raise FenceError(f"Landlock does not close: {os.strerror(ctypes.get_errno())}")
+        return int(result)
+
+    def allow(path: Path, access: int) -> None:
+        opened = os.open(path, getattr(os, "O_PATH", 0))
+        rule = access.to_bytes(8, sys.byteorder) + opened.to_bytes(4, sys.byteorder)
+        call("syscall", _ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
+        os.close(opened)
+
     handled = ctypes.c_uint64(_ALL_ACCESS)
-    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(handled), 8, 0)
+    ruleset = call("syscall", _CREATE_RULESET, ctypes.byref(handled), 8, 0)
     for path in readable:
-        _allow(libc, ruleset, path, _EXECUTE | _READ_FILE | _READ_DIR)
-    _allow(libc, ruleset, Path(os.devnull), _READ_FILE | _WRITE_FILE)
-    libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    libc.syscall(_RESTRICT_SELF, ruleset, 0)
+        allow(path, _EXECUTE | _READ_FILE | _READ_DIR)
+    allow(Path(os.devnull), _READ_FILE | _WRITE_FILE)
+    call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    call("syscall", _RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
-
-
-def _allow(libc: Any, ruleset: int, path: Path, access: int) -> None:
-    opened = os.open(path, getattr(os, "O_PATH", 0))
-    rule = access.to_bytes(8, sys.byteorder) + opened.to_bytes(4, sys.byteorder)
-    libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
-    os.close(opened)
 
 
 # --- the audit hook ------------------------------------------------------------------------

@@ -10,6 +10,7 @@ so they keep nothing between two runs.
 
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ class GradedTest:
     @property
     def claim(self) -> str:
         """The name as a sentence: "a short dip does not end speech"."""
-        return self.name.removeprefix("test_").replace("_", " ")
+        name = re.sub(r"_(s|t|re|ll)(?=_|$)", r"'\1", self.name.removeprefix("test_"))
+        return name.replace("_", " ")
 
 
 def graded(

@@ -8,8 +8,8 @@ from pathlib import Path
 from voxlab.errors import ExerciseError
 from voxlab.grading.grade import Grader, ScoreCard
 from voxlab.grading.graded import tests_folder
+from voxlab.grading.reading import Source, python_of, read_source
 from voxlab.grading.report import as_html, as_text
-from voxlab.grading.submission import read_source
 
 
 class Checked:
@@ -32,7 +32,7 @@ def check(part: str) -> Checked:
     without end in them does no harm here. In a script, the script itself is checked.
     Raises ExerciseError if there are no such tests.
     """
-    grader = Grader.load(tests_folder()).select(part)
+    grader = Grader.load(tests_folder()).public(part)
     (exercise,) = grader.tests
     checked = Checked([grader.grade_source(exercise, _source(), "")])
     if not _history():
@@ -40,7 +40,7 @@ def check(part: str) -> Checked:
     return checked
 
 
-def _source() -> list[tuple[str, str]]:
+def _source() -> Source:
     """Return the code to check: what the cells define, or the script that runs."""
     if cells := _history():
         return _latest_definitions(cells)
@@ -54,7 +54,7 @@ def _history() -> list[str]:
     """Return the cells run in this kernel, in the order they ran; none outside a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return list(shell.user_ns.get("In", [])) if shell else []
+    return list(map(python_of, shell.history_manager.input_hist_raw)) if shell else []
 
 
 def _latest_definitions(cells: Sequence[str]) -> list[tuple[str, str]]:

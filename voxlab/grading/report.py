@@ -1,12 +1,19 @@
 """Score cards for people and for programs: text, HTML, JSON, Gradescope, CSV."""
 
 import csv
-import html
 import io
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from voxlab.grading.grade import Outcome, ScoreCard
+from voxlab.grading.graded import GradedTest
+from voxlab.grading.people import Person
+
+Class = Mapping[str, tuple[Person, Sequence[ScoreCard]]]  # by the name to be shown
 
 _MARKS = {"passed": "✓", "failed": "✗", "to do": "○"}
 _COLOURS = {"passed": "32", "failed": "31", "to do": "33"}  # ANSI green, red, yellow
@@ -29,11 +36,11 @@ def as_text(cards: Sequence[ScoreCard], in_colour: bool = False) -> str:
 
 
 def _lines(outcome: Outcome, in_colour: bool) -> list[str]:
-    test = outcome.test
-    mark = _paint(_MARKS[outcome.status], _COLOURS[outcome.status], in_colour)
+    test, status = outcome.test, outcome.status
+    word = _paint(f"{_MARKS[status]} {status:6}", _COLOURS[status], in_colour)
     hidden = " (hidden)" if test.hidden else ""
-    lines = [f"  {mark} {outcome.points}/{test.points}  {test.part}  {test.claim}{hidden}"]
-    return lines + [f"             {line}" for line in explanation(outcome)]
+    lines = [f"  {word} {outcome.points}/{test.points}  {test.part}  {test.claim}{hidden}"]
+    return lines + [f"{'':22}{line}" for line in explanation(outcome)]
 
 
 def explanation(outcome: Outcome) -> list[str]:
@@ -53,30 +60,20 @@ def total(cards: Sequence[ScoreCard]) -> tuple[int, int]:
     return sum(card.points for card in cards), sum(card.possible for card in cards)
 
 
-def as_html(cards: Sequence[ScoreCard]) -> str:
-    """Return the cards as a small table for a notebook."""
-    rows = []
-    for card in cards:
-        head = html.escape(f"{card.exercise}: {card.points} of {card.possible} points")
-        rows.append(f'<tr><th colspan="4" style="text-align:left">{head}</th></tr>')
-        for note in card.notes:
-            text = html.escape(note)
-            rows.append(f'<tr><td colspan="4" style="text-align:left">note: {text}</td></tr>')
-        for outcome in card.outcomes:
-            test = outcome.test
-            said = [test.claim, *explanation(outcome)]
-            cells = [
-                f"{_MARKS[outcome.status]} {outcome.status}",
-                f"{outcome.points}/{test.points}",
-                test.part,
-                "<br>".join(html.escape(line) for line in said),
-            ]
-            data = "".join(
-                f'<td style="text-align:left;vertical-align:top;white-space:{wrap}">{cell}</td>'
-                for cell, wrap in zip(cells, ("nowrap", "nowrap", "nowrap", "normal"), strict=True)
-            )
-            rows.append(f"<tr>{data}</tr>")
-    return f"<table>{''.join(rows)}</table>"
+def as_html(
+    cards: Sequence[ScoreCard], who: str | None = None, not_graded: Sequence[str] = ()
+) -> str:
+    """Return the cards as a table for a notebook; with a person's name, as a page of its own."""
+    told = {"marks": _MARKS, "explanation": explanation, "total": total(cards)}
+    return str(_template().render(cards=cards, who=who, not_graded=not_graded, **told))
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("cards.html")
 
 
 def as_json(cards: Sequence[ScoreCard]) -> dict[str, Any]:
@@ -105,56 +102,98 @@ def _test_as_json(card: ScoreCard, outcome: Outcome) -> dict[str, Any]:
 def as_gradescope(cards: Sequence[ScoreCard]) -> dict[str, Any]:
     """Return what a Gradescope autograder writes to results.json.
 
+    Hidden tests are shown when the grades are published.
     Source: gradescope-autograders.readthedocs.io, "Autograder specifications".
     """
-    tests = []
-    for card in cards:
-        for outcome in card.outcomes:
-            test = outcome.test
-            tests.append(
-                {
-                    "number": test.part,
-                    "name": test.claim,
-                    "score": outcome.points,
-                    "max_score": test.points,
-                    "status": "passed" if outcome.status == "passed" else "failed",
-                    "output": "\n".join(explanation(outcome)),
-                    "visibility": "hidden" if test.hidden else "visible",
-                }
-            )
+    tests = [
+        {
+            "number": outcome.test.part,
+            "name": outcome.test.claim,
+            "score": outcome.points,
+            "max_score": outcome.test.points,
+            "status": "passed" if outcome.status == "passed" else "failed",
+            "output": "\n".join(explanation(outcome)),
+            "output_format": "text",
+            "visibility": "after_published" if outcome.test.hidden else "visible",
+        }
+        for card in cards
+        for outcome in card.outcomes
+    ]
     notes = [f"{card.exercise}: {note}" for card in cards for note in card.notes]
     return {"score": total(cards)[0], "output": "\n".join(notes), "tests": tests}
 
 
-def as_csv(people: Mapping[str, Sequence[ScoreCard]]) -> str:
-    """Return a class as CSV: a line a person, the points of each exercise, total and notes."""
-    exercises = sorted({card.exercise for cards in people.values() for card in cards})
+# --- a class -------------------------------------------------------------------------------
+
+
+def as_csv(graded: Class) -> str:
+    """Return a class as CSV: a line a person, the points of each exercise, total and reasons."""
+    rows: list[Sequence[object]] = [
+        ["person", "id", *_exercises(graded), "total", "possible", "reasons"]
+    ]
+    for who, (person, cards) in sorted(graded.items()):
+        points = [card.points for card in cards]
+        rows.append([who, person.id, *points, *total(cards), "; ".join(reasons(person, cards))])
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["person", *exercises, "total", "possible", "notes"])
-    for who, cards in sorted(people.items()):
-        points = {card.exercise: card.points for card in cards}
-        notes = "; ".join(f"{card.exercise}: {note}" for card in cards for note in card.notes)
-        row = [who, *(points.get(id, 0) for id in exercises), *total(cards), notes]
-        writer.writerow([_harmless(str(cell)) for cell in row])
+    # without what a spreadsheet takes for a formula: names come from strangers
+    harmless = [[re.sub(r"\A(?=[=+\-@\t\r])", "'", str(cell)) for cell in row] for row in rows]
+    csv.writer(out, lineterminator="\n").writerows(harmless)
     return out.getvalue()
 
 
-def _harmless(cell: str) -> str:
-    """Return a cell that a spreadsheet does not take for a formula: names come from strangers."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+def reasons(person: Person, cards: Sequence[ScoreCard]) -> list[str]:
+    """Return why points are missing: notes, the first line about each failed test, other files."""
+    told = [f"{card.exercise}: {note}" for card in cards for note in card.notes]
+    failed = [o for card in cards for o in card.outcomes if o.status == "failed"]
+    told += [f"{o.test.part} {o.test.claim}: {explanation(o)[0]}" for o in failed]
+    return [*told, *person.not_graded]
 
 
-def as_table(people: Mapping[str, Sequence[ScoreCard]]) -> str:
-    """Return a class for a terminal: a line a person, and the notes that need a look."""
-    exercises = sorted({card.exercise for cards in people.values() for card in cards})
-    width = max(len("person"), *(len(who) for who in people))
-    lines = [f"{'person':{width}}" + "".join(f"{id:>7}" for id in (*exercises, "total"))]
-    notes = []
-    for who, cards in sorted(people.items()):
-        points = {card.exercise: card.points for card in cards}
-        row = [*(points.get(id, 0) for id in exercises), total(cards)[0]]
-        lines.append(f"{who:{width}}" + "".join(f"{cell:>7}" for cell in row))
-        notes += [f"{who}, {card.exercise}: {note}" for card in cards for note in card.notes]
-    possible = total(next(iter(people.values())))[1]
-    return "\n".join([*lines, f"{len(people)} people, {possible} points possible", *notes])
+def _exercises(graded: Class) -> list[str]:
+    return [card.exercise for card in next(iter(graded.values()))[1]]
+
+
+def as_table(graded: Class) -> str:
+    """Return a class for a terminal: a line a person, then each test that somebody failed."""
+    width = max(len("possible"), *map(len, graded))
+    rows: list[tuple[Any, ...]] = [("person", *_exercises(graded), "total")]
+    for who, (_, cards) in sorted(graded.items()):
+        cells = [card.points if card.file else "-" for card in cards]
+        rows.append((who, *cells, total(cards)[0]))
+    cards = next(iter(graded.values()))[1]
+    rows.append(("possible", *(card.possible for card in cards), total(cards)[1]))
+    lines = [f"{who:{width}}" + "".join(f"{cell:>7}" for cell in cells) for who, *cells in rows]
+    for test, counts in _count(graded):
+        if failed := counts["failed"]:
+            lines.append(f"{failed} of {counts.total()} failed {test.part}: {test.claim}")
+            lines.append(f"    hint: {test.hint}")
+    return "\n".join(lines)
+
+
+def class_as_json(graded: Class) -> dict[str, Any]:
+    """Return everybody's points and tests, and how each test went in the class."""
+    people = {who: {"id": one.id} | as_json(cards) for who, (one, cards) in graded.items()}
+    tests = [
+        {"part": test.part, "name": test.name, "hint": test.hint}
+        | {status.replace(" ", "_"): counts[status] for status in _MARKS}
+        for test, counts in _count(graded)
+    ]
+    return {"people": people, "tests": tests}
+
+
+def _count(graded: Class) -> list[tuple[GradedTest, Counter[str]]]:
+    """Return how each test went for those who handed its exercise in, the most failed first."""
+    tests: dict[GradedTest, Counter[str]] = {}
+    for _, cards in graded.values():
+        for outcome in (outcome for card in cards if card.file for outcome in card.outcomes):
+            tests.setdefault(outcome.test, Counter())[outcome.status] += 1
+    return sorted(tests.items(), key=lambda pair: -pair[1]["failed"])
+
+
+def feedback(graded: Class) -> dict[str, str]:
+    """Return a page for each person, by the name of its file."""
+    pages = {}
+    for who, (person, cards) in graded.items():
+        name = re.sub(r"[^\w .'()-]", "", f"{who}_{person.id}").strip("_. ") or "feedback"
+        pages[f"{name}.html"] = as_html(cards, who or "Your points", person.not_graded)
+    return pages

@@ -6,34 +6,116 @@
 The code under test and the tests never share a process: what cannot be reached cannot be patched.
 """
 
-import contextlib
+import atexit
 import json
 import os
 import pickle
-import select
-import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from voxlab import data, models
 from voxlab.errors import ExerciseError
-from voxlab.grading import fence, plain
+from voxlab.grading import plain
+from voxlab.grading.fence import FenceError
+from voxlab.grading.reading import Source
 
 LOAD_LIMIT_S = 30.0
-BYTES_AT_MOST = 5_000_000  # of a submitted file
 REPLY_BYTES_AT_MOST = 64_000_000
 
 
 class SubmissionError(ExerciseError):
-    """What a submission did wrong while a test ran. is_to_do: it still says "Exercise ex01.1"."""
+    """What a submission did wrong while a test ran.
 
+    kind: the type of the error that was raised there, "" if it was stopped. is_to_do: it still
+    says "Exercise ex01.1".
+    """
+
+    kind = ""
     is_to_do = False
+
+
+class Sandbox:
+    """The warm process from which each submission's process is forked (see `worker`).
+
+    fences: those that close here. Raises FenceError if it does not start.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._home = tempfile.TemporaryDirectory(prefix="voxlab-grading-")
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-m", "voxlab.grading.worker"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=self._home.name,
+                env=_environment(self._home.name),
+                start_new_session=True,
+            )
+        with self._control.makefile("rb") as hello:
+            self.fences: list[str] = json.loads(hello.readline() or b"[]")
+        if not self.fences:
+            self.close()
+            raise FenceError(
+                "the process for submissions does not start: see python -m voxlab.grading.worker"
+            )
+
+    def start(self) -> tuple[int, socket.socket]:
+        """Start a submission's process; return its number and the socket that leads to it."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                if number := self._ask(0, theirs.fileno()):
+                    return number, ours
+            raise FenceError("no process starts for a submission: too many, or too little memory")
+        except FenceError:
+            ours.close()
+            raise
+
+    def end(self, number: int) -> None:
+        """End a submission's process and all that it started."""
+        self._ask(number)
+
+    def _ask(self, number: int, *channels: int) -> int:
+        with self._lock:
+            try:
+                socket.send_fds(self._control, [number.to_bytes(8, "big")], channels)
+                if answer := self._control.recv(8):
+                    return int.from_bytes(answer, "big")
+            except OSError:
+                pass
+        raise FenceError("the process for submissions has ended")
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every submission's process, and the one that starts them."""
+        self._control.close()
+        self._process.wait()
+        self._home.cleanup()
+
+
+@cache
+def shared_sandbox() -> Sandbox:
+    """Return the sandbox of submissions that have none of their own; it ends with this process."""
+    shared = Sandbox()
+    atexit.register(shared.close)
+    return shared
 
 
 class Remote:
@@ -78,25 +160,27 @@ class _Requests(pickle.Pickler):
 class Submission:
     """Runs the submission in a process of its own, started when first needed, ended by `close`.
 
-    source: (name, text) of each cell, see `read_source`. forbidden: folders that it must not read
-    even if they lie among installed things, such as the solutions. is_fenced=False leaves the
-    fences open, for code that is known to be good. What is asked of `module` raises
-    SubmissionError when the submission fails, stops or is too slow.
+    source: (name, text) of each cell, see `reading`. forbidden: folders that it must not read even
+    if they lie among installed things, such as the solutions. is_fenced=False leaves the fences
+    open, for code that is known to be good. sandbox: by default the shared one. What is asked of
+    `module` raises SubmissionError when the submission fails, stops or is too slow, and FenceError
+    when it cannot be fenced in.
     """
 
     def __init__(
         self,
-        source: Sequence[tuple[str, str]],
+        source: Source,
         forbidden: Sequence[Path] = (),
         is_fenced: bool = True,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.load_errors: list[str] = []
-        self._load = ("load", list(source), [path.resolve() for path in forbidden], is_fenced)
-        self._is_fenced = is_fenced
-        self._process: subprocess.Popen[bytes] | None = None
+        self._source = (list(source), [path.resolve() for path in forbidden], is_fenced)
+        self._sandbox = sandbox
+        self._process: int | None = None
+        self._channel: socket.socket | None = None
         self._deadline_s: float | None = None
         self._unusable = ""
-        self._home = tempfile.TemporaryDirectory(prefix="voxlab-grading-")
 
     def __enter__(self) -> "Submission":
         return self
@@ -115,7 +199,7 @@ class Submission:
 
     def request(self, *request: Any) -> Any:
         """Send one request and return the value of the reply."""
-        if self._process is None:
+        if self._channel is None:
             self._start()
         reply = self._exchange(request, self._deadline_s)
         if "error" in reply:
@@ -124,25 +208,21 @@ class Submission:
 
     def close(self) -> None:
         """End the process and all that it started."""
-        self._kill()
-        self._home.cleanup()
+        channel, self._channel = self._channel, None
+        if channel is not None and self._process is not None:
+            channel.close()
+            (self._sandbox or shared_sandbox()).end(self._process)
 
     def _start(self) -> None:
         if self._unusable:
             raise SubmissionError(self._unusable)
-        python = [sys.executable, "-I", "-B", "-m", "voxlab.grading.worker"]
-        self._process = subprocess.Popen(
-            [*(fence.own_namespaces() if self._is_fenced else ()), *python],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self._home.name,
-            env=_environment(self._home.name),
-            start_new_session=True,
-        )
         started_s = time.monotonic()
+        self._process, self._channel = (self._sandbox or shared_sandbox()).start()
         try:
-            reply = self._exchange(self._load, started_s + LOAD_LIMIT_S)
+            reply = self._exchange(("enclose", *self._source), started_s + LOAD_LIMIT_S)
+            if "error" in reply:  # none of the submission's code has run yet
+                raise FenceError(str(reply["error"].get("text")))
+            reply = self._exchange(("load",), started_s + LOAD_LIMIT_S)
         except SubmissionError as error:
             self._unusable = f"it cannot be loaded: {error}"
             raise SubmissionError(self._unusable) from error
@@ -155,54 +235,42 @@ class Submission:
         message = BytesIO()
         _Requests(message).dump(tuple(request))
         body = message.getvalue()
-        process = self._process
-        if process is None or process.stdin is None:
-            raise SubmissionError("the submission's process has ended")
         try:
-            process.stdin.write(len(body).to_bytes(4, "big") + body)
-            process.stdin.flush()
-            size = int.from_bytes(self._read(4, deadline_s), "big")
-            if size > REPLY_BYTES_AT_MOST:
-                raise SubmissionError(f"it returned {size / 1e6:.0f} MB: far too much")
-            reply = json.loads(self._read(size, deadline_s))
+            self._open(deadline_s).sendall(len(body).to_bytes(4, "big") + body)
+            reply = json.loads(self._receive(deadline_s))
+        except TimeoutError as error:
+            self.close()
+            why = "it takes too long: is there a loop that never ends?"
+            raise SubmissionError(why) from error
         except (OSError, ValueError, RecursionError) as error:
-            self._kill()
+            self.close()
             raise SubmissionError("it ended the process that runs it") from error
         except SubmissionError:
-            self._kill()
+            self.close()
             raise
         if not isinstance(reply, dict):
             raise SubmissionError("it sent a reply that nobody can read")
         return reply
 
-    def _read(self, size: int, deadline_s: float | None) -> bytes:
-        """Return so many bytes of the reply. Raises EOFError's kin if the process has ended."""
-        process = self._process
-        if process is None or process.stdout is None:
-            raise OSError("no process")
-        parts = bytearray()
-        file = process.stdout.fileno()
-        while len(parts) < size:
-            left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
-            if not select.select([file], [], [], left_s)[0]:
-                raise SubmissionError("it takes too long: is there a loop that never ends?")
-            part = os.read(file, size - len(parts))
+    def _receive(self, deadline_s: float | None) -> bytes:
+        message, size = bytearray(), 0
+        while len(message) < 4 + size or not message:
+            part = self._open(deadline_s).recv(1 << 16)
             if not part:
                 raise OSError("the submission's process has ended")
-            parts += part
-        return bytes(parts)
+            message += part
+            size = int.from_bytes(message[:4], "big")
+            if size > REPLY_BYTES_AT_MOST:
+                raise SubmissionError(f"it returned {size / 1e6:.0f} MB: far too much")
+        return bytes(message[4:])
 
-    def _kill(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                with contextlib.suppress(OSError):  # a request that nobody reads any more
-                    pipe.close()
+    def _open(self, deadline_s: float | None) -> socket.socket:
+        """Return the channel, which waits until the deadline at most."""
+        if self._channel is None:
+            raise OSError("no process")
+        left_s = None if deadline_s is None else max(0.001, deadline_s - time.monotonic())
+        self._channel.settimeout(left_s)
+        return self._channel
 
 
 def _environment(home: str) -> Mapping[str, str]:
@@ -223,31 +291,11 @@ def _environment(home: str) -> Mapping[str, str]:
 
 def _failure(error: Mapping[str, str]) -> SubmissionError:
     kind, text, where = (str(error.get(key, "")) for key in ("type", "text", "where"))
-    if kind == "NotImplementedError" and text.startswith("Exercise "):
-        failure = SubmissionError(text)
-        failure.is_to_do = True
-        return failure
-    if kind == "SystemExit":
-        return SubmissionError(f"it tried to end the program{f' ({where})' if where else ''}")
-    return SubmissionError(f"{kind}: {text}" + (f" ({where})" if where else ""))
-
-
-def read_source(file: Path) -> list[tuple[str, str]]:
-    """Return the code of a submitted script or notebook: (name, text) of each cell.
-
-    Raises ExerciseError if it is a link, is too large, or is not a script or notebook.
-    """
-    if file.is_symlink():
-        raise ExerciseError(f"{file.name} is a link, not a file: submit the file itself")
-    if file.stat().st_size > BYTES_AT_MOST:
-        size_mb = file.stat().st_size / 1e6
-        raise ExerciseError(f"{file.name} has {size_mb:.0f} MB, at most {BYTES_AT_MOST / 1e6:.0f}")
-    text = file.read_bytes().decode("utf-8", errors="replace")
-    if file.suffix == ".py":
-        return [(file.name, text)]
-    try:
-        cells = json.loads(text)["cells"]
-        code = [(index, cell) for index, cell in enumerate(cells) if cell["cell_type"] == "code"]
-        return [(f"cell {index + 1}", "".join(cell["source"])) for index, cell in code]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ExerciseError(f"{file.name} is not a notebook that can be read: {error!r}") from error
+    place = f" ({where})" if where else ""
+    is_to_do = kind == "NotImplementedError" and text.startswith("Exercise ")
+    told = text if is_to_do else f"{kind}: {text}{place}"
+    failure = SubmissionError(
+        told if kind != "SystemExit" else f"it tried to end the program{place}"
+    )
+    failure.kind, failure.is_to_do = "" if is_to_do else kind, is_to_do
+    return failure

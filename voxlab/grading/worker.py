@@ -1,32 +1,41 @@
-"""The process of one submission: it runs the learner's code and hands out plain values.
+"""The processes of submissions: one that is warm, and forks one for each of them.
 
     python -I -m voxlab.grading.worker
 
-Requests (pickled, they come from the grader) arrive on standard input, replies (JSON, nobody needs
-to trust them) leave on standard output, each after its length in four bytes. What the submission
+The warm one has imported what exercises import and runs no learner's code. It gets a socket for
+each submission over its standard input, forks a process that serves it, and ends that process when
+asked, or all of them when the grader is gone.
+
+Requests (pickled, they come from the grader) arrive on the submission's socket, replies (JSON,
+nobody needs to trust them) leave on it, each after its length in four bytes. What the submission
 prints goes nowhere. A submission is its imports, definitions and assignments: other statements at
 the top level (calls, loops, checks, plots) are for the notebook and are not run.
 """
 
 import ast
+import contextlib
 import inspect
 import io
 import json
 import os
 import pickle
+import signal
+import socket
 import sys
 import traceback
 import types
+from io import BufferedRWPair
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from voxlab.clock import run_virtual
 from voxlab.grading import fence, plain
+from voxlab.grading.reading import Source
 
 MODULE = "submission"
 CHARS_AT_MOST = 400  # of an error message
+_IMPORTS = (ast.Import, ast.ImportFrom)
 _RUN = (ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-Source = list[tuple[str, str]]  # (name of the cell or file, text)
 
 
 class Handles(pickle.Unpickler):
@@ -42,18 +51,21 @@ class Handles(pickle.Unpickler):
 class Worker:
     """Holds the submission's module and every object of it that the grader has a handle for."""
 
-    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
-        self._requests = requests
-        self._replies = replies
+    def __init__(self, channel: BufferedRWPair, namespaces: bool | None) -> None:
+        """channel: the socket. namespaces: whether they closed; None: this system has none."""
+        self._channel = channel
+        self._namespaces = namespaces
         self._module = types.ModuleType(MODULE)
         self._objects: list[Any] = [self._module]
+        self._statements: list[tuple[str, ast.stmt]] = []
+        self._errors: list[dict[str, str]] = []
         self._files: set[str] = set()
         sys.modules[MODULE] = self._module  # dataclasses look their module up
 
     def serve(self) -> None:
         """Answer requests until there are no more."""
-        while header := self._requests.read(4):
-            request = Handles(io.BytesIO(self._requests.read(int.from_bytes(header, "big"))))
+        while header := self._channel.read(4):
+            request = Handles(io.BytesIO(self._channel.read(int.from_bytes(header, "big"))))
             request.objects = self._objects
             operation, *arguments = request.load()
             try:
@@ -62,8 +74,8 @@ class Worker:
             except BaseException as error:  # SystemExit too: a submission does not end the grading
                 message = json.dumps({"error": self._describe(error)})
             data = message.encode()
-            self._replies.write(len(data).to_bytes(4, "big") + data)
-            self._replies.flush()
+            self._channel.write(len(data).to_bytes(4, "big") + data)
+            self._channel.flush()
 
     def _keep(self, value: Any) -> int:
         self._objects.append(value)
@@ -81,36 +93,41 @@ class Worker:
 
     # --- operations ------------------------------------------------------------------------
 
-    def load(self, source: Source, forbidden: list[Path], is_fenced: bool) -> list[dict[str, str]]:
-        """Run a submission; return what went wrong, statement by statement.
+    def enclose(self, source: Source, forbidden: list[Path], is_fenced: bool) -> None:
+        """Take a submission's source, run its imports, and close the fence before anything else.
 
-        Imports come first, so that what is installed can load itself; then the fence is closed.
+        Imports come first so that what is installed can load itself.
         """
-        errors: list[dict[str, str]] = []
-        statements: list[tuple[str, ast.stmt]] = []
         for name, text in source:
             self._files.add(name)
             try:
-                statements += [(name, node) for node in ast.parse(text, name).body]
+                self._statements += [(name, node) for node in ast.parse(text, name).body]
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                errors.append(self._describe(error))
-        imports = [pair for pair in statements if isinstance(pair[1], ast.Import | ast.ImportFrom)]
-        self._run(imports, errors)
+                self._errors.append(self._describe(error))
+        self._run(_IMPORTS)
         if is_fenced:
+            if self._namespaces is False:
+                raise fence.FenceError("a process of its own for a submission: the system refuses")
             fence.close_in(fence.readable_folders(), forbidden)
-        self._run([pair for pair in statements if isinstance(pair[1], _RUN)], errors)
-        return errors
 
-    def _run(self, statements: list[tuple[str, ast.stmt]], errors: list[dict[str, str]]) -> None:
-        for name, node in statements:
-            try:
-                code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
-                exec(code, self._module.__dict__)
-            except BaseException as error:  # the rest of the submission may still be right
-                errors.append(self._describe(error))
+    def load(self) -> list[dict[str, str]]:
+        """Run its definitions and assignments; return what went wrong, statement by statement."""
+        self._run(_RUN)
+        return self._errors
+
+    def _run(self, kinds: tuple[type[ast.stmt], ...]) -> None:
+        for name, node in self._statements:
+            if isinstance(node, kinds):
+                try:
+                    code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
+                    exec(code, self._module.__dict__)
+                except BaseException as error:  # the rest of the submission may still be right
+                    self._errors.append(self._describe(error))
 
     def get(self, target: Any, name: str) -> Any:
-        """Return an attribute."""
+        """Return an attribute. Raises NameError if it is one that the submission should define."""
+        if target is self._module and name not in vars(target):
+            raise NameError(f"{name} is not defined: keep its name, and run the cell that has it")
         return getattr(target, name)
 
     def call(self, target: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -119,14 +136,92 @@ class Worker:
         return run_virtual(result) if inspect.iscoroutine(result) else result
 
 
-def main() -> None:
-    """Take the channel away from the submission's reach of print and input, then serve."""
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
+# --- the warm process ----------------------------------------------------------------------
+
+
+def warm_up() -> None:
+    """Import what exercises import, once for all submissions."""
+    from voxlab import audio, notebook, timeline  # noqa: F401
+    from voxlab.codec import mini  # noqa: F401
+    from voxlab.latency import random_turns, simulation  # noqa: F401
+    from voxlab.statistics import paired  # noqa: F401
+    from voxlab.turn_taking import interruptions, manager  # noqa: F401
+    from voxlab.vad import endpointing, silero  # noqa: F401
+
+
+def start(channel: int, namespaces: bool) -> int:
+    """Fork a process that serves a submission on a socket; return its number.
+
+    namespaces: give it its own. The process that enters them stays outside, only what it forks is
+    within; so there are two forks, and the second process becomes ours when the first has ended.
+    """
+    reader, writer = os.pipe()
+    outside = os.fork()
+    if outside:
+        os.close(writer)
+        answer = os.read(reader, 20)
+        os.close(reader)
+        os.waitpid(outside, 0)
+        return int(answer or 0)
+    try:
+        closed = fence.enter_namespaces() if namespaces else None
+        if number := os.fork():
+            os.write(writer, str(number).encode())
+        else:
+            _serve(channel, closed)
+    finally:
+        os._exit(0)
+
+
+def _serve(channel: int, namespaces: bool | None) -> None:
+    os.setsid()
+    os.dup2(channel, 3)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+    with open(os.devnull, "r+b") as nowhere:
+        for standard in (0, 1, 2):
+            os.dup2(nowhere.fileno(), standard)
     fence.limit_resources()
-    Worker(requests, replies).serve()
+    with socket.socket(fileno=3) as connection, connection.makefile("rwb") as stream:
+        first = stream.peek(1)  # the grader speaks when our first parent has ended
+        if first:
+            fence.die_with_parent()
+            Worker(stream, namespaces).serve()
+
+
+def end(number: int) -> None:
+    """End a process and all that it started; 0 is one that did not start."""
+    for kill in (os.kill, os.killpg) if number else ():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(number, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # where nobody adopts orphans
+        os.waitpid(number, 0)
+
+
+def main() -> None:
+    """Serve a grader. A socket comes in, a process's number goes out; a number in: it is ended."""
+    control = socket.socket(fileno=os.dup(0))
+    fence.adopt_orphans()
+    warm_up()
+    fences = fence.fences()
+    control.sendall(json.dumps(fences).encode() + b"\n")
+    running = set()
+    while True:
+        message, channels, _, _ = socket.recv_fds(control, 8, 1)
+        if not message:
+            break
+        number = int.from_bytes(message, "big")
+        if channels:
+            number = start(channels[0], "namespaces" in fences)
+            os.close(channels[0])
+            running.add(number)
+        else:
+            end(number)
+            running.discard(number)
+        control.sendall(number.to_bytes(8, "big"))
+    for number in running:
+        end(number)
+    with contextlib.suppress(OSError):  # the grader was killed, or is quicker
+        os.rmdir(os.getcwd())
 
 
 if __name__ == "__main__":
