@@ -1,6 +1,7 @@
 """What holds for every exercise: solutions earn all, blanks nothing, known mistakes are named."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def card(solution: Path, text: str, only: str = ""):
     """Grade a text as a submission, by all tests of its exercise or only by the one named."""
     id = source.exercise_id(solution.name)
     tests = [test for test in grader().tests[id] if only in ("", test.name)]
-    chosen = Grader({id: tests}, grader().forbidden)
+    chosen = replace(grader(), tests={id: tests})
     return chosen.grade_source(id, [(solution.name, text)], solution.name)
 
 
@@ -62,6 +63,7 @@ def test_a_known_mistake_is_rejected_by_the_test_that_names_it(wrong):
     filled = source.with_answers(solution.read_text("utf-8"), solution.name, text, wrong.name)
     (outcome,) = card(solution, filled, only=named["test"]).outcomes
     assert outcome.status == "failed"
+    assert re.search(r": got .+, expected |^\w+Error: ", outcome.reason), outcome.reason
 
 
 @pytest.mark.parametrize("solution", SOLUTIONS, ids=name_of)

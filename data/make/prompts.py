@@ -10,8 +10,7 @@ import tempfile
 from pathlib import Path
 
 import debian
-
-from voxlab.data.yaml_files import read_yaml
+import yaml
 
 PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 
@@ -75,7 +74,7 @@ def source_name(clip: str) -> str:
 
 
 if __name__ == "__main__":
-    transcripts = read_yaml(PROMPTS / "transcripts.yaml")
+    transcripts = yaml.safe_load((PROMPTS / "transcripts.yaml").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as work:
         for language, entry in transcripts.items():
             make(language, list(entry["clips"]), Path(work))

@@ -9,8 +9,7 @@ import hashlib
 from pathlib import Path
 
 import soundfile
-
-from voxlab.data.yaml_files import read_yaml
+import yaml
 
 DATA = Path(__file__).resolve().parents[1]
 FOLDERS = ("callers", "prompts", "music", "shop", "codec", "speech_lm")
@@ -72,6 +71,6 @@ def files() -> list[Path]:
 if __name__ == "__main__":
     header = "| file | source | licence | credit | rate | duration | SHA-256 |"
     replace_section("files", [header, "|---" * 7 + "|", *map(row, files())])
-    spoken = read_yaml(DATA / "callers/utterances.yaml")
+    spoken = yaml.safe_load((DATA / "callers/utterances.yaml").read_text("utf-8"))
     size = sum(file.stat().st_size for file in files())
     print(f"README.md: {len(files())} files, {size / 1e6:.1f} MB, {len(spoken)} utterances")

@@ -1,10 +1,9 @@
 """Exercise 1: from probabilities of speech to segments."""
 
-import itertools
-
 import numpy as np
 
 from voxlab.grading import graded
+from voxlab.grading.expect import compare, expect
 from voxlab.vad.silero import FRAME_S
 
 HIGH, BETWEEN, LOW = (0.5, 0.9), (0.35, 0.45), (0.05, 0.3)  # of the thresholds 0.5 and 0.35
@@ -20,6 +19,19 @@ def track(rng, *stretches):
     return [round(rng.uniform(*span), 2) for span, frames in stretches for _ in range(frames)]
 
 
+def segments(exercise, probabilities, min_speech, min_silence, *thresholds):
+    """Return the segments that come, and the library's, in frames."""
+    from voxlab.vad.endpointing import VADOptions, speech_segments
+
+    if min(min_speech, min_silence) < 1:
+        raise ValueError("speech and silence last a frame or more")
+    lengths_s = (min_speech * FRAME_S, min_silence * FRAME_S)
+    options = VADOptions(*(thresholds or (0.5, 0.35)), *lengths_s, padding_s=0.0)
+    expected = [(each.start_s, each.end_s) for each in speech_segments(probabilities, options)]
+    got = exercise.find_segments(probabilities, min_speech, min_silence, *thresholds)
+    return in_frames(got), in_frames(expected)
+
+
 # --- ex01.1 --------------------------------------------------------------------------------
 
 
@@ -32,19 +44,19 @@ def track(rng, *stretches):
 def test_between_the_thresholds_nothing_changes(exercise):
     rng = np.random.default_rng(1)
     by_hand = [0.2, 0.5, 0.4, 0.35, 0.3, 0.4]
-    got = exercise.speaking_frames(by_hand)
-    assert got == [False, True, True, True, False, False], f"{by_hand} gave {got}"
-    values = rng.choice([0.1, 0.3, 0.35, 0.4, 0.45, 0.5, 0.9], 400).tolist()
-    for threshold, exit_threshold in ((0.5, 0.35), (0.45, 0.3), (0.4, 0.4)):
+    expected = [False, True, True, True, False, False]
+    expect(exercise.speaking_frames(by_hand), expected, f"speaking_frames({by_hand})")
+
+    def step(values, threshold, exit_threshold):
         got = exercise.speaking_frames(values, threshold, exit_threshold)
-        assert len(got) == len(values), f"{len(values)} frames gave {len(got)} answers"
-        for before, now, value in zip([False, *got], got, values, strict=False):
-            wanted = value >= threshold or (before and value >= exit_threshold)
-            was = "on" if before else "off"
-            assert now == wanted, (
-                f"speech was {was}, then came {value}: got {now}, expected {wanted} "
-                f"(threshold {threshold}, exit threshold {exit_threshold})"
-            )
+        pairs = zip([False, *got], values, strict=False)
+        return got, [
+            value >= threshold or (before and value >= exit_threshold) for before, value in pairs
+        ]
+
+    values = rng.choice([0.1, 0.3, 0.35, 0.4, 0.45, 0.5, 0.9], 400).tolist()
+    cases = [(values, 0.5, 0.35), (values, 0.45, 0.3), (values, 0.4, 0.4)]
+    compare("speaking_frames", cases, step)
 
 
 # --- ex01.2 --------------------------------------------------------------------------------
@@ -57,6 +69,7 @@ def test_between_the_thresholds_nothing_changes(exercise):
 )
 def test_a_click_starts_nothing_and_a_dip_splits_nothing(exercise):
     rng = np.random.default_rng(2)
+    cases = []
     for _ in range(40):
         min_speech, min_silence = int(rng.integers(2, 4)), int(rng.integers(2, 5))
         click, dip = (HIGH, min_speech - 1), (LOW, min_silence - 1)
@@ -66,14 +79,8 @@ def test_a_click_starts_nothing_and_a_dip_splits_nothing(exercise):
             *(word, dip, (BETWEEN, 1), dip, (HIGH, 1), pause, click, (LOW, 1)),
             *(word, pause),
         ]
-        ends = list(itertools.accumulate(frames for _, frames in stretches))
-        expected = [[ends[3], ends[8]], [ends[11], ends[12]]]
-        probabilities = track(rng, *stretches)
-        got = in_frames(exercise.find_segments(probabilities, min_speech, min_silence))
-        assert got == expected, (
-            f"min_speech={min_speech}, min_silence={min_silence}: got segments of frames {got}, "
-            f"expected {expected} from {probabilities}"
-        )
+        cases.append((track(rng, *stretches), min_speech, min_silence))
+    compare("find_segments", cases, lambda *case: segments(exercise, *case))
 
 
 @graded(
@@ -89,12 +96,9 @@ def test_speech_ends_with_the_voice_or_with_the_recording(exercise):
         for silence, what in ((9, "silence"), (2, "a pause that is too short"), (0, "speech")):
             probabilities = track(rng, (LOW, start), (HIGH, length), (LOW, silence))
             got = in_frames(exercise.find_segments(probabilities, 3, 4))
-            expected = [[start, start + length]]
-            assert got == expected, (
-                f"speech from frame {start} to {start + length}, the recording ends in {what}: "
-                f"got {got}"
-            )
-    assert exercise.find_segments([0.1] * 9) == [], "where nobody speaks there is no segment"
+            told = f"speech from frame {start} to {start + length}, and {what} at the end"
+            expect(got, [[start, start + length]], told)
+    expect(exercise.find_segments([0.1] * 9), [], "nobody speaks")
 
 
 CAFE = (
@@ -114,24 +118,16 @@ CAFE = (
     "threshold, and frames between the thresholds while the count runs.",
     hidden=True,
 )
-def test_a_caller_in_a_cafe_and_random_walks_give_the_librarys_segments(exercise):
-    from voxlab.vad.endpointing import VADOptions, speech_segments
-
+def test_a_caller_in_a_cafe_and_random_walks_give_the_library_s_segments(exercise):
     rng = np.random.default_rng(4)
     walks = np.clip(0.4 + np.cumsum(rng.normal(0, 0.15, (60, 150)), axis=1), 0, 1)
     tracks = [[value / 100 for value in CAFE], *(np.round(20 * walks) / 20).tolist()]
+    cases = []
     for probabilities in tracks:
         min_speech, min_silence = int(rng.integers(1, 5)), int(rng.integers(1, 9))
         for thresholds in ((0.5, 0.35), (0.8, 0.2)):
-            lengths_s = (min_speech * FRAME_S, min_silence * FRAME_S)
-            options = VADOptions(*thresholds, *lengths_s, padding_s=0.0)
-            segments = speech_segments(probabilities, options)
-            expected = in_frames([(segment.start_s, segment.end_s) for segment in segments])
-            got = exercise.find_segments(probabilities, min_speech, min_silence, *thresholds)
-            assert in_frames(got) == expected, (
-                f"min_speech={min_speech}, min_silence={min_silence}, thresholds {thresholds}: "
-                f"got frames {in_frames(got)}, expected {expected}"
-            )
+            cases.append((probabilities, min_speech, min_silence, *thresholds))
+    compare("find_segments", cases, lambda *case: segments(exercise, *case))
 
 
 # --- ex01.3 --------------------------------------------------------------------------------
@@ -147,20 +143,24 @@ def test_paddings_meet_in_the_middle_and_stay_in_the_recording(exercise):
     from voxlab.vad.endpointing import VADOptions, speech_segments
 
     got = np.round(exercise.pad([(0.2, 1.0), (1.4, 4.0)], 0.3, 5.0), 9).tolist()
-    assert got == [[0.0, 1.2], [1.2, 4.3]], f"the example worked by hand gave {got}"
+    expect(got, [[0.0, 1.2], [1.2, 4.3]], "pad([(0.2, 1.0), (1.4, 4.0)], 0.3, 5.0)")
+
+    def library(frames, padding_s):
+        options = VADOptions(0.5, 0.5, 0.0, 0.1, padding_s)
+        return [[each.start_s, each.end_s] for each in speech_segments(frames, options)]
+
+    def pad(frames, padding_s):
+        got = exercise.pad(library(frames, 0.0), padding_s, len(frames) * FRAME_S)
+        return np.round(got, 9).tolist(), np.round(library(frames, padding_s), 9).tolist()
+
+    def call(frames, padding_s):
+        bare = np.round(library(frames, 0.0), 3).tolist()
+        return f"pad({bare}, {padding_s}, {len(frames) * FRAME_S:.3f})"
+
     rng = np.random.default_rng(5)
-    for _ in range(30):
-        frames = (rng.random(60) < 0.4).astype(float)
-        for padding_s in (0.0, 0.05, 0.2, 9.0):
-            bare, padded = (
-                [
-                    [segment.start_s, segment.end_s]
-                    for segment in speech_segments(frames, VADOptions(0.5, 0.5, 0.0, 0.1, width))
-                ]
-                for width in (0.0, padding_s)
-            )
-            got = exercise.pad(bare, padding_s, 60 * FRAME_S)
-            assert np.round(got, 9).tolist() == np.round(padded, 9).tolist(), (
-                f"padding {padding_s} s around {np.round(bare, 3).tolist()} in "
-                f"{60 * FRAME_S:.2f} s: got {np.round(got, 3).tolist()}"
-            )
+    cases = [
+        ((rng.random(60) < 0.4).astype(float).tolist(), padding_s)
+        for _ in range(30)
+        for padding_s in (0.0, 0.05, 0.2, 9.0)
+    ]
+    compare(call, cases, pad)

@@ -1,11 +1,13 @@
 """Exercise 2: pieces of text that a voice can start with."""
 
 import itertools
+import operator
 import re
 
 import numpy as np
 
 from voxlab.grading import graded
+from voxlab.grading.expect import close, compare, expect
 from voxlab.sentences import ABBREVIATIONS
 
 WORDS = ("we", "have", "table", "order", "Friday", "parcel", "your", "left", "four", "people")
@@ -20,21 +22,33 @@ def pick(rng, choices):
     return choices[int(rng.integers(len(choices)))]
 
 
-def sentence(rng):
-    """Return a sentence with one trap or two in it, which ends where it ends and nowhere else."""
-    parts = [pick(rng, TRAPS if rng.random() < 0.3 else WORDS) for _ in range(rng.integers(2, 9))]
-    return " ".join([*parts, pick(rng, ("today", "$2.75", "I", "(so it is)"))]) + pick(rng, ENDINGS)
+def sentence(rng, parts):
+    """Return a sentence with traps in it, which ends where it ends and nowhere else."""
+    inner = [pick(rng, TRAPS if rng.random() < 0.3 else WORDS) for _ in range(parts)]
+    return " ".join([*inner, pick(rng, ("today", "$2.75", "I", "(so it is)"))]) + pick(rng, ENDINGS)
 
 
-def cut(rng, text):
-    """Return the text in deltas of random lengths."""
-    edges = sorted({0, len(text), *rng.integers(0, len(text), rng.integers(1, 30)).tolist()})
-    return [text[start:end] for start, end in itertools.pairwise(edges)]
+def cuts(rng, sentences):
+    """Return places at which the text of the sentences is cut into deltas."""
+    length = len(" ".join(sentences))
+    return sorted({*rng.integers(1, length, rng.integers(1, 30)).tolist()})
 
 
-def pieces_of(exercise, deltas, *options):
-    chunker = exercise.Chunker(*options)
-    return [piece for delta in deltas for piece in chunker.feed(delta)] + chunker.flush()
+def deltas_of(sentences, places):
+    text = " ".join(sentences)
+    places = [0, *(place for place in places if 0 < place < len(text)), len(text)]
+    return [text[start:end] for start, end in itertools.pairwise(places)]
+
+
+def call(sentences, places):
+    return f"Chunker fed with {deltas_of(sentences, places)}, then flushed"
+
+
+def check_known(sentences, places, cases):
+    """Raise ValueError for sentences that were taken apart, and for cuts that are out of order."""
+    known = {sentence for sentences, _ in cases for sentence in sentences}
+    if not sentences or not known.issuperset(sentences) or places != sorted(set(places)):
+        raise ValueError("whole sentences only")
 
 
 # --- ex02.1 --------------------------------------------------------------------------------
@@ -53,12 +67,13 @@ def test_a_stop_ends_a_sentence_unless_it_belongs_to_a_word(exercise):
     for before in (*ends, *inner):
         for after in (" ", "\n"):
             got = exercise.is_sentence_end(before, after)
-            assert got == (before in ends), f"{before!r}, then {after!r}: got {got}"
+            expect(got, before in ends, f"is_sentence_end({before!r}, {after!r})")
     for before, after in (("It is $4.", "5"), ("voxlab.", "a"), ("So!", '"'), ("No?", ")")):
         got = exercise.is_sentence_end(before, after)
-        assert got == False, f"{before!r}, then {after!r}: got {got}"  # noqa: E712
+        expect(got, False, f"is_sentence_end({before!r}, {after!r})")
     for numeral in np.random.default_rng(1).uniform(1, 999, 40):
-        assert exercise.is_sentence_end(f"That is ${numeral:.2f}.", " "), f"${numeral:.2f}. ended"
+        before = f"That is ${numeral:.2f}."
+        expect(exercise.is_sentence_end(before, " "), True, f"is_sentence_end({before!r}, ' ')")
 
 
 # --- ex02.2 --------------------------------------------------------------------------------
@@ -72,15 +87,21 @@ def test_a_stop_ends_a_sentence_unless_it_belongs_to_a_word(exercise):
 )
 def test_however_a_text_arrives_its_sentences_come_out_whole(exercise):
     rng = np.random.default_rng(2)
-    for _ in range(12):
-        sentences = [sentence(rng) for _ in range(rng.integers(1, 5))]
-        text = " ".join(sentences)
-        for deltas in ([text], cut(rng, text), list(text)):
-            got = pieces_of(exercise, deltas)
-            assert got == sentences, (
-                f"{text!r} in {len(deltas)} deltas, {deltas[:5]} and so on: got pieces {got}, "
-                f"expected {sentences}"
-            )
+    cases = []
+    for number in range(16):
+        sentences = [sentence(rng, number // 2) for _ in range(rng.integers(1, 5))]
+        every_character = list(range(1, len(" ".join(sentences))))
+        cases += [(sentences, cut) for cut in ([], cuts(rng, sentences), every_character)]
+
+    def pieces(sentences, places):
+        check_known(sentences, places, cases)
+        chunker = exercise.Chunker()
+        deltas = deltas_of(sentences, places)
+        return [
+            piece for each in deltas for piece in chunker.feed(each)
+        ] + chunker.flush(), sentences
+
+    compare(call, cases, pieces)
 
 
 @graded(
@@ -90,7 +111,7 @@ def test_however_a_text_arrives_its_sentences_come_out_whole(exercise):
     "and hand out a piece as soon as the character after it is there.",
     hidden=True,
 )
-def test_the_agents_replies_are_cut_at_their_sentences_and_as_soon_as_can_be(exercise):
+def test_the_agent_s_replies_are_cut_at_their_sentences_and_as_soon_as_can_be(exercise):
     from voxlab.providers.rule_based import language_model, phrases
 
     order = {"id": "12345", "status": "shipped", "item_count": 3, "total": 4.5}
@@ -107,17 +128,22 @@ def test_the_agents_replies_are_cut_at_their_sentences_and_as_soon_as_can_be(exe
     quoted = ['Mr. J. Doe said: "See you at 7:30."', "He paid $1,234.50 (approx. 2 p.m.) today."]
     texts += [list(itertools.chain.from_iterable(texts)), [*quoted, "Why?", "So so"]]
     rng = np.random.default_rng(3)
-    for sentences in (*texts, *([sentence(rng), sentence(rng)] for _ in range(5))):
-        text = " ".join(sentences)
+    texts += [[sentence(rng, 5), sentence(rng, 5)] for _ in range(5)]
+    cases = [(sentences, cuts(rng, sentences)) for sentences in texts]
+
+    def by_delta(sentences, places):
+        """Return what has come out after each delta and at the end, and what should have."""
+        check_known(sentences, places, cases)
         ends = np.cumsum([len(each) + 1 for each in sentences[:-1]])  # and the white space
-        chunker, out, fed = exercise.Chunker(), [], 0
-        for delta in cut(rng, text):
-            out += chunker.feed(delta)
+        chunker, out, got, expected, fed = exercise.Chunker(), [], [], [], 0
+        for delta in deltas_of(sentences, places):
+            out = [*out, *chunker.feed(delta)]
             fed += len(delta)
-            expected = sentences[: np.searchsorted(ends, fed, "right")]
-            assert out == expected, f"after {text[:fed]!r}: got {out}, expected {expected}"
-        out += chunker.flush()
-        assert out == sentences, f"{text!r}: got {out}, expected {sentences}"
+            got.append(out)
+            expected.append(sentences[: np.searchsorted(ends, fed, "right")])
+        return [*got, out + chunker.flush()], [*expected, sentences]
+
+    compare(call, cases, by_delta)
 
 
 # --- ex02.3 --------------------------------------------------------------------------------
@@ -136,12 +162,11 @@ def test_a_long_clause_ends_at_a_comma_before_white_space(exercise):
         for least_chars, around in itertools.product((-1, 0, 1), ("", "  ")):
             before, wanted = around + clause, len(clause) + least_chars
             got = exercise.is_long_clause(before, " ", wanted)
-            assert got == (least_chars <= 0), (
-                f"{before!r}, least_chars={wanted}: got {got}; the clause has {len(clause)}"
-            )
+            told = f"is_long_clause({before!r}, ' ', {wanted}), with {len(clause)} characters"
+            expect(got, least_chars <= 0, told)
         for before, after in ((clause, "5"), (clause[:-1], " "), (clause[:-1] + ".", " ")):
             got = exercise.is_long_clause(before, after, 1)
-            assert got == False, f"{before!r}, then {after!r}: got {got}"  # noqa: E712
+            expect(got, False, f"is_long_clause({before!r}, {after!r}, 1)")
 
 
 # --- ex02.4 --------------------------------------------------------------------------------
@@ -154,19 +179,25 @@ def test_a_long_clause_ends_at_a_comma_before_white_space(exercise):
     "pieces of a token are ready when it comes.",
 )
 def test_a_piece_is_ready_when_the_token_comes_that_completes_it(exercise):
-    got = exercise.ready_times([[], ["Yes."], [], ["It left.", "Bye."]], 0.2, 0.02)
-    times_s = [round(ready_s, 9) for _, ready_s in got]
-    assert [piece for piece, _ in got] == ["Yes.", "It left.", "Bye."], f"got the pieces {got}"
-    assert times_s == [0.22, 0.26, 0.26], f"the example worked by hand gave {times_s}"
+    by_hand = [[], ["Yes."], [], ["It left.", "Bye."]]
+    got = [[piece, round(at_s, 9)] for piece, at_s in exercise.ready_times(by_hand, 0.2, 0.02)]
+    expected = [["Yes.", 0.22], ["It left.", 0.26], ["Bye.", 0.26]]
+    expect(got, expected, f"ready_times({by_hand}, 0.2, 0.02)")
+
+    def ready(fed, first_token_s, token_s):
+        arrivals_s = [first_token_s + token_s * token for token in range(len(fed))]
+        pairs = zip(fed, arrivals_s, strict=True)
+        expected = [[piece, at_s] for pieces, at_s in pairs for piece in pieces]
+        return exercise.ready_times(fed, first_token_s, token_s), expected
+
+    def same(got, expected):
+        pieces, times_s = (([pair[k] for pair in both] for both in (got, expected)) for k in (0, 1))
+        return operator.eq(*pieces) and close(*times_s)
+
     rng = np.random.default_rng(5)
+    cases = []
     for _ in range(10):
         counts = rng.poisson(0.4, 40)
-        first_token_s, token_s = rng.uniform(0.1, 1), rng.uniform(0.001, 0.1)
         fed = [[f"piece {token}.{k}" for k in range(count)] for token, count in enumerate(counts)]
-        got = exercise.ready_times(fed, first_token_s, token_s)
-        arrivals_s = first_token_s + token_s * np.repeat(np.arange(40), counts)
-        pieces = list(itertools.chain.from_iterable(fed))
-        assert [piece for piece, _ in got] == pieces, f"every piece once, in order: got {got}"
-        assert np.allclose([ready_s for _, ready_s in got], arrivals_s), (
-            f"first token after {first_token_s:.3f} s, then every {token_s:.3f} s: got {got}"
-        )
+        cases.append((fed, round(rng.uniform(0.1, 1), 3), round(rng.uniform(0.001, 0.1), 3)))
+    compare("ready_times", cases, ready, same)

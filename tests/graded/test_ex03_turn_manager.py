@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from voxlab.grading import graded
+from voxlab.grading.expect import expect
 from voxlab.vad.silero import FRAME_S
 
 NEAR = 3  # frames: the agent in the recording decides with timers and asks for two loud frames
@@ -54,8 +55,7 @@ def hold(manager, call):
             manager.on_reply_started()
         if frame == ends:
             manager.on_reply_finished()
-            got = manager.state
-            assert got == "listening", f"{call.title!r}: after the reply the state is {got!r}"
+            expect(manager.state, "listening", f"{call.title!r}: the state after the reply")
         for event in feed(manager, letter, frame):
             events.append(event)
             thinks, speaks = next(replies, (math.inf, 0)) if event[1] == "commit" else (math.inf, 0)
@@ -102,12 +102,9 @@ def test_a_turn_is_one_stretch_with_its_pauses(exercise):
         strip = words + silence * "."
         first, last = max(0, strip.index("S") - preroll), len(strip) - 1
         got = feed(exercise.TurnManager(preroll=preroll, silence=silence), strip)
-        assert got == [(last, "commit", list(range(first, last + 1)))], (
-            f"{strip} with preroll={preroll}, silence={silence}: expected a commit at frame {last} "
-            f"of the frames {first} to {last}, got {got}"
-        )
-    got = feed(exercise.TurnManager(), 50 * ".")
-    assert got == [], f"nobody has spoken, but got {got}"
+        expected = [(last, "commit", list(range(first, last + 1)))]
+        expect(got, expected, f"{strip} with preroll={preroll}, silence={silence}")
+    expect(feed(exercise.TurnManager(), 50 * "."), [], "nobody speaks")
 
 
 @graded(
@@ -123,17 +120,13 @@ def test_the_turns_of_recorded_callers_are_complete(exercise):
         for before, commit in pairwise([0, *call.commits]):
             first = call.strip.index("S", before)
             events = feed_until_commit(exercise.TurnManager(), call, first - 20)
-            assert [event[1] for event in events] == ["commit"], f"{call.title!r}: got {events}"
+            expect([event[1] for event in events], ["commit"], f"{call.title!r}")
             at, _, frames = events[0]
-            assert are_near([at], [commit]), (
-                f"{call.title!r}: commit at frame {at}, expected about {commit}"
-            )
-            assert len(stretches(frames)) == 1, (
-                f"{call.title!r}: not one stretch of sound, but {stretches(frames)}"
-            )
+            expect([at], [commit], f"{call.title!r}: the frame of the commit", are_near)
+            expect(len(stretches(frames)), 1, f"{call.title!r}: stretches {stretches(frames)}")
             for segment in map(frames_of, call.segments_s):
                 missing = sorted(set(segment) - set(frames)) if first < segment[-1] < commit else []
-                assert not missing, f"{call.title!r}: the commit lacks {stretches(missing)}"
+                expect(stretches(missing), [], f"{call.title!r}: frames that the commit lacks")
 
 
 # --- ex03.2 --------------------------------------------------------------------------------
@@ -150,13 +143,9 @@ def test_an_interruption_keeps_its_first_sound(exercise):
         manager = exercise.TurnManager(preroll=preroll)
         manager.on_reply_started()
         strip = silent * "." + "S"
-        got = feed(manager, strip)
-        assert got == [(silent, "stop_speaking")], f"{strip} over the agent: got {got}"
-        state, turn = manager.state, manager.turn
-        assert (state, turn) == ("listening", kept), (
-            f"{strip} over the agent, preroll={preroll}: expected to be listening with the turn "
-            f"{kept}, got {state!r} with {turn}"
-        )
+        told = f"{strip} over the agent, preroll={preroll}"
+        expect(feed(manager, strip), [(silent, "stop_speaking")], told)
+        expect([manager.state, manager.turn], ["listening", kept], f"{told}: state and turn")
 
 
 @graded(
@@ -173,18 +162,14 @@ def test_a_recorded_interruption_is_committed_whole(exercise):
             manager = exercise.TurnManager()
             manager.on_reply_started()
             events = feed_until_commit(manager, call, stop - 25)
-            whats = [event[1] for event in events]
-            assert whats == ["stop_speaking", "commit"], f"{call.title!r}: got {whats}"
-            got = [event[0] for event in events]
+            expect([event[1] for event in events], ["stop_speaking", "commit"], f"{call.title!r}")
             there = [stop, min(frame for frame in call.commits if frame > stop)]
-            assert are_near(got, there), f"{call.title!r}: at frames {got}, expected about {there}"
+            expect([event[0] for event in events], there, f"{call.title!r}: the frames", are_near)
             frames = events[-1][2]
             segment = next(s for s in call.segments_s if stop in frames_of(s))
             missing = sorted(set(frames_of(segment)) - set(frames))
-            assert not missing, f"{call.title!r}: the interruption lacks {stretches(missing)}"
-            assert len(stretches(frames)) == 1, (
-                f"{call.title!r}: not one stretch of sound, but {stretches(frames)}"
-            )
+            expect(stretches(missing), [], f"{call.title!r}: frames that the commit lacks")
+            expect(len(stretches(frames)), 1, f"{call.title!r}: stretches {stretches(frames)}")
 
 
 # --- ex03.3 --------------------------------------------------------------------------------
@@ -195,10 +180,9 @@ def test_a_reply_that_ends_gives_the_floor_back(exercise):
     manager = exercise.TurnManager()
     for reply in ("first", "second"):
         manager.on_reply_started()
-        assert feed(manager, 5 * ".") == [], "silence while the agent speaks changes nothing"
+        expect(feed(manager, 5 * "."), [], "silence while the agent speaks")
         manager.on_reply_finished()
-        got = manager.state
-        assert got == "listening", f"after the {reply} reply the state is {got!r}"
+        expect(manager.state, "listening", f"the state after the {reply} reply")
 
 
 @graded(
@@ -213,11 +197,8 @@ def test_the_late_end_of_a_reply_changes_nothing(exercise):
         feed(manager, strip, start)
         turn = manager.turn
         manager.on_reply_finished()
-        got = manager.state, manager.turn
-        assert got == (state, turn), (
-            f"an old reply's end comes in while {state} with the turn {turn}: "
-            f"now {got[0]!r} with {got[1]}"
-        )
+        told = f"state and turn after an old reply's end, while {state}"
+        expect([manager.state, manager.turn], [state, turn], told)
 
 
 # --- ex03.4 --------------------------------------------------------------------------------
@@ -239,11 +220,9 @@ def test_speech_while_thinking_joins_the_turn(exercise):
         for _ in range(2):
             cancel = expected[-1][0] + thinking + 1
             expected += [(cancel, "cancel_reply"), (cancel + 6, "commit")]
-        assert got == expected, f"{strip} with silence=4: got {got}, expected {expected}"
+        expect(got, expected, f"{strip} with silence=4")
         for at, _, frames in events[::2]:
-            assert frames == list(range(at + 1)), (
-                f"{strip}: expected the commit of 0 to {at}, got {stretches(frames)}"
-            )
+            expect(stretches(frames), [f"0 to {at}"], f"{strip}: the frames of the commit")
 
 
 @graded(
@@ -264,24 +243,19 @@ def test_every_frame_of_speech_is_answered_once(exercise):
             ("cancel_reply", call.cancels),
         ):
             got = [event[0] for event in events if event[1] == what]
-            assert are_near(got, there), (
-                f"{call.title!r}: {what} at frames {got}, expected about {there}"
-            )
+            expect(got, there, f"{call.title!r}: the frames of {what}", are_near)
         answered = []
         for event, following in pairwise([*events, (math.inf, "")]):
             if event[1] != "commit":
                 continue
-            assert len(stretches(event[2])) == 1, (
-                f"{call.title!r}: not one stretch of sound, but {stretches(event[2])}"
-            )
-            assert event[2][-1] == event[0], f"{call.title!r}: a commit ends with its last frame"
+            expect(len(stretches(event[2])), 1, f"{call.title!r}: stretches {stretches(event[2])}")
+            expect(event[2][-1], event[0], f"{call.title!r}: the last frame of a commit")
             if following[1] != "cancel_reply":
                 answered.append(event[2])
         counts = {frame: 0 for frame, letter in enumerate(call.strip) if letter == "S"}
         for frame in [frame for frames in (*answered, manager.turn) for frame in frames]:
             if frame in counts:
                 counts[frame] += 1
-        unanswered = [frame for frame, count in counts.items() if count == 0]
-        assert not unanswered, f"{call.title!r}: no answer to frames {stretches(unanswered)}"
-        doubled = [frame for frame, count in counts.items() if count > 1]
-        assert not doubled, f"{call.title!r}: two answers to frames {stretches(doubled)}"
+        for what, times in (("no", 0), ("several", 2)):
+            frames = [frame for frame, count in counts.items() if min(count, 2) == times]
+            expect(stretches(frames), [], f"{call.title!r}: frames with {what} answers")

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from voxlab.grading import graded
+from voxlab.grading.expect import close, compare, expect
 
 READY_S, FIRST_S = [0.6, 0.7, 3.0], [0.2, 0.2, 0.2]  # the example that is worked by hand
 SYNTHESIS_S, SPEECH_S = [0.4, 0.3, 0.3], [1.5, 0.5, 1.0]
@@ -23,10 +24,6 @@ def answer(rng):
     return [(np.round(1024 * each) / 1024).tolist() for each in values]  # their sums are exact
 
 
-def close(got, expected):
-    return np.shape(got) == np.shape(expected) and np.allclose(got, expected, atol=1e-6)
-
-
 # --- ex04.1 --------------------------------------------------------------------------------
 
 
@@ -37,17 +34,20 @@ def close(got, expected):
     "last sound is made.",
 )
 def test_without_streaming_we_wait_for_all_text_and_all_sound(exercise):
-    got = exercise.sequential(READY_S, SYNTHESIS_S, SPEECH_S)
-    assert close(got, [4.0, 7.0]), f"the example worked by hand gave {got}, expected (4.0, 7.0)"
-    got = exercise.sequential([0.7], [0.2], [1.5])
-    assert close(got, [0.9, 2.4]), f"the figure's 0.9 s, then 1.5 s of speech: got {got}"
+    by_hand = [(READY_S, SYNTHESIS_S, SPEECH_S), ([0.7], [0.2], [1.5])]
+
+    def waits(ready_s, synthesis_s, speech_s):
+        if not len(ready_s) == len(synthesis_s) == len(speech_s):
+            raise ValueError("each sentence has three times")
+        first_s = max(ready_s) + sum(synthesis_s)
+        return exercise.sequential(ready_s, synthesis_s, speech_s), [
+            first_s,
+            first_s + sum(speech_s),
+        ]
+
     rng = np.random.default_rng(1)
-    for _ in range(20):
-        ready_s, _, synthesis_s, speech_s = answer(rng)
-        first_s, total_s = exercise.sequential(ready_s, synthesis_s, speech_s)
-        told = f"text ready at {ready_s}, synthesis {synthesis_s}, speech {speech_s}"
-        assert close(first_s - max(ready_s), np.sum(synthesis_s)), f"{told}: first sound {first_s}"
-        assert close(total_s - first_s, np.sum(speech_s)), f"{told}: total {total_s}"
+    drawn = [(ready_s, *lasts_s) for ready_s, _, *lasts_s in (answer(rng) for _ in range(20))]
+    compare("sequential", [*by_hand, *drawn], waits, close)
 
 
 # --- ex04.2 --------------------------------------------------------------------------------
@@ -63,22 +63,21 @@ def test_a_sentence_waits_for_its_input_and_for_the_one_before_it(exercise):
     rng = np.random.default_rng(2)
     for values in ((READY_S, FIRST_S, SYNTHESIS_S, SPEECH_S), *(answer(rng) for _ in range(30))):
         spoken = exercise.streaming(*values)
-        assert len(spoken) == len(values[0]), f"{len(values[0])} sentences gave {len(spoken)}"
+        expect(len(spoken), len(values[0]), "the number of sentences")
         made_s = played_s = 0.0
         for k, (s, ready_s, first_s, lasts_s) in enumerate(
             zip(spoken, values[0], values[1], values[3], strict=True)
         ):
-            told = f"sentence {k}: text ready at {ready_s}, the one before made at {made_s} and "
-            told += f"played at {played_s}: got {vars(s)}"
-            assert s.synth_start_s >= max(ready_s, made_s) - 1e-9, f"synthesis starts early, {told}"
-            assert s.synth_start_s <= max(ready_s, made_s) + 1e-9, f"synthesis starts late, {told}"
-            assert close(s.first_byte_s - s.synth_start_s, first_s), f"first_byte_s is off, {told}"
-            assert close(s.synth_end_s - s.synth_start_s, values[2][k]), (
-                f"synth_end_s is off, {told}"
-            )
-            assert s.play_start_s >= max(s.first_byte_s, played_s) - 1e-9, f"play is early, {told}"
-            assert s.play_start_s <= max(s.first_byte_s, played_s) + 1e-9, f"play is late, {told}"
-            assert close(s.play_end_s - s.play_start_s, lasts_s), f"play_end_s is off, {told}"
+            told = f"sentence {k}, text ready at {ready_s} s, the one before it made at {made_s} s"
+            told += f" and played at {played_s} s"
+            for name, expected in (
+                ("synth_start_s", max(ready_s, made_s)),
+                ("first_byte_s", s.synth_start_s + first_s),
+                ("synth_end_s", s.synth_start_s + values[2][k]),
+                ("play_start_s", max(s.first_byte_s, played_s)),
+                ("play_end_s", s.play_start_s + lasts_s),
+            ):
+                expect(getattr(s, name), expected, f"{told}: {name}", close)
             made_s, played_s = s.synth_end_s, s.play_end_s
 
 
@@ -110,7 +109,7 @@ def test_drawn_turns_come_out_as_the_library_computes_them(exercise):
             for name in ("synth_start_s", "first_byte_s", "synth_end_s", "play_start_s"):
                 got = [getattr(sentence, name) for sentence in spoken]
                 expected = getattr(timings, name)[:count, turn]
-                assert close(got, expected), f"{name} of {values}: got {got}, not {expected}"
+                expect(got, expected, f"{name} of streaming{tuple(values)}", close)
 
 
 # --- ex04.3 --------------------------------------------------------------------------------
@@ -123,8 +122,8 @@ def test_drawn_turns_come_out_as_the_library_computes_them(exercise):
     "one starts later. Where one follows at once there is none.",
 )
 def test_silence_is_the_first_wait_and_every_gap(exercise):
-    got = exercise.silences([0.8, 2.3, 3.2], [2.3, 2.8, 4.2])
-    assert close(got, [[0.0, 0.8], [2.8, 3.2]]), f"the example worked by hand gave {got}"
+    by_hand = ([0.8, 2.3, 3.2], [2.3, 2.8, 4.2])
+    expect(exercise.silences(*by_hand), [[0.0, 0.8], [2.8, 3.2]], f"silences{by_hand}", close)
     rng = np.random.default_rng(3)
     for _ in range(30):
         waits = rng.integers(0, 3, 6) * rng.integers(0, 2, 6)  # many are no wait at all
@@ -132,8 +131,7 @@ def test_silence_is_the_first_wait_and_every_gap(exercise):
         starts_s, ends_s = edges.T.tolist()
         befores_s = [0.0, *ends_s[:-1]]
         expected = [list(pair) for pair, wait in zip(zip(befores_s, starts_s), waits) if wait]  # noqa: B905
-        got = exercise.silences(starts_s, ends_s)
-        assert got == expected, f"play from {starts_s} to {ends_s}: got {got}, expected {expected}"
+        expect(exercise.silences(starts_s, ends_s), expected, f"silences({starts_s}, {ends_s})")
 
 
 # --- ex04.4 --------------------------------------------------------------------------------
@@ -149,19 +147,17 @@ def test_the_stage_at_work_when_time_runs_out_breaks_the_budget(exercise):
     by_hand = {0.2: None, 0.7: "LLM", 0.55: "TTS"}
     for llm_s, expected in by_hand.items():
         stages = [("network", 0.05), ("STT", 0.15), ("LLM", llm_s), ("TTS", 0.13)]
-        got = exercise.broken_by(stages, 0.8)
-        assert got == expected, f"{stages}, 0.8 s: got {got}, expected {expected}"
+        expect(exercise.broken_by(stages, 0.8), expected, f"broken_by({stages}, 0.8)")
     rng = np.random.default_rng(4)
     for _ in range(15):
         lasts_s = (rng.integers(1, 9, 5) / 16).tolist()
         stages = [(f"stage {letter}", each) for letter, each in zip("abcde", lasts_s, strict=True)]
         ends_s = list(itertools.accumulate(lasts_s))
         for k, end_s in enumerate(ends_s):
-            got = exercise.broken_by(stages, end_s)
-            expected = stages[k + 1][0] if k < 4 else None
-            assert got == expected, f"{stages}, met by {k + 1} of them at {end_s}: got {got}"
-            got = exercise.broken_by(stages, end_s - 1 / 64)
-            assert got == stages[k][0], f"{stages}, {end_s - 1 / 64} s: got {got}"
+            following = stages[k + 1][0] if k < 4 else None
+            for target_s, expected in ((end_s, following), (end_s - 1 / 64, stages[k][0])):
+                got = exercise.broken_by(stages, target_s)
+                expect(got, expected, f"broken_by({stages}, {target_s})")
 
 
 # --- ex04.5 --------------------------------------------------------------------------------
@@ -177,15 +173,22 @@ def test_a_filler_hides_silence_and_may_hold_the_answer_back(exercise):
     by_hand = {0: (1.23, 1.23), 1.5: (2.03, 0.53), 0.5: (1.23, 0.53)}
     for filler_s, expected in by_hand.items():
         got = exercise.tool_turn(0.4, 0.5, 0.2, 0.13, filler_s)
-        assert close(got, expected), f"filler of {filler_s} s: got {got}, expected {expected}"
-    rng = np.random.default_rng(5)
-    for _ in range(40):
-        asked_s, tool_s, llm_s, tts_s = (rng.integers(1, 33, 4) / 16).tolist()
-        filler_s = int(rng.integers(1, 60)) / 16
-        none = exercise.tool_turn(asked_s, tool_s, llm_s, tts_s, 0)
-        assert none == [asked_s + tool_s + llm_s + tts_s] * 2, f"no filler: got {none}"
-        got = exercise.tool_turn(asked_s, tool_s, llm_s, tts_s, filler_s)
+        expect(got, expected, f"tool_turn(0.4, 0.5, 0.2, 0.13, {filler_s})", close)
+
+    def turn(asked_s, tool_s, llm_s, tts_s, filler_s):
+        none_s = asked_s + tool_s + llm_s + tts_s
         gap_s = tool_s + llm_s - filler_s  # of silence after the filler; less than 0: it is late
-        expected = [none[0] + max(0, -gap_s), max(asked_s + tts_s, gap_s)]
-        told = f"tool_turn({asked_s}, {tool_s}, {llm_s}, {tts_s}, {filler_s})"
-        assert got == expected, f"{told}: got {got}, expected {expected}"
+        expected = [none_s + max(0, -gap_s), max(asked_s + tts_s, gap_s)]
+        if not filler_s:
+            expected = [none_s, none_s]
+        return exercise.tool_turn(asked_s, tool_s, llm_s, tts_s, filler_s), expected
+
+    rng = np.random.default_rng(5)
+    drawn_s = rng.integers(1, 33, (40, 4)) / 16
+    fillers_s = [(int(sixteenths) / 16, 0.0) for sixteenths in rng.integers(1, 60, 40)]
+    cases = [
+        (*times_s, filler_s)
+        for times_s, both_s in zip(drawn_s.tolist(), fillers_s, strict=True)
+        for filler_s in both_s
+    ]
+    compare("tool_turn", cases, turn, close)

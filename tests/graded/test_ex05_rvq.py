@@ -3,6 +3,7 @@
 import numpy as np
 
 from voxlab.grading import graded
+from voxlab.grading.expect import close, compare, expect
 
 COARSE = [[4.0, 1.0], [1.0, 3.0], [-2.0, 0.0]]  # the example that is worked by hand
 FINE = [[2.0, 1.0], [0.0, -1.0], [-1.0, 1.0]]
@@ -16,8 +17,23 @@ def draw(rng, frames=20, codes=8, features=5, stages=3):
     return rng.normal(0, 2, (frames, features)), rng.normal(0, 1, (stages, codes, features)) * scale
 
 
+def draw_small_first(rng):
+    """Return draws from which a small counterexample can be made, then larger ones."""
+    sizes = [(2, 3, 1, 3)] * 20 + [(3, 4, 2, 3)] * 20 + [(20, 8, 5, 3)] * 6
+    return [draw(rng, *size) for size in sizes]
+
+
 def squared_distances(vectors, codebook):
     return ((vectors[:, None] - codebook) ** 2).sum(2)
+
+
+def nearest_codes(distances, got):
+    """Return the code of the smallest distance; where several have it, the one that came."""
+    best = distances.argmin(1)
+    if np.shape(got) != best.shape or not set(got) <= set(range(distances.shape[1])):
+        return best.tolist()
+    is_as_near = np.isclose(distances[np.arange(len(best)), got], distances.min(1))
+    return np.where(is_as_near, got, best).tolist()
 
 
 # --- ex05.1 --------------------------------------------------------------------------------
@@ -30,20 +46,14 @@ def squared_distances(vectors, codebook):
     "everything: take off half its squared length.",
 )
 def test_no_codeword_is_nearer_than_the_one_that_was_found(exercise):
-    got = np.asarray(exercise.nearest(VECTORS, BOOKS[0])).tolist()
-    assert got == [1, 0, 1], f"the example worked by hand gave {got}, expected [1, 0, 1]"
-    rng = np.random.default_rng(1)
-    for _ in range(20):
-        vectors, (codebook, *_) = draw(rng)
-        got = np.asarray(exercise.nearest(vectors, codebook))
-        assert got.shape == (20,), f"20 vectors gave {got.shape}, expected one code each"
-        distances = squared_distances(vectors, codebook)
-        for frame, code in enumerate(got.tolist()):
-            best = int(distances[frame].argmin())
-            assert code == best, (
-                f"{vectors[frame].round(2)}: got code {code} at the squared distance "
-                f"{distances[frame, code]:.2f}, but code {best} is at {distances[frame, best]:.2f}"
-            )
+    def nearest(vectors, codebook):
+        vectors, codebook = np.array(vectors, float), np.array(codebook, float)
+        got = np.asarray(exercise.nearest(vectors, codebook)).tolist()
+        return got, nearest_codes(squared_distances(vectors, codebook), got)
+
+    drawn = draw_small_first(np.random.default_rng(1))
+    cases = [(vectors.tolist(), books[0].tolist()) for vectors, books in ((VECTORS, BOOKS), *drawn)]
+    compare("nearest", cases, nearest)
 
 
 # --- ex05.2 --------------------------------------------------------------------------------
@@ -56,19 +66,20 @@ def test_no_codeword_is_nearer_than_the_one_that_was_found(exercise):
     "so far. One row of codes for each stage that is asked for.",
 )
 def test_every_stage_quantizes_what_the_ones_before_left(exercise):
-    got = np.asarray(exercise.encode(VECTORS, BOOKS, 2)).tolist()
-    assert got == [[1, 0, 1], [1, 0, 0]], f"the example worked by hand gave {got}"
-    rng = np.random.default_rng(2)
-    for stages in (1, 2, 3, 1, 2, 3):
-        vectors, codebooks = draw(rng)
-        codes = np.asarray(exercise.encode(vectors, codebooks, stages))
-        assert codes.shape == (stages, 20), f"{stages} stages, 20 vectors: got {codes.shape}"
-        left = vectors
-        for stage in range(stages):
-            want = squared_distances(left, codebooks[stage]).argmin(1)
-            wrong = int((codes[stage] != want).sum())
-            assert not wrong, f"stage {stage + 1} of {stages}: {wrong} of 20 codes are not nearest"
-            left = left - codebooks[stage][want]
+    def encode(vectors, codebooks, stages):
+        left, books = np.array(vectors, float), np.array(codebooks, float)
+        got = np.asarray(exercise.encode(left, books, stages)).tolist()
+        expected = []
+        for stage, book in enumerate(books[:stages]):
+            row = got[stage] if stage < len(got) else None
+            expected.append(nearest_codes(squared_distances(left, book), row))
+            left = left - book[expected[-1]]
+        return got, expected
+
+    cases = [(VECTORS.tolist(), BOOKS.tolist(), 2)]
+    for number, (vectors, books) in enumerate(draw_small_first(np.random.default_rng(2))):
+        cases.append((vectors.tolist(), books.tolist(), 1 + number % 3))
+    compare("encode", cases, encode)
 
 
 @graded(
@@ -90,8 +101,8 @@ def test_random_chains_come_out_as_the_library_codes_them(exercise):
             want = ResidualQuantizer(codebooks).encode(vectors, sent)
             got = np.asarray(exercise.encode(vectors, codebooks, sent))
             told = f"{frames} frames of {features}, {sent} of {stages} stages of {codes} codes"
-            assert got.shape == want.shape, f"{told}: got shape {got.shape}, not {want.shape}"
-            assert np.array_equal(got, want), f"{told}: {(got != want).sum()} codes differ"
+            expect(got.shape, want.shape, f"{told}: the shape")
+            expect(int((got != want).sum()), 0, f"{told}: codes that differ from the library's")
 
 
 # --- ex05.3 --------------------------------------------------------------------------------
@@ -104,22 +115,19 @@ def test_random_chains_come_out_as_the_library_codes_them(exercise):
     "codes. There may be fewer rows of codes than codebooks.",
 )
 def test_codes_stand_for_the_sum_of_their_codewords(exercise):
-    got = np.asarray(exercise.decode(np.array([[1, 1], [1, 0]]), BOOKS))
-    expected = [[1.0, 2.0], [3.0, 4.0]]
-    assert got.shape == (2, 2), f"codes of 2 frames of 2 features gave the shape {got.shape}"
-    assert np.allclose(got, expected), f"the example worked by hand gave {got.tolist()}"
+    def decode(codes, codebooks):
+        codes, books = np.array(codes, int), np.array(codebooks, float)
+        if not 0 < len(codes) <= len(books):
+            raise ValueError("a row of codes for each stage that was sent")
+        expected = sum(book[row] for row, book in zip(codes, books, strict=False))
+        return np.asarray(exercise.decode(codes, books)), expected
+
     rng = np.random.default_rng(4)
-    for stages in (1, 2, 3):
-        _, codebooks = draw(rng)
-        codes = rng.integers(0, 8, (stages, 7))
-        got = np.asarray(exercise.decode(codes, codebooks))
-        assert got.shape == (7, 5), f"{stages} stages of 7 frames gave the shape {got.shape}"
-        left = got.copy()
-        for stage in range(stages):
-            left -= codebooks[stage, codes[stage]]
-        assert np.allclose(left, 0), (
-            f"codes {codes[:, 0].tolist()} of {stages} stages: the vector is off by {left[0]}"
-        )
+    cases = [([[1, 1], [1, 0]], BOOKS.tolist())]
+    for number, (_, books) in enumerate(draw_small_first(rng)):
+        codes = rng.integers(0, books.shape[1], (1 + number % 3, 7))
+        cases.append((codes.tolist(), books.tolist()))
+    compare("decode", cases, decode, close)
 
 
 # --- ex05.4 --------------------------------------------------------------------------------
@@ -134,13 +142,11 @@ def test_codes_stand_for_the_sum_of_their_codewords(exercise):
 def test_a_code_takes_the_base_two_logarithm_of_its_table(exercise):
     by_hand = {(50, 2, 8): 300, (50, 8, 1024): 4000, (12.5, 8, 2048): 1100, (75, 32, 1024): 24000}
     for given, want in by_hand.items():
-        got = exercise.bitrate_bps(*given)
-        assert abs(got - want) < 1e-6, f"bitrate_bps{given}: got {got}, expected {want}"
+        expect(exercise.bitrate_bps(*given), want, f"bitrate_bps{given}", close)
     for rate_hz in (12.5, 50, 75):
         for bits in range(1, 13):
             got = exercise.bitrate_bps(rate_hz, 3, 2**bits)
-            want = 3 * rate_hz * bits
-            assert abs(got - want) < 1e-6, f"{rate_hz} Hz, 3 x {2**bits}: got {got}, not {want}"
+            expect(got, 3 * rate_hz * bits, f"bitrate_bps({rate_hz}, 3, {2**bits})", close)
 
 
 # --- ex05.5 --------------------------------------------------------------------------------
@@ -153,27 +159,20 @@ def test_a_code_takes_the_base_two_logarithm_of_its_table(exercise):
     "is nearest to stays where it is.",
 )
 def test_a_step_moves_codewords_to_the_mean_of_their_points(exercise):
-    points, codebook = np.array([[0.0], [2.0], [10.0]]), np.array([[1.5], [8.0], [50.0]])
-    got = np.asarray(exercise.k_means_step(points, codebook))
-    assert got.shape == (3, 1), f"3 codewords of 1 feature gave the shape {got.shape}"
-    assert got[2, 0] == 50, f"nobody goes to the codeword 50, so it stays: got {got[2, 0]}"
-    assert np.allclose(got, [[1], [10], [50]]), f"worked by hand: got {got.ravel().tolist()}"
-    rng = np.random.default_rng(5)
-    for _ in range(5):
-        points, (codebook, *_) = draw(rng, frames=60)
-        codebook = np.concatenate([codebook, [[90.0] * 5]])  # far away from every point
-        for _ in range(4):
-            distances = squared_distances(points, codebook)
-            chosen = distances.argmin(1)
-            moved = np.asarray(exercise.k_means_step(points, codebook))
-            assert moved.shape == codebook.shape, f"{codebook.shape} became {moved.shape}"
-            for code in range(len(codebook)):
-                mine = points[chosen == code]
-                want = mine.mean(0) if len(mine) else codebook[code]
-                assert np.allclose(moved[code], want), (
-                    f"{len(mine)} points are nearest to codeword {code}: it went to "
-                    f"{moved[code].round(3)}, expected {want.round(3)}"
-                )
-            after = squared_distances(points, moved).min(1).sum()
-            assert after <= distances.min(1).sum() + 1e-9, "a step made the misses larger"
-            codebook = moved
+    def step(points, codebook):
+        points, codebook = np.array(points, float), np.array(codebook, float)
+        distances = squared_distances(points, codebook)
+        if (np.isclose(distances, distances.min(1, keepdims=True)).sum(1) > 1).any():
+            raise ValueError("a point between two codewords goes to either")
+        chosen = distances.argmin(1)
+        expected = [
+            points[chosen == code].mean(0) if code in chosen else codeword
+            for code, codeword in enumerate(codebook)
+        ]
+        return np.asarray(exercise.k_means_step(points, codebook)), np.array(expected)
+
+    cases = [([[0.0], [2.0], [10.0]], [[1.5], [8.0], [50.0]])]
+    for points, (codebook, *_) in draw_small_first(np.random.default_rng(5)):
+        far_away = [90.0] * codebook.shape[1]  # from every point
+        cases.append((points.tolist(), [*codebook.tolist(), far_away]))
+    compare("k_means_step", cases, step, close)

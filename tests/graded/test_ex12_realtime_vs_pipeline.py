@@ -7,6 +7,7 @@ import numpy as np
 
 from voxlab import data
 from voxlab.grading import graded
+from voxlab.grading.expect import close, compare, expect
 
 
 def event(at_s, what, **details):
@@ -43,7 +44,7 @@ REALTIME = turn(
     (3.9, "agent speech_started"),
     (6.0, "agent speech_stopped"),
 )
-IN_HIS_PAUSE = turn(  # he is answered while he thinks, and again at the end
+IN_THE_PAUSE = turn(  # the caller is answered while thinking, and again at the end
     (1.0, "caller speech_started", {"text": "A table, um, for two."}),
     (2.6, "stt final", {"text": "A table."}),
     (2.6, "turn commit", {"text": "A table."}),
@@ -81,12 +82,6 @@ def others():
     return recordings(Path(__file__).parent / "turns.json")
 
 
-def close(got, want):
-    if got is None or want is None:
-        return got is want
-    return abs(got - want) < 1e-6
-
-
 # --- ex12.1 --------------------------------------------------------------------------------
 
 
@@ -101,18 +96,18 @@ def test_the_first_event_from_a_moment_on_is_found_or_none(exercise):
     events += turn((3.0, "caller speech_started"), (4.0, "agent speech_started"))
     for from_s, want in ((0.0, 1.0), (1.0, 1.0), (1.5, 4.0), (4.0, 4.0), (5.0, None)):
         got = exercise.first(events, "agent", "speech_started", from_s)
-        assert got == want, f"the agent's first speech_started from {from_s} s on: got {got}"
+        expect(got, want, f"the agent's first speech_started from {from_s} s on")
     got = exercise.first(events, "tts", "speech_started", 0.0)
-    assert got is None, f"the tts has no speech_started in these events, but got {got}"
+    expect(got, None, "the first speech_started of the tts, which has none")
 
 
 # --- ex12.2 --------------------------------------------------------------------------------
 
 
-def compare(exercise, name, events, **want):
+def check_boundaries(exercise, name, events, **want):
     got = exercise.boundaries(events)
     for boundary, at_s in want.items():
-        assert close(got[boundary], at_s), f"{name}: {boundary} is {got[boundary]}, not {at_s}"
+        expect(got[boundary], at_s, f"{name}: {boundary}", close)
 
 
 @graded(
@@ -123,12 +118,12 @@ def compare(exercise, name, events, **want):
 )
 def test_each_boundary_of_a_pipeline_is_at_its_event(exercise):
     want = {"user_end": 3.0, "decided": 3.5, "transcript": 3.4, "first_token": 3.7}
-    compare(exercise, "pipeline", PIPELINE, **want, first_audio=3.9, audible=3.9, end=6.0)
+    check_boundaries(exercise, "pipeline", PIPELINE, **want, first_audio=3.9, audible=3.9, end=6.0)
     want = {"user_end": 4.0, "decided": 4.6, "transcript": 4.5, "first_token": 4.8}
     want |= {"first_audio": 5.0, "audible": 5.0, "end": 8.0}
-    compare(exercise, "answered in his pause, and again", IN_HIS_PAUSE, **want)
+    check_boundaries(exercise, "answered in the pause, and again", IN_THE_PAUSE, **want)
     none = dict.fromkeys(("audible", "end", "decided", "first_token", "first_audio"))
-    compare(exercise, "no answer", UNANSWERED, user_end=3.0, transcript=3.4, **none)
+    check_boundaries(exercise, "no answer", UNANSWERED, user_end=3.0, transcript=3.4, **none)
 
 
 @graded(
@@ -139,11 +134,11 @@ def test_each_boundary_of_a_pipeline_is_at_its_event(exercise):
 )
 def test_what_a_realtime_api_does_not_tell_stays_none(exercise):
     want = {"user_end": 3.0, "decided": 3.6, "transcript": 3.7, "first_token": None}
-    compare(exercise, "realtime", REALTIME, **want, first_audio=3.9, audible=3.9, end=6.0)
+    check_boundaries(exercise, "realtime", REALTIME, **want, first_audio=3.9, audible=3.9, end=6.0)
     for name, events in recordings(data.path("turns.json")):
         got = exercise.boundaries(events)
         told = got["first_token"] is not None
-        assert told == name.endswith("pipeline"), f"{name}: first_token is {got['first_token']}"
+        expect(told, name.endswith("pipeline"), f"{name}: there is a first_token")
 
 
 @graded(
@@ -162,7 +157,7 @@ def test_other_recorded_turns_have_the_boundaries_that_voxlab_reads(exercise):
         want = {"user_end": times.user_end_s, "decided": times.decided_s, "end": times.end_s}
         want |= {"transcript": times.transcript_s, "first_token": times.first_token_s}
         want |= {"first_audio": times.first_audio_s, "audible": times.audible_s}
-        compare(exercise, name, events, **want)
+        check_boundaries(exercise, name, events, **want)
 
 
 # --- ex12.3 --------------------------------------------------------------------------------
@@ -174,13 +169,12 @@ def test_other_recorded_turns_have_the_boundaries_that_voxlab_reads(exercise):
     hint="Both waits begin at the user's last sound: TTFB ends at the first audible sound, the "
     "total at the end of the answer.",
 )
-def test_both_waits_count_from_the_users_last_sound(exercise):
+def test_both_waits_count_from_the_user_s_last_sound(exercise):
     spoken = {"user_end": 3.0, "decided": 3.5, "transcript": 3.4, "first_token": 3.7}
     spoken |= {"first_audio": 3.8, "audible": 3.9, "end": 6.0}
-    got = exercise.waits(spoken)
-    assert np.allclose(got, [0.9, 3.0]), f"the example worked by hand gave {got}, not (0.9, 3.0)"
+    expect(exercise.waits(spoken), [0.9, 3.0], f"waits({spoken})", close)
     got = exercise.waits({**spoken, "audible": None, "end": None})
-    assert got == [None, None], f"without an answer: got {got}, expected (None, None)"
+    expect(got, [None, None], "the waits without an answer")
 
 
 @graded(
@@ -198,8 +192,7 @@ def test_the_waits_of_other_recorded_turns_are_those_of_voxlab(exercise):
         (times,) = stage_times(Timeline(Event(**each) for each in events))
         named = {f"{key}": getattr(times, f"{key}_s") for key in ("user_end", "audible", "end")}
         got = exercise.waits(named)
-        want = [times.ttfb_s, times.total_s]
-        assert np.allclose(got, want), f"{name}: got {got}, expected {want}"
+        expect(got, [times.ttfb_s, times.total_s], f"{name}: the waits", close)
 
 
 # --- ex12.4 --------------------------------------------------------------------------------
@@ -214,12 +207,10 @@ def test_the_waits_of_other_recorded_turns_are_those_of_voxlab(exercise):
 def test_the_median_is_that_of_the_differences_of_whole_pairs(exercise):
     first, second = [0.6, 0.9, 1.3, None, 0.7], [0.65, 0.93, 1.32, 0.8, None]
     got = exercise.paired_interval(first, second)
-    assert np.allclose(got, [0.03, 0.02, 0.05]), (
-        f"the example worked by hand gave {got}, expected (0.03, 0.02, 0.05)"
-    )
+    expect(got, [0.03, 0.02, 0.05], f"paired_interval({first}, {second})", close)
     first, second = [0.1, 0.5, 0.9], [0.6, 0.4, 1.1]  # +0.5, -0.1, +0.2
     (median, _, _) = exercise.paired_interval(first, second)
-    assert abs(median - 0.2) < 1e-9, f"differences of 0.5, -0.1 and 0.2 gave {median}"
+    expect(median, 0.2, f"the median of paired_interval({first}, {second})", close)
 
 
 @graded(
@@ -233,9 +224,8 @@ def test_what_both_have_in_common_cancels_out(exercise):
     common_s = rng.uniform(0.5, 3.0, 20)
     extra_s = rng.uniform(0.04, 0.06, 20)
     got = exercise.paired_interval(common_s.tolist(), (common_s + extra_s).tolist())
-    assert 0.04 <= got[1] <= got[0] <= got[2] <= 0.06, (
-        f"the second is slower by 0.04 to 0.06 s on every utterance: got {got}"
-    )
+    told = "the second is slower by 0.04 to 0.06 s on every utterance: median, low and high"
+    expect(got, "0.04 to 0.06", told, lambda *_: 0.04 <= got[1] <= got[0] <= got[2] <= 0.06)
 
 
 @graded(
@@ -259,10 +249,14 @@ def test_the_interval_holds_95_percent_of_the_resampled_medians(exercise):
 
         inner, outer = interval(0.92), interval(0.975)
         median, low, high = exercise.paired_interval(first.tolist(), second.tolist())
-        told = f"{size} pairs: got {low:.4f} to {high:.4f}, need about {interval(0.95)}"
-        assert abs(median - np.median(second - first)) < 1e-9, f"{size} pairs: median {median}"
-        assert outer[0] - 1e-9 <= low <= inner[0] + 1e-9, told
-        assert inner[1] - 1e-9 <= high <= outer[1] + 1e-9, told
+        expect(median, float(np.median(second - first)), f"{size} pairs: the median", close)
+        for name, end, about, nearest, farthest in (
+            ("lower", low, interval(0.95)[0], inner[0], outer[0]),
+            ("upper", high, interval(0.95)[1], inner[1], outer[1]),
+        ):
+            edges = sorted((nearest, farthest))
+            is_right = edges[0] - 1e-9 <= end <= edges[1] + 1e-9
+            expect(end, end if is_right else about, f"{size} pairs: the {name} end of the interval")
 
 
 # --- ex12.5 --------------------------------------------------------------------------------
@@ -284,7 +278,7 @@ def test_words_are_replaced_left_out_or_added_at_the_least_cost(exercise):
         ("my order is late", "my my order is so late", 2),
     ):
         got = exercise.word_errors(said.split(), heard.split())
-        assert got == want, f"{said!r} heard as {heard!r}: got {got}, expected {want}"
+        expect(got, want, f"{said!r} heard as {heard!r}")
 
 
 @graded(
@@ -296,15 +290,17 @@ def test_words_are_replaced_left_out_or_added_at_the_least_cost(exercise):
 def test_random_texts_have_the_distance_that_voxlab_counts(exercise):
     from voxlab.evaluation import word_errors
 
-    rng = np.random.default_rng(4)
-    for _ in range(60):
-        said, heard = (
-            [["yes", "no", "well", "so"][k] for k in rng.integers(4, size=rng.integers(0, 12))]
-            for _ in range(2)
-        )
+    def distance(said, heard):
+        if not all((*said, *heard)):
+            raise ValueError("a word has letters")
         want = word_errors.word_errors(" ".join(said), " ".join(heard)).errors
-        got = exercise.word_errors(said, heard)
-        assert got == want, f"{said} heard as {heard}: got {got}, expected {want}"
+        return exercise.word_errors(said, heard), want
+
+    def text(rng):
+        return [["yes", "no", "well", "so"][k] for k in rng.integers(4, size=rng.integers(0, 12))]
+
+    rng = np.random.default_rng(4)
+    compare("word_errors", [(text(rng), text(rng)) for _ in range(60)], distance)
 
 
 # --- ex12.6 --------------------------------------------------------------------------------
@@ -317,22 +313,20 @@ def test_random_texts_have_the_distance_that_voxlab_counts(exercise):
     "end of the answer. An agent that starts before that last sound has cut in.",
 )
 def test_quality_has_three_parts_that_do_not_mix(exercise):
-    got = exercise.quality(IN_HIS_PAUSE, [["friday"], ["reserved", "booked"]])
-    want = {"right": True, "silence_s": 1.0, "cut_in": True}
-    assert got["right"] is True, f"he hears 'It is booked for Friday.': right is {got['right']}"
-    assert close(got["silence_s"], 1.0), f"silences of 1.0 and 0.5 s: got {got['silence_s']}"
-    assert got["cut_in"] is True, f"answered in his pause: got {got}, expected {want}"
-    got = exercise.quality(IN_HIS_PAUSE, [["booked"], ["tuesday", "monday"]])
-    assert got["right"] is False, "neither Tuesday nor Monday was said, and one of them must be"
+    got = exercise.quality(IN_THE_PAUSE, [["friday"], ["reserved", "booked"]])
+    expect(got["right"], True, "'It is booked for Friday.': right")
+    expect(got["silence_s"], 1.0, "silences of 1.0 and 0.5 s: silence_s", close)
+    expect(got["cut_in"], True, "answered in the caller's pause: cut_in")
+    got = exercise.quality(IN_THE_PAUSE, [["booked"], ["tuesday", "monday"]])
+    expect(got["right"], False, "neither Tuesday nor Monday is said, but one must be: right")
     said = turn((7.0, "agent speech_started"), (9.0, "agent speech_stopped"))
     said += turn((9.0, "agent said", {"text": "Hi. How are you?"}))
     got = exercise.quality(PIPELINE + said, [["hi"]])
-    want = {"right": True, "silence_s": 1.0, "cut_in": False}
-    assert got["cut_in"] is False, f"nobody cut in: got {got}, expected {want}"
-    assert close(got["silence_s"], 1.0), f"silences of 0.9 and 1.0 s: got {got}, expected {want}"
+    expect(got["cut_in"], False, "nobody cut in: cut_in")
+    expect(got["silence_s"], 1.0, "silences of 0.9 and 1.0 s: silence_s", close)
     got = exercise.quality(UNANSWERED, [["hi"]])
     want = {"right": False, "silence_s": None, "cut_in": False}
-    assert got == want, f"without an answer: got {got}, expected {want}"
+    expect(got, want, "the quality without an answer")
 
 
 @graded(
@@ -353,10 +347,11 @@ def test_the_quality_of_other_recorded_turns_is_that_of_voxlab(exercise):
         said = " ".join(each["data"]["text"] for each in events if each["kind"] == "said")
         got = exercise.quality(events, [["tuesday", said.split()[-2].upper()]])
         silence_s = longest_silence_s(timeline, times)
-        want = {"right": True, "silence_s": silence_s, "cut_in": times.cut_in}
-        assert close(got["silence_s"], silence_s), f"{name}: got {got}, expected {want}"
-        assert (got["right"], got["cut_in"]) == (True, times.cut_in), f"{name}: got {got}"
-        assert exercise.quality(events, [["never said"]])["right"] is False, name
+        expect(got["silence_s"], silence_s, f"{name}: silence_s", close)
+        expect(got["right"], True, f"{name}: right")
+        expect(got["cut_in"], times.cut_in, f"{name}: cut_in")
+        got = exercise.quality(events, [["never said"]])
+        expect(got["right"], False, f"{name}, but something else is wanted: right")
 
 
 # --- ex12.7 --------------------------------------------------------------------------------
@@ -377,8 +372,7 @@ def test_an_interval_on_one_side_of_zero_names_the_quicker_one(exercise):
         (0.0, 0.2, "the data do not tell"),
         (0.0, 0.0, "the data do not tell"),
     ):
-        got = exercise.conclusion(20, low_s, high_s)
-        assert got == want, f"20 pairs, {low_s} to {high_s} s: got {got!r}, expected {want!r}"
+        expect(exercise.conclusion(20, low_s, high_s), want, f"conclusion(20, {low_s}, {high_s})")
 
 
 @graded(
@@ -392,4 +386,4 @@ def test_five_pairs_do_not_tell_and_six_may(exercise):
             low_s, high_s = sorted((0.1 * sign, 0.2 * sign))
             want = quicker if pairs >= 6 else "the data do not tell"
             got = exercise.conclusion(pairs, low_s, high_s)
-            assert got == want, f"{pairs} pairs, {low_s} to {high_s} s: got {got!r}"
+            expect(got, want, f"conclusion({pairs}, {low_s}, {high_s})")

@@ -1,4 +1,4 @@
-"""Rejected by test_both_waits_count_from_the_users_last_sound: the silence counts too."""
+"""Rejected by test_both_waits_count_from_the_user_s_last_sound: the silence counts too."""
 
 
 def waits(turn):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxlab.agents.realtime.settings import PCM, SemanticVAD, ServerVAD
-from voxlab.providers.protocols import OPENAI_VOICES, TTS, ManyVoices, ToolChoice, ToolSpec
+from voxlab.providers.protocols import ToolChoice, ToolSpec
 from voxlab.serving.realtime.protocol.errors import Refused
 
 Config = dict[str, Any]
@@ -52,9 +52,10 @@ def new_session(session_id: str, model: str, expires_at: int) -> Config:
     }
 
 
-def updated(session: Config, patch: Config) -> Config:
+def updated(session: Config, patch: Config, *, has_spoken: bool = False) -> Config:
     """Return the session after an update: what the patch names changes, the rest stays.
 
+    has_spoken: the assistant's voice has been heard, so that it cannot change any more.
     The model stays: it was chosen with the connection. Raises Refused.
 
     >>> session = new_session("sess_1", "gpt-realtime", 0)
@@ -64,36 +65,13 @@ def updated(session: Config, patch: Config) -> Config:
     """
     changed = _merged(session, {k: v for k, v in patch.items() if k not in ("type", "model")})
     _refuse_unknown_choice(changed, "session")
-    return changed
-
-
-def refuse_voice(output: Config, tts: TTS, spoken: str | None, path: str) -> None:
-    """Raise Refused for a voice or a speed that the engine does not have.
-
-    output: has both; path: where it stands. spoken: the voice that a new one must not replace, as
-    the client has heard it. An engine of one voice answers to every name of OpenAI's.
-    """
-    voice, has_many = voice_name(output), isinstance(tts, ManyVoices)
-    voices = tts.voices if isinstance(tts, ManyVoices) else OPENAI_VOICES
-    if spoken not in (None, voice):
+    if has_spoken and changed["audio"]["output"]["voice"] != session["audio"]["output"]["voice"]:
         raise Refused(
             "cannot_update_voice",
             "Cannot update a conversation's voice if assistant audio is present.",
-            f"{path}.voice",
+            "session.audio.output.voice",
         )
-    if voice not in voices:
-        known = ", ".join(f"'{name}'" for name in voices)
-        said = f"Invalid value: '{voice[:100]}'. Supported values are: {known}."
-        raise Refused("invalid_value", said, f"{path}.voice")
-    if output["speed"] != 1 and not has_many:
-        said = f"Invalid '{path}.speed': this server's voice has one speed."
-        raise Refused("invalid_value", said, f"{path}.speed")
-
-
-def voice_name(output: Config) -> str:
-    """Return the name of a voice, which may be written as {"id": name}."""
-    voice = output["voice"]
-    return str(voice["id"] if isinstance(voice, dict) else voice)
+    return changed
 
 
 def _merged(old: Config, patch: Mapping[str, Any]) -> Config:
@@ -135,7 +113,6 @@ def response_config(session: Config, request: Mapping[str, Any]) -> Config:
         "input": own.get("input"),
         "format": PCM if output["format"]["type"] == "audio/pcm" else output["format"],
         "voice": output["voice"],
-        "speed": output["speed"],
     }
 
 
