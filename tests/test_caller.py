@@ -176,7 +176,18 @@ def test_a_moment_that_is_known_is_waited_for_however_long():
 def test_patience_is_given_by_the_script_and_told_when_it_is_over():
     timeline = play(script(say("1 s after the agent stops"), patience_s=2.5), Puppet()).timeline
     (gave_up,) = timeline.select("caller", "gave_up")
-    assert (gave_up.at_s, gave_up.data) == (2.5, {"line": "1", "patience_s": 2.5})
+    assert (gave_up.at_s, gave_up.data["line"], gave_up.data["patience_s"]) == (2.5, "1", 2.5)
+    assert gave_up.data["moment"] == "1 s after the agent stops"
+
+
+def test_a_line_that_waits_for_a_word_never_said_tells_what_was_said_instead():
+    agent = Puppet((0.0, "It is sent.", 1.0))
+    lines = [say('1 s after the agent says "shipped"', id="thanks")]
+    (gave_up,) = play(script(*lines), agent).timeline.select("caller", "gave_up")
+    assert gave_up.data["why"] == (
+        'line thanks waited for: 1 s after the agent says "shipped". '
+        'Since the caller\'s last line it said "it is sent".'
+    )
 
 
 def test_patience_ends_as_the_agent_begins():

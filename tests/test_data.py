@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 from voxlab import audio, data
+from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import DataError
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -89,7 +89,7 @@ def test_there_are_enough_utterances_of_every_kind() -> None:
 @pytest.mark.parametrize("voice", data.VOICES)
 @pytest.mark.parametrize("id", ["hesitate_order", "hesitate_booking", "hesitate_weather"])
 def test_a_hesitation_has_its_pause_inside(id: str, voice: str) -> None:
-    entry = yaml.safe_load((DATA / "callers/utterances.yaml").read_text("utf-8"))[id]
+    entry = read_yaml(DATA / "callers/utterances.yaml")[id]
     (pause_s,) = (piece["pause_s"] for piece in entry["pieces"] if not isinstance(piece, str))
     sound = data.utterance(id, voice).audio
     loud = np.flatnonzero(np.abs(sound.samples) > 10 ** (PAUSE_DB / 20))
@@ -104,7 +104,7 @@ def test_the_impatient_caller_speaks_about_twice_as_fast(voice: str) -> None:
 
 
 def test_order_numbers_that_are_spoken_exist_unless_marked_as_unknown() -> None:
-    entries = yaml.safe_load((DATA / "callers/utterances.yaml").read_text("utf-8"))
+    entries = read_yaml(DATA / "callers/utterances.yaml")
     orders = {id for (id,) in data.shop().execute("SELECT id FROM orders")}
     for id, entry in entries.items():
         words = re.findall(r"[a-z]+", data.utterance(id).text.lower())

@@ -14,7 +14,7 @@ from voxlab.audio import Audio, audible_span, concatenate, silence
 from voxlab.clock import run_virtual
 from voxlab.errors import ModelError, ProviderError
 from voxlab.providers import hibari
-from voxlab.providers.hibari import RATE_HZ, SENTENCE_PAUSE_S, HibariTTS, cost_s
+from voxlab.providers.hibari import PITCHES, RATE_HZ, SENTENCE_PAUSE_S, HibariTTS, cost_s
 from voxlab.providers.moonshine import MoonshineSTT
 
 pytestmark = pytest.mark.slow
@@ -214,3 +214,38 @@ def test_the_audio_is_mono_at_24_khz_and_within_full_scale(tts):
     assert isinstance(sound, Audio)
     assert sound.rate_hz == RATE_HZ == 24_000
     assert 0.05 < np.abs(sound.samples).max() <= 1.0
+
+
+def pitch_hz(audio):
+    """The median pitch of the voiced frames, by autocorrelation."""
+    sound, found = audio.resample(16_000).samples, []
+    for start in range(0, sound.size - 1024, 512):
+        frame = sound[start : start + 1024] * np.hanning(1024)
+        likeness = np.fft.irfft(np.abs(np.fft.rfft(frame, 2048)) ** 2)[:178]  # down to 90 Hz
+        lag = 40 + int(likeness[40:].argmax())
+        if np.mean(frame**2) > 1e-3 and likeness[lag] > 0.5 * likeness[0]:
+            found.append(16_000 / lag)
+    return float(np.median(found))
+
+
+def test_each_voice_has_its_pitch_and_takes_as_long(tts):
+    own = tts.in_voice("heart").speak(BOOKING)
+    assert np.array_equal(own.audio.samples, tts.speak(BOOKING).audio.samples)
+    for voice, ratio in PITCHES.items():
+        other = tts.in_voice(voice).speak(BOOKING)
+        assert pitch_hz(other.audio) / pitch_hz(own.audio) == pytest.approx(ratio, rel=0.08), voice
+        assert other.duration_s == pytest.approx(own.duration_s, rel=0.16)
+        assert other.words[-1].end_s <= other.duration_s + 1 / RATE_HZ
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.5])
+def test_a_voice_speaks_slower_and_faster(tts, speed):
+    own, other = tts.speak(BOOKING), tts.in_voice("marin", speed).speak(BOOKING)
+    assert other.duration_s * speed == pytest.approx(own.duration_s, rel=0.15)
+    assert pitch_hz(other.audio) == pytest.approx(pitch_hz(own.audio), rel=0.08)
+
+
+@pytest.mark.parametrize(("voice", "speed"), [("nobody", 1.0), ("marin", 9.0)])
+def test_a_voice_that_is_not_there_is_named(tts, voice, speed):
+    with pytest.raises(ProviderError, match=f"no voice '{voice}' at speed {speed}"):
+        tts.in_voice(voice, speed)

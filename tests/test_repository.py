@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
+
+from voxlab.data.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA_BYTES_AT_MOST = 25_000_000
@@ -77,7 +78,7 @@ both_environments = pytest.mark.parametrize("file", ["constraints.txt", "constra
 
 
 def test_the_environment_for_conda_is_thin():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    environment = read_yaml(ROOT / "environment.yml")
     python, pip, by_pip = environment["dependencies"]
     assert name_of(python) == "python"
     assert python.removeprefix("python") == project()["requires-python"]

@@ -4,7 +4,6 @@ import asyncio
 import json
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from voxlab import data
 from voxlab.agents.shop import shop_tools
 from voxlab.agents.tools import Toolbox
 from voxlab.clock import run_virtual
+from voxlab.data.yaml_files import read_yaml
 from voxlab.providers.protocols import Message, TextDelta, ToolCall
 from voxlab.providers.rule_based.language_model import (
     CANNOT,
@@ -123,7 +123,7 @@ DECISIONS = {
 }
 
 
-UTTERANCES = yaml.safe_load(data.path("callers/utterances.yaml").read_text("utf-8"))
+UTTERANCES = read_yaml(data.path("callers/utterances.yaml"))
 
 
 def test_words_that_the_instructions_give_exactly_are_said_exactly():

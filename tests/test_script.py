@@ -245,7 +245,7 @@ HEAD = "lines:\n  - {text: Hello., lasts_s: 1}\n"
         ("- 1\n- 2", ": script: got [1, 2], needs keys"),
         ("lines:", ": lines is empty: a caller says at least one thing"),
         ("lines: []", ": lines is empty"),
-        ("lines: {say: hello}", ": lines is empty"),
+        ("lines: {say: hello}", ": lines is {'say': 'hello'}, needs a list"),
         ("title: x", ": lines is empty"),
         ("lines: [hello]", ": line 1: got 'hello', needs keys id, say, text"),
         ("titel: x\n" + HEAD, ": script: unknown key 'titel'; did you mean title?"),
@@ -288,9 +288,10 @@ HEAD = "lines:\n  - {text: Hello., lasts_s: 1}\n"
         (HEAD + "background: {seed: x}", ": background: seed is 'x': needs a whole number"),
         (HEAD + "background: {seed: -1}", ": background: seed is -1"),
         (HEAD + "background: {volume: 3}", ": background: unknown key 'volume'"),
-        ("lines: [", " is not YAML: while parsing"),
-        ("a: b: c", " is not YAML: mapping values are not allowed here"),
-        ("{1: 2, [3]: 4}", " is not YAML: "),
+        ("lines: [", ", line 1 is not YAML: "),
+        ("a: b: c", ", line 1 is not YAML: mapping values are not allowed here"),
+        ("{1: 2, [3]: 4}", ": script: unknown key 1"),
+        ("lines: [{say: stop}]\nlines: [{say: stop}]", ', line 2: found duplicate key "lines"'),
         (b"\xff\xfe\x00", " is not YAML: "),
         (b"lines: \x00", " is not YAML: "),
     ],
@@ -336,3 +337,16 @@ def test_a_missing_script_says_where_there_are_some(tmp_path):
         load_script(tmp_path / "call.yaml")
     with pytest.raises(ScriptError, match="no call script at"):
         load_script(tmp_path)
+
+
+def test_yes_and_no_are_words_and_a_question_needs_no_quotes(tmp_path):
+    audio.write(tmp_path / "mine.wav", audio.silence(0.5, 16_000))
+    text = """lines:
+  - {id: yes, say: just_yes}
+  - {id: no, say: just_no, at: 0.5 s after line yes ends}
+  - {say: mine.wav, text: Where is my order?}
+"""
+    (tmp_path / "mine.yaml").write_text(text)
+    lines = load_script(tmp_path / "mine.yaml").lines
+    assert [line.id for line in lines] == ["yes", "no", "3"]
+    assert lines[2].utterance.text == "Where is my order?"

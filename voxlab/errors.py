@@ -16,6 +16,19 @@ VoxlabError
 Each message says what came, what was needed and what to try.
 """
 
+from pathlib import Path
+
+
+def missing_extra(extra: str) -> str:
+    """Return the command that installs an optional part, as it is typed here.
+
+    In a checkout of voxlab that is another one than for an installed package.
+    """
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        return f".venv/bin/pip install -c constraints.txt -e '.[{extra}]', in {checkout}"
+    return f"pip install 'voxlab[{extra}]'"
+
 
 class VoxlabError(Exception):
     """Anything voxlab refuses to do, with the reason and a way out."""

@@ -9,7 +9,9 @@ Every figure, metric and grade is computed from these two, whoever held the call
 | | `sent`, `received` {event, sound_bytes}: of a realtime connection, its sound only counted |
 | | `connected` {again, resent_s}, `disconnected` {error}, `reconnecting` {attempt, delay_s}, |
 | | `refused` {code, message, param}, `overflow` {kept_s}: of the agent on such a connection |
-| caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, `gave_up` {line} |
+| | `stopped` {signal, name}: Ctrl-C, or the terminal or the system ended the call |
+| caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, |
+| | `gave_up` {line, moment, said, why}: the agent never did what the line waited for |
 | vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
 | turn | `state` {was, now, why}, `commit` {turn, text} |
 | stt | `partial` {text}, `final` {text}, `started`, `failed` {error} |
@@ -23,12 +25,16 @@ Every figure, metric and grade is computed from these two, whoever held the call
 """
 
 import bisect
+import html
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from voxlab import audio
 from voxlab.audio import Audio
@@ -52,6 +58,28 @@ class Event:
             raise ValueError(f"no source {self.source!r}: use one of {', '.join(SOURCES)}")
         if not math.isfinite(self.at_s):
             raise ValueError(f"an event at {self.at_s} s: needs seconds from the start of the call")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: a strange one in an event must not cost the record.
+
+    Numbers and arrays of numpy become Python's, what is not finite becomes None, and anything
+    unknown its text.
+    """
+    match value:
+        case None | bool() | str() | int():
+            return str(value.value) if isinstance(value, Enum) else value
+        case float():
+            return float(value) if math.isfinite(value) else None
+        case Mapping():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case set() | frozenset():
+            return sorted(map(_plain, value), key=repr)
+        case np.ndarray() | np.generic():
+            return _plain(value.tolist())
+    return str(value)
 
 
 class Timeline:
@@ -93,7 +121,7 @@ class Timeline:
         """Return the timeline in the format of timeline.json, one event a line."""
         lines = [
             json.dumps(
-                {"at_s": e.at_s, "source": e.source, "kind": e.kind, "data": dict(e.data)},
+                {"at_s": e.at_s, "source": e.source, "kind": e.kind, "data": _plain(e.data)},
                 ensure_ascii=False,
             )
             for e in self._events
@@ -169,5 +197,19 @@ class Call:
 
     def _repr_html_(self) -> str:
         if self.user is None or self.agent is None:
-            return f"<p>a call of {self.timeline.duration_s:.1f} s, without sound</p>"
-        return audio.player_html(self.user, self.agent)
+            sound = f"<p>a call of {self.timeline.duration_s:.1f} s, without sound</p>"
+        else:
+            sound = audio.player_html(self.user, self.agent)
+        return sound + "".join(map(_failure_html, self.timeline.select(kind="failed")))
+
+
+def _failure_html(event: Event) -> str:
+    """Return who failed and why, in red, with the trace folded; nothing for a tool that says no."""
+    if event.source == "tool":
+        return ""
+    who = html.escape(str(event.data.get("who", event.source)))
+    error = html.escape(str(event.data.get("error")))
+    trace = html.escape(str(event.data.get("trace", "")))
+    folded = f"<details><summary>trace</summary><pre>{trace}</pre></details>" if trace else ""
+    what = f"<b>{event.at_s:.2f} s: {who} failed.</b> {error}"
+    return f'<div style="color: #b3261e">{what}{folded}</div>'

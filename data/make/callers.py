@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from hibari import SAMPLE_RATE, Hibari
 from torchaudio.functional import resample
 
 from voxlab import audio
 from voxlab.audio import Audio
+from voxlab.data.yaml_files import read_yaml
 from voxlab.providers.espeak import EspeakTTS
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.protocols import Speech
@@ -92,6 +92,6 @@ def make(name: str, voice: Voice, utterances: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    utterances = yaml.safe_load((CALLERS / "utterances.yaml").read_text("utf-8"))
+    utterances = read_yaml(CALLERS / "utterances.yaml")
     make("heart", heart, utterances)
     make("espeak", espeak, utterances)

@@ -24,12 +24,12 @@ from typing import Any
 
 import debian
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from readme import DATA, replace_section
 
 from voxlab import audio, models
 from voxlab.audio import Audio
+from voxlab.data.yaml_files import read_yaml
 from voxlab.evaluation.word_errors import word_errors
 from voxlab.models.onnx_sessions import open_session
 from voxlab.providers.espeak import EspeakTTS
@@ -205,7 +205,7 @@ def sensitivity(language: str, clips: Mapping[str, str]) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    transcripts = yaml.safe_load((DATA / "prompts/transcripts.yaml").read_text("utf-8"))
+    transcripts = read_yaml(DATA / "prompts/transcripts.yaml")
     table = [
         "| clip | right text | nearest other | others | nearest cut text | length |",
         "|---" * 6 + "|",

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 import debian
-import yaml
+
+from voxlab.data.yaml_files import read_yaml
 
 PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 
@@ -74,7 +75,7 @@ def source_name(clip: str) -> str:
 
 
 if __name__ == "__main__":
-    transcripts = yaml.safe_load((PROMPTS / "transcripts.yaml").read_text("utf-8"))
+    transcripts = read_yaml(PROMPTS / "transcripts.yaml")
     with tempfile.TemporaryDirectory() as work:
         for language, entry in transcripts.items():
             make(language, list(entry["clips"]), Path(work))

@@ -9,7 +9,8 @@ import hashlib
 from pathlib import Path
 
 import soundfile
-import yaml
+
+from voxlab.data.yaml_files import read_yaml
 
 DATA = Path(__file__).resolve().parents[1]
 FOLDERS = ("callers", "prompts", "music", "shop", "codec", "speech_lm")
@@ -71,6 +72,6 @@ def files() -> list[Path]:
 if __name__ == "__main__":
     header = "| file | source | licence | credit | rate | duration | SHA-256 |"
     replace_section("files", [header, "|---" * 7 + "|", *map(row, files())])
-    spoken = yaml.safe_load((DATA / "callers/utterances.yaml").read_text("utf-8"))
+    spoken = read_yaml(DATA / "callers/utterances.yaml")
     size = sum(file.stat().st_size for file in files())
     print(f"README.md: {len(files())} files, {size / 1e6:.1f} MB, {len(spoken)} utterances")

@@ -142,9 +142,9 @@ class Line:
             samples += np.take(self._background, np.arange(start, end), mode="wrap")
         return samples
 
-    def fail(self, who: str, error: Exception) -> None:
+    def fail(self, who: str, error: BaseException) -> None:
         """Note that a party failed, and why, and end the call."""
-        while isinstance(error, ExceptionGroup):
+        while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         what = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from voxlab.audio import Audio, Samples
-from voxlab.errors import AudioError, VoxlabError
+from voxlab.errors import AudioError, VoxlabError, missing_extra
 
 RATE_HZ = 16_000  # PESQ in its wide-band form knows no other
 SHORTEST_S = 0.5
@@ -113,7 +113,7 @@ def _pair(original: Audio, made: Audio) -> tuple[Samples, Samples]:
 
 
 def _missing(package: str) -> VoxlabError:
-    return VoxlabError(f"{package} is not installed: pip install 'voxlab[bench]'")
+    return VoxlabError(f"{package} is not installed: {missing_extra('bench')}")
 
 
 def _text(reason: Any) -> str:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import yaml
-
 from voxlab.data.recordings import Utterance, path, utterance
+from voxlab.data.yaml_files import read_yaml
 from voxlab.timeline import Call
 
 
@@ -49,7 +48,7 @@ class HeldTrial:
 @cache
 def load_trials() -> tuple[Trial, ...]:
     """Return the twenty trials of data/comparison.yaml, in its order."""
-    table = yaml.safe_load(path("comparison.yaml").read_text("utf-8"))
+    table = read_yaml(path("comparison.yaml"))
     return tuple(_trial(id, entry) for id, entry in table.items())
 
 

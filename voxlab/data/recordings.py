@@ -14,10 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from voxlab import audio
 from voxlab.audio import Audio
+from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import DataError
 
 VOICES = ("heart", "espeak")
@@ -147,7 +146,7 @@ def _fill(database: sqlite3.Connection, table: Path) -> None:
 
 @cache
 def _read_yaml(file: Path) -> Mapping[str, Any]:
-    entries: Mapping[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    entries: Mapping[str, Any] = read_yaml(file)
     return entries
 
 

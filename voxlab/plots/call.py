@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
-from voxlab.evaluation.turn_times import turn_times
+from voxlab.evaluation.turn_times import misheard, turn_times
 from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER, WAITING
 from voxlab.timeline import Call, Event, Timeline
 from voxlab.turn_taking.manager import State
@@ -174,9 +174,16 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
 
 
 def _user_words(timeline: Timeline) -> list[Span]:
+    """Return what the caller said, and what the agent understood where it differs."""
     starts = timeline.select("caller", "speech_started")
     ends = timeline.select("caller", "speech_stopped")
-    return [(s.at_s, e.at_s, str(s.data["text"])) for s, e in zip(starts, ends, strict=False)]
+    heard_as = misheard(timeline)
+    spans = []
+    for start, end in zip(starts, ends, strict=False):
+        said, heard = str(start.data["text"]), heard_as.get(start.at_s)
+        differs = "" if heard is None else f" [heard: {heard or 'nothing'}]"
+        spans.append((start.at_s, end.at_s, said + differs))
+    return spans
 
 
 def _agent_words(timeline: Timeline) -> list[Span]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from voxlab.audio import Audio, audible_span, silence
 from voxlab.clock import compute
-from voxlab.errors import ProviderError
+from voxlab.errors import ProviderError, missing_extra
 from voxlab.providers.protocols import Speech, Word
 from voxlab.providers.word_times import SILENT, timed_words
 from voxlab.samples import from_int16
@@ -124,7 +124,7 @@ def _library() -> Iterator[tuple[Any, int]]:
         import espeakng_loader
     except ImportError as error:
         raise ProviderError(
-            f"eSpeak is not installed ({error}): pip install 'voxlab[espeak]'"
+            f"eSpeak is not installed ({error}): {missing_extra('espeak')}"
         ) from error
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     library.espeak_Synth.argtypes = [

@@ -9,6 +9,7 @@ The engine is the Apache-2.0 package hibari-tts, pinned because we call its read
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,10 @@ PAD = 0  # the symbol before and after a sentence
 SYMBOL_S = 0.025  # one step of a symbol's duration: two spectral frames of 12.5 ms
 LATE_S = 0.036  # the sound comes this much before its symbol: see _timed
 PAUSES = frozenset(';:,.!?—…"“”()')  # symbols without a sound of their own
+PITCHES = {  # of the voices, to that of the model's speaker
+    **{"heart": 1.0, "marin": 1.0, "shimmer": 1.1, "coral": 1.05, "alloy": 0.95, "sage": 0.92},
+    **{"verse": 0.89, "ballad": 0.86, "ash": 0.83, "echo": 0.8, "cedar": 0.77},
+}
 LONGEST_CHARS = 300  # a sentence without a stop is cut there, for the network's memory
 
 Reading = tuple[str, str]  # (a word as it is said, its phoneme symbols)
@@ -49,16 +54,34 @@ def cost_s(speech: Speech) -> float:
 
 
 class HibariTTS:
-    """Speaks English with the voice "heart", without network, key or graphics card.
+    """Speaks English without network, key or graphics card.
 
     seed: of the noise in the voice; the same text gives the same samples each time.
     threads: of the processor, for one sentence; calls may run side by side.
-    Raises ModelError if the model was not fetched or is damaged.
+    The model has one voice, "heart"; the others, named as those of OpenAI, are the same speaker
+    with another pitch. Raises ModelError if the model was not fetched or is damaged.
     """
+
+    voices: Sequence[str] = tuple(PITCHES)
 
     def __init__(self, *, seed: int = 0, threads: int = 1) -> None:
         self.seed = seed
+        self._pitch = self._speed = 1.0
         self._engine = _engine(threads)
+
+    def in_voice(self, voice: str, speed: float = 1.0) -> "HibariTTS":
+        """Return one that speaks with another voice, and so much faster, 0.25 to 4 times.
+
+        Raises ProviderError if there is no such voice, or it cannot speak so fast.
+        """
+        if voice not in PITCHES or not 0.25 <= speed <= 4:
+            raise ProviderError(
+                f"no voice {voice!r} at speed {speed}: choose a voice of {', '.join(PITCHES)} "
+                "and a speed from 0.25 to 4"
+            )
+        other = copy(self)
+        other._pitch, other._speed = PITCHES[voice], speed
+        return other
 
     def speak(self, text: str) -> Speech:
         """Return the whole text as one speech; a text without words gives an empty one.
@@ -87,7 +110,8 @@ class HibariTTS:
 
     def _sentence(self, sentence: str, pause_s: float) -> Speech:
         try:
-            return self._engine.speak(sentence, pause_s, np.random.default_rng(self.seed))
+            rng = np.random.default_rng(self.seed)
+            return self._engine.speak(sentence, pause_s, rng, self._pitch, self._speed)
         except Exception as error:  # hibari's and onnxruntime's failures have no common ancestor
             raise ProviderError(
                 f"Hibari cannot say {sentence[:60]!r}: {type(error).__name__}: {error}. "
@@ -111,8 +135,13 @@ class _Engine:
     symbols: Mapping[str, int]
     network: Any
 
-    def speak(self, sentence: str, pause_s: float, rng: np.random.Generator) -> Speech:
-        """Return a sentence with its word times, or an empty speech if it has no words."""
+    def speak(
+        self, sentence: str, pause_s: float, rng: np.random.Generator, pitch: float, speed: float
+    ) -> Speech:
+        """Return a sentence with its word times, or an empty speech if it has no words.
+
+        What is spoken slower by the pitch, and then played faster, is higher and as long.
+        """
         from hibari import dsp
 
         reading = self._read(sentence)
@@ -120,13 +149,15 @@ class _Engine:
             return Speech(sentence, 0.0, silence(0.0, RATE_HZ))
         symbols = " ".join(phonemes for _, phonemes in reading if phonemes)
         ids = [PAD, *(self.symbols[symbol] for symbol in symbols), PAD]
-        inputs = {"ids": np.array([ids], np.int64), "speed": np.ones(1, np.float32)}
+        tempo = np.full(1, speed / pitch, np.float32)
+        inputs = {"ids": np.array([ids], np.int64), "speed": tempo}
         *spectrum, ends = self.network.run(None, inputs)
         audio = Audio(dsp.synth(*(part[0] for part in spectrum), rng), RATE_HZ)
         start_s, end_s = audible_span(audio)
         ends_s = (ends.reshape(-1) * SYMBOL_S - LATE_S - start_s).clip(0.0, end_s - start_s)
-        words = written_words(sentence, list(_timed(reading, ends_s)), self._weight)
-        sound = concatenate([audio.between(start_s, end_s), silence(pause_s, RATE_HZ)])
+        words = written_words(sentence, list(_timed(reading, ends_s / pitch)), self._weight)
+        raised = Audio(audio.between(start_s, end_s).samples, round(RATE_HZ * pitch))
+        sound = concatenate([raised.resample(RATE_HZ), silence(pause_s, RATE_HZ)])
         return Speech(sentence, sound.duration_s, sound, words)
 
     def _read(self, text: str) -> list[Reading]:

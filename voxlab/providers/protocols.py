@@ -7,7 +7,7 @@ Every failure of a provider is a ProviderError.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from voxlab.audio import Audio, Samples
 
@@ -90,6 +90,10 @@ class ToolChoice:
 
 
 FREE_CHOICE = ToolChoice()
+OPENAI_VOICES = (
+    *("alloy", "ash", "ballad", "coral", "echo"),
+    *("sage", "shimmer", "verse", "marin", "cedar"),
+)
 
 
 class VAD(Protocol):
@@ -144,6 +148,20 @@ class TTS(Protocol):
 
     def synthesize(self, text: str) -> AsyncIterator[Speech]:
         """Speak one sentence: pieces in order, each playable at once when it comes."""
+        ...
+
+
+@runtime_checkable
+class ManyVoices(TTS, Protocol):
+    """Text to speech that can speak in several voices, slower and faster."""
+
+    @property
+    def voices(self) -> Sequence[str]:
+        """The names of its voices."""
+        ...
+
+    def in_voice(self, voice: str, speed: float = 1.0) -> TTS:
+        """Return it with one of its voices. speed: 1 is the voice's own, 2 twice as fast."""
         ...
 
 

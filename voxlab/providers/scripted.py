@@ -7,11 +7,13 @@ or a list of them, one a call, used in order (the last one stays).
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from copy import copy
 
 from voxlab.audio import Audio
 from voxlab.providers.protocols import (
     FREE_CHOICE,
     LLM,
+    OPENAI_VOICES,
     Message,
     Providers,
     Speech,
@@ -99,7 +101,10 @@ class ScriptedTTS:
     """Speaks without sound: words_per_s words a second, playable after first_audio_s.
 
     synthesis_rate: seconds of speech made in a second; the synthesiser is busy that long.
+    Silence sounds the same in all its voices.
     """
+
+    voices: Sequence[str] = OPENAI_VOICES
 
     def __init__(
         self, first_audio_s: Delay = 0.08, words_per_s: float = 2.8, synthesis_rate: float = 20.0
@@ -107,6 +112,12 @@ class ScriptedTTS:
         self._first_audio_s = _delays(first_audio_s)
         self.words_per_s = words_per_s
         self.synthesis_rate = synthesis_rate
+
+    def in_voice(self, voice: str, speed: float = 1.0) -> "ScriptedTTS":
+        """Return one that speaks faster; the delays go on for both."""
+        faster = copy(self)
+        faster.words_per_s *= speed
+        return faster
 
     async def synthesize(self, text: str) -> AsyncIterator[Speech]:
         """Yield the sentence as one playable piece, then stay busy until it is made."""

@@ -9,12 +9,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import yaml
 
 from voxlab import audio, data
 from voxlab.agents.callers.script import CallScript, parse_script
 from voxlab.agents.line import RATE_HZ
 from voxlab.audio import Audio
+from voxlab.data.yaml_files import read_yaml
 from voxlab.providers.protocols import Speech
 from voxlab.timeline import Timeline
 
@@ -63,7 +63,7 @@ class Scenario:
 @cache
 def load_scenarios() -> dict[str, Scenario]:
     """Return all of data/interruptions.yaml by their ids."""
-    table = yaml.safe_load(data.path("interruptions.yaml").read_text("utf-8"))
+    table = read_yaml(data.path("interruptions.yaml"))
     return {id: _scenario(id, entry) for id, entry in table.items()}
 
 

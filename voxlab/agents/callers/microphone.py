@@ -8,7 +8,7 @@ import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.audio import Audio
-from voxlab.errors import AudioError
+from voxlab.errors import AudioError, missing_extra
 
 BLOCK_S = 0.02
 LAG_S = 0.1  # the microphone's blocks come in late and unevenly; see Line.lag_s
@@ -56,11 +56,16 @@ class Microphone:
         raise AudioError("the sound device stopped: unplugged, or the machine is too busy?")
 
 
+def check_devices() -> None:
+    """Open microphone and loudspeaker, and close them. Raises AudioError if that fails."""
+    _open_stream(lambda *_: None, round(BLOCK_S * RATE_HZ), lambda: None).close()
+
+
 def _open_stream(exchange: Any, size: int, on_stop: Callable[[], None]) -> Any:
     try:
         import sounddevice
     except ImportError as error:
-        raise AudioError("no sounddevice: pip install 'voxlab[mic]'") from error
+        raise AudioError(f"no sounddevice: {missing_extra('mic')}") from error
     except OSError as error:  # the package is there, the PortAudio library is not
         raise AudioError(f"{error}: install PortAudio (Debian: libportaudio2)") from error
     try:

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
-import yaml
 
 from voxlab import audio, data
 from voxlab.audio import Audio
-from voxlab.errors import ScriptError, VoxlabError
+from voxlab.data.yaml_files import read_yaml
+from voxlab.errors import DataError, ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
 from voxlab.text import plain_words
 
@@ -137,12 +137,9 @@ def load_script(path: str | Path) -> CallScript:
     if not path.is_file():
         raise ScriptError(f"no call script at {path}: data/calls holds some to start from")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ScriptError(f"{path} is not YAML: {reason}") from error
-    except OSError as error:
-        raise ScriptError(f"{path} cannot be read: {error.strerror}") from error
+        document = read_yaml(path)
+    except DataError as error:
+        raise ScriptError(str(error)) from error
     try:
         return parse_script(document, path.parent)
     except ScriptError as error:
@@ -156,7 +153,10 @@ def parse_script(document: Any, folder: Path = Path()) -> CallScript:
     """
     _check_keys(document, "script")
     entries = document.get("lines")
-    if not isinstance(entries, list) or not entries:
+    if entries is not None and not isinstance(entries, list):
+        got = reprlib.repr(entries)
+        raise ScriptError(f"lines is {got}, needs a list: write `- ` before each line")
+    if not entries:
         raise ScriptError("lines is empty: a caller says at least one thing")
     voice = str(document.get("voice") or "heart")
     lines = [_line(entry, number, voice, folder) for number, entry in enumerate(entries, 1)]

@@ -30,12 +30,12 @@ class Caller:
         try:
             for script_line in self.script.lines:
                 if not await self._reached(script_line.at, hearing, line):
-                    return self._give_up(line, script_line.id)
+                    return self._give_up(line, hearing, script_line.id, script_line.at)
                 hearing.since_start_s = line.now_s
                 await _say(script_line, line)
                 hearing.ended_s[script_line.id] = hearing.since_end_s = line.now_s
             if not await self._reached(self.script.hang_up, hearing, line):
-                return self._give_up(line, "hang_up")
+                return self._give_up(line, hearing, "hang_up", self.script.hang_up)
             line.record("caller", "hung_up")
             line.hang_up("the caller hung up")
         finally:
@@ -53,8 +53,20 @@ class Caller:
             until_s = due_s if due_s is not None else gives_up_s
             await hearing.news(None if due_s is None and hearing.speaking else until_s)
 
-    def _give_up(self, line: Line, waiting_to: str) -> None:
-        line.record("caller", "gave_up", line=waiting_to, patience_s=self.script.patience_s)
+    def _give_up(self, line: Line, hearing: "_Hearing", waiting_to: str, at: Moment) -> None:
+        """Hang up, and note which line waited, for what, and what was heard instead."""
+        what = "hang_up" if waiting_to == "hang_up" else f"line {waiting_to}"
+        said = hearing.since_the_last_line()
+        instead = f'it said "{said}"' if said else "it said nothing"
+        line.record(
+            "caller",
+            "gave_up",
+            line=waiting_to,
+            patience_s=self.script.patience_s,
+            moment=str(at),
+            said=said,
+            why=f"{what} waited for: {at}. Since the caller's last line {instead}.",
+        )
         line.hang_up(f"the caller gave up after {self.script.patience_s:g} s of silence")
 
 
@@ -122,6 +134,10 @@ class _Hearing:
     def quiet_since_s(self) -> float:
         """Return when somebody was last heard."""
         return max([self.since_end_s, *self._stops_s[-1:]])
+
+    def since_the_last_line(self) -> str:
+        """Return the agent's words since the caller's last line."""
+        return " ".join(word for word, at_s, _ in self._said if at_s >= self.since_end_s)
 
     def due_s(self, moment: Moment) -> float | None:
         """Return when a line with this moment is to be said, as far as is known now."""

@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from copy import copy
 from typing import Any
 
 import soundfile
@@ -26,6 +27,7 @@ from voxlab.providers.openai.reply import ChatReply
 from voxlab.providers.openai.sound import SoundReader
 from voxlab.providers.protocols import (
     FREE_CHOICE,
+    OPENAI_VOICES,
     Message,
     Providers,
     Speech,
@@ -224,6 +226,15 @@ class OpenAITTS(Endpoint):
     ) -> None:
         super().__init__(model, client=client, base_url=base_url, settings=settings)
         self.voice = voice
+        self.voices: Sequence[str] = (*OPENAI_VOICES, voice)
+
+    def in_voice(self, voice: str, speed: float = 1.0) -> "OpenAITTS":
+        """Return one with another voice on the same connection, which stays ours to close."""
+        other = copy(self)
+        other.voice, other._owns_client = voice, False
+        if speed != 1.0:
+            other.settings = {"speed": speed, **self.settings}
+        return other
 
     async def synthesize(self, text: str) -> AsyncGenerator[Speech, None]:
         """Speak one sentence, in pieces as the network brings them, at 24 kHz or the rate it says.

@@ -9,6 +9,7 @@ from typing import Any
 from voxlab.providers.protocols import ToolCall
 from voxlab.serving.realtime.conversation import Conversation, Item, Sound
 from voxlab.serving.realtime.protocol.audio_formats import wire_format
+from voxlab.serving.realtime.protocol.session_config import voice_name
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 
 Wire = dict[str, Any]
@@ -51,11 +52,7 @@ class Response:
 
     def resource(self, usage: Wire | None = None) -> Wire:
         """Return the response as it goes over the wire."""
-        voice = self.config["voice"]
-        output = {
-            "format": self.config["format"],
-            "voice": voice["id"] if isinstance(voice, dict) else voice,
-        }
+        output = {"format": self.config["format"], "voice": voice_name(self.config)}
         return {
             "object": "realtime.response",
             "id": self.id,

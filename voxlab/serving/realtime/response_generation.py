@@ -8,16 +8,16 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from voxlab.agents.spoken_reply import Put, SpokenReply, Written, overlap
 from voxlab.audio import silence
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import Providers, Speech, ToolCall
+from voxlab.providers.protocols import ManyVoices, Providers, Speech, ToolCall
 from voxlab.serving.realtime.conversation import Item, messages
 from voxlab.serving.realtime.protocol.audio_formats import Encoder, WireFormat
-from voxlab.serving.realtime.protocol.session_config import tool_choice, tool_specs
+from voxlab.serving.realtime.protocol.session_config import tool_choice, tool_specs, voice_name
 
 SLICE_S = 0.1
 SENTENCE_PAUSE_S = 0.2
@@ -117,7 +117,10 @@ class Maker:
         read, tools = messages(job.context, job.config["instructions"]), tool_specs(job.config)
         choice = tool_choice(job.config)
         reply = SpokenReply(
-            self.providers, self.patience.llm_s, self.patience.tts_s, tool_choice=choice
+            in_voice(self.providers, job.config),
+            self.patience.llm_s,
+            self.patience.tts_s,
+            tool_choice=choice,
         )
 
         async def say(text: str) -> None:
@@ -160,6 +163,13 @@ class Maker:
     async def _report(self, piece: Said) -> None:
         await self.room()
         await self.report(piece)
+
+
+def in_voice(providers: Providers, config: dict[str, Any]) -> Providers:
+    """Return engines that speak with the voice and the speed of a response's settings."""
+    if not isinstance(providers.tts, ManyVoices):
+        return providers
+    return replace(providers, tts=providers.tts.in_voice(voice_name(config), config["speed"]))
 
 
 class _Voice:

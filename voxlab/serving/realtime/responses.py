@@ -6,6 +6,7 @@ from typing import Any
 
 from voxlab.serving.realtime.conversation import Conversation, Item
 from voxlab.serving.realtime.protocol.errors import Refused
+from voxlab.serving.realtime.protocol.session_config import voice_name
 from voxlab.serving.realtime.response import Response
 from voxlab.serving.realtime.response_generation import Job, Made, Maker, Said
 from voxlab.serving.realtime.transport.send_queue import SendQueue
@@ -31,7 +32,7 @@ class Responses:
         self._spawn = spawn
         self._active: dict[str, Response] = {}
         self._limits = RateLimits()
-        self.has_spoken = False
+        self.spoken_voice: str | None = None  # that the client has heard
 
     @property
     def default(self) -> Response | None:
@@ -68,7 +69,8 @@ class Responses:
             return None
         if isinstance(piece, Said):
             response.say(piece.text, piece.sound)
-            self.has_spoken |= bool(piece.sound)
+            if piece.sound:
+                self.spoken_voice = voice_name(response.config)
             return None
         for call in piece.calls:
             response.call(call)

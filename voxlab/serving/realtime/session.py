@@ -27,8 +27,10 @@ from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.protocol.session_config import (
     SERVER_VAD,
     new_session,
+    refuse_voice,
     response_config,
     updated,
+    voice_name,
 )
 from voxlab.serving.realtime.response_generation import Made, Maker, Pace, Patience, Said
 from voxlab.serving.realtime.responses import Responses
@@ -188,7 +190,8 @@ class Session:
                 self._responses.cancel(event.get("response_id"), "client_cancelled")
 
     def _update(self, patch: Event) -> None:
-        settings = updated(self._settings, patch, has_spoken=self._responses.has_spoken)
+        settings = updated(self._settings, patch)
+        self._refuse_voice(settings["audio"]["output"], "session.audio.output")
         if len(json.dumps(settings)) > LARGEST_ITEM:
             raise Refused("string_above_max_length", "Invalid 'session': too long.", "session")
         self._settings = settings
@@ -197,6 +200,11 @@ class Session:
             self._turn_id = None
         self._stop_idle_timer()
         self._emit("session.updated", session=settings)
+
+    def _refuse_voice(self, output: Event, path: str) -> None:
+        is_new = voice_name(output) != voice_name(self._settings["audio"]["output"])
+        spoken = self._responses.spoken_voice if is_new else None
+        refuse_voice(output, self._providers.tts, spoken, path)
 
     def _create_item(self, given: Event, after: str | None) -> None:
         item = self._new_item(given)
@@ -222,6 +230,7 @@ class Session:
         given = request.get("input")
         context = self._conversation.items if given is None else self._context(given)
         config = response_config(self._settings, request)
+        self._refuse_voice(config, "response.audio.output")
         is_default = config["conversation"] == "auto"
         self._responses.start(config, context, self._conversation if is_default else None)
         self._stop_idle_timer()

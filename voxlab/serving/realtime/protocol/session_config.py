@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxlab.agents.realtime.settings import PCM, SemanticVAD, ServerVAD
-from voxlab.providers.protocols import ToolChoice, ToolSpec
+from voxlab.providers.protocols import OPENAI_VOICES, TTS, ManyVoices, ToolChoice, ToolSpec
 from voxlab.serving.realtime.protocol.errors import Refused
 
 Config = dict[str, Any]
@@ -52,10 +52,9 @@ def new_session(session_id: str, model: str, expires_at: int) -> Config:
     }
 
 
-def updated(session: Config, patch: Config, *, has_spoken: bool = False) -> Config:
+def updated(session: Config, patch: Config) -> Config:
     """Return the session after an update: what the patch names changes, the rest stays.
 
-    has_spoken: the assistant's voice has been heard, so that it cannot change any more.
     The model stays: it was chosen with the connection. Raises Refused.
 
     >>> session = new_session("sess_1", "gpt-realtime", 0)
@@ -65,13 +64,36 @@ def updated(session: Config, patch: Config, *, has_spoken: bool = False) -> Conf
     """
     changed = _merged(session, {k: v for k, v in patch.items() if k not in ("type", "model")})
     _refuse_unknown_choice(changed, "session")
-    if has_spoken and changed["audio"]["output"]["voice"] != session["audio"]["output"]["voice"]:
+    return changed
+
+
+def refuse_voice(output: Config, tts: TTS, spoken: str | None, path: str) -> None:
+    """Raise Refused for a voice or a speed that the engine does not have.
+
+    output: has both; path: where it stands. spoken: the voice that a new one must not replace, as
+    the client has heard it. An engine of one voice answers to every name of OpenAI's.
+    """
+    voice, has_many = voice_name(output), isinstance(tts, ManyVoices)
+    voices = tts.voices if isinstance(tts, ManyVoices) else OPENAI_VOICES
+    if spoken not in (None, voice):
         raise Refused(
             "cannot_update_voice",
             "Cannot update a conversation's voice if assistant audio is present.",
-            "session.audio.output.voice",
+            f"{path}.voice",
         )
-    return changed
+    if voice not in voices:
+        known = ", ".join(f"'{name}'" for name in voices)
+        said = f"Invalid value: '{voice[:100]}'. Supported values are: {known}."
+        raise Refused("invalid_value", said, f"{path}.voice")
+    if output["speed"] != 1 and not has_many:
+        said = f"Invalid '{path}.speed': this server's voice has one speed."
+        raise Refused("invalid_value", said, f"{path}.speed")
+
+
+def voice_name(output: Config) -> str:
+    """Return the name of a voice, which may be written as {"id": name}."""
+    voice = output["voice"]
+    return str(voice["id"] if isinstance(voice, dict) else voice)
 
 
 def _merged(old: Config, patch: Mapping[str, Any]) -> Config:
@@ -113,6 +135,7 @@ def response_config(session: Config, request: Mapping[str, Any]) -> Config:
         "input": own.get("input"),
         "format": PCM if output["format"]["type"] == "audio/pcm" else output["format"],
         "voice": output["voice"],
+        "speed": output["speed"],
     }
 
 

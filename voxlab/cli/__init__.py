@@ -1,0 +1,153 @@
+"""The `voxlab` command. Exit status: 0 done, 1 the call failed, 2 bad input (one line says why)."""
+
+import argparse
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from voxlab import __version__
+from voxlab.cli import calls
+from voxlab.cli.calls import check_folder
+from voxlab.errors import LatencyError, VoxlabError
+from voxlab.grading import commands as grading
+from voxlab.serving import commands as serving
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        status = command(arguments)
+        sys.stdout.flush()
+        return status
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        # `voxlab ... | head`, or no terminal any more: nobody reads on; Python would flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if error.errno == errno.EPIPE else 129
+    except VoxlabError as error:
+        print(f"voxlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("voxlab: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="voxlab", description="Hear, see, change voice agents.")
+    parser.add_argument("--version", action="version", version=f"voxlab {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = _add(commands, "models", _models, "fetch the models that are missing", "--verify")
+    models.add_argument("--verify", action="store_true", help="check the files that are there, too")
+
+    calls.add(commands, _add)
+
+    about = "print a latency budget, the chapter's or your own, and draw its waterfall"
+    budget = _add(commands, "budget", _budget, about, "yuki")
+    budget.add_argument(
+        "name",
+        metavar="NAME",
+        help="figure-39-1-3, yuki, yuki-tool or carlos; or a YAML file of your own",
+    )
+    budget.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
+    budget.add_argument(
+        "--json", action="store_true", help="print the figures as JSON, on the last line"
+    )
+
+    about = "send a recording through the mini codec; print bitrate, STOI and PESQ, write the sound"
+    example = "data/prompts/en/vm-sorry.flac --stages 4 --out coded.wav"
+    codec = _add(commands, "codec", _codec, about, example)
+    codec.add_argument("recording", type=Path, metavar="FILE.wav", help="speech, at any rate")
+    codec.add_argument("--stages", type=int, metavar="K", help="1 to 8 codes a frame; default: 8")
+    codec.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.wav", help="what it became; or .flac"
+    )
+
+    grading.add(commands, _add)
+    serving.add(commands, _add)
+    return parser
+
+
+def _add(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], about: str, example: str
+) -> argparse.ArgumentParser:
+    epilog = f"example: voxlab {name} {example}"
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=about, description=about, epilog=epilog
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from voxlab import models
+
+    fetched = models.fetch(verify=arguments.verify)
+    for model in fetched:
+        print(model)
+    new = sum(model.action != "present" for model in fetched)
+    print(f"{new} new, {len(fetched) - new} were there already, in {models.cache_dir()}")
+    return 0
+
+
+def _budget(arguments: argparse.Namespace) -> int:
+    from voxlab.latency.budget_files import budget_figures, read_budgets
+    from voxlab.latency.budgets import budget_table, load_budgets
+
+    check_folder(arguments.out)
+    is_file = Path(arguments.name).suffix in (".yaml", ".yml")
+    budgets = read_budgets(arguments.name) if is_file else load_budgets(arguments.name)
+    print("\n\n".join(budget_table(budget) for budget in budgets))
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from voxlab.plots import plot_budgets
+
+    picture = arguments.out / f"{Path(arguments.name).stem}.png"
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        figure = cast("Figure", plot_budgets(budgets).get_figure(root=True))
+        figure.savefig(picture, dpi=100)
+    except OSError as error:
+        raise LatencyError(f"cannot write {picture}: {error}; choose another --out") from error
+    print(f"\nsee {picture}")
+    if arguments.json:
+        print(json.dumps([budget_figures(budget) for budget in budgets]))
+    return 0
+
+
+def _codec(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from voxlab import audio
+    from voxlab.codec.base import bitrate_of, round_trip
+    from voxlab.codec.mini import MiniCodec
+    from voxlab.codec.perceptual_metrics import pesq, stoi
+
+    audio.written_format(arguments.out)  # before the work that it would be lost with
+    sound, codec = audio.read(arguments.recording), MiniCodec()
+    steps = tqdm(total=3, desc="codec", unit=" steps", delay=2, leave=False)
+    made = round_trip(codec, sound, arguments.stages)
+    audio.write(arguments.out, made)
+    stages, frames_hz = arguments.stages or codec.stages, codec.frame_rate_hz
+    print(f"{codec.name}: {stages} of {codec.stages} stages, {frames_hz:g} frames/s, ", end="")
+    print(f"{bitrate_of(codec, stages) / 1000:g} kbps, latency {codec.latency_s * 1000:.0f} ms")
+    for name, measure in (("STOI", stoi), ("PESQ", pesq)):
+        steps.update()
+        try:
+            print(f"{name} {measure(sound, made):.3f}")
+        except VoxlabError as error:  # the sound is made; only its measure is missing
+            print(f"{name} not measured: {error}")
+    steps.close()
+    print(f"see {arguments.out}")
+    return 0

@@ -1,0 +1,233 @@
+"""`voxlab call` and `voxlab compare`: hold calls, keep their records, tell what happened."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from voxlab.cli import reports
+from voxlab.errors import ProviderError, ScriptError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from voxlab.agents.callers.script import CallScript
+    from voxlab.agents.calls import Party
+    from voxlab.providers.protocols import Providers
+    from voxlab.timeline import Call, Event
+
+AGENTS = ("voxlab", "realtime")
+LINES = ("direct", "twilio")
+Add = Callable[..., argparse.ArgumentParser]
+
+
+def add(commands: Any, add_command: Add) -> None:
+    """Add the commands to the parser. add_command: see voxlab.cli."""
+    about = "hold a call; write call.wav, timeline.json and call.png"
+    call = add_command(
+        commands, "call", _call, about, "data/calls/barge_in.yaml --out out/barge_in"
+    )
+    call.add_argument("script", type=Path, help="a call script, see data/calls")
+    clock = call.add_mutually_exclusive_group()
+    clock.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
+    clock.add_argument("--mic", action="store_true", help="you are the caller, in real time")
+    call.add_argument(
+        "--agent",
+        choices=AGENTS,
+        default="voxlab",
+        help="voxlab: our pipeline; realtime: one connection in the Realtime protocol",
+    )
+    call.add_argument(
+        "--over",
+        choices=LINES,
+        default="direct",
+        help="twilio: over a telephone line that speaks Twilio's protocol (default: direct)",
+    )
+    about = "hold the same call with two agents; print the stage boundaries of each turn"
+    example = "data/calls/first_call.yaml --on voxlab,realtime"
+    compare = add_command(commands, "compare", _compare, about, example)
+    compare.add_argument("script", type=Path, help="a call script, see data/calls")
+    compare.add_argument(
+        "--on", metavar="A,B", default="voxlab,realtime", help="default: %(default)s"
+    )
+    compare.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
+    compare.set_defaults(mic=False)
+    for command in (call, compare):
+        command.add_argument(
+            "--out", type=Path, default=Path("out"), metavar="DIR", help="default: out"
+        )
+        command.add_argument(
+            "--providers",
+            choices=("offline", "openai"),
+            default="offline",
+            help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and real time; with the "
+            "realtime agent and OPENAI_BASE_URL=http://127.0.0.1:8765/v1, voxlab serve realtime",
+        )
+        command.add_argument(
+            "--json", action="store_true", help="print the figures as JSON, on the last line"
+        )
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    from voxlab.agents.callers.script import load_script
+
+    script = load_script(arguments.script)
+    _check(arguments)
+    agent = _over(arguments.over, _agent(arguments.agent, script, arguments), script)
+    print(f"{script.title}: {script.about}")
+    call = _hold(script, agent, arguments)
+    _save(call, arguments.out)
+    reports.report_call(call, arguments.out)
+    if arguments.json:
+        reports.print_json(reports.call_figures(call))
+    return reports.exit_status(call)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from voxlab.agents.callers.script import load_script
+
+    names = arguments.on.split(",")
+    if len(names) != 2 or names[0] == names[1] or not set(names) <= set(AGENTS):
+        known = ", ".join(AGENTS)
+        raise ScriptError(f"--on {arguments.on}: name two of {known}, such as voxlab,realtime")
+    script = load_script(arguments.script)
+    _check(arguments)
+    print(f"{script.title}: {script.about}")
+    calls: dict[str, Call] = {}
+    for name in names:
+        print(f"on {name}")
+        calls[name] = _hold(script, _agent(name, script, arguments), arguments)
+        _save(calls[name], arguments.out / name)
+        if reports.stop_signal(calls[name]):  # the second call is not held; the first is kept
+            return reports.exit_status(calls[name])
+    reports.report_both(calls, arguments.out)
+    if arguments.json:
+        reports.print_json({name: reports.call_figures(call) for name, call in calls.items()})
+    return max(map(reports.exit_status, calls.values()))
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse at once what would fail only after the call."""
+    if arguments.providers == "openai" and not (arguments.live or arguments.mic):
+        raise ProviderError("a network answers in real time, not in virtual time: add --live")
+    check_folder(arguments.out)
+    if arguments.mic:
+        from voxlab.agents.callers.microphone import check_devices
+
+        check_devices()  # before an earlier record is replaced
+
+
+def check_folder(out: Path) -> None:
+    """Raise ScriptError if no files can be written into a folder, there or yet to be made."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written to" if there.is_dir() else "is no folder"
+        raise ScriptError(f"--out {out}: {there} {why}; choose another --out")
+
+
+def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "Party":
+    """Choose who answers; the realtime agent brings a session of its own, unless it has a key."""
+    from voxlab.agents.shop import shop_agent, shop_realtime_agent
+
+    if name == "voxlab":
+        return shop_agent(_providers(script, arguments))
+    if arguments.providers == "openai":
+        from voxlab.agents.realtime.connection import to_server
+
+        return shop_realtime_agent(to_server())
+    from voxlab.agents.pipeline.reply import ReplyOptions
+    from voxlab.agents.realtime.settings import RealtimeSettings
+    from voxlab.serving.realtime.session import SessionOptions
+    from voxlab.serving.realtime.transport.in_memory import in_memory
+
+    connect = in_memory(_providers(script, arguments), SessionOptions(filler=ReplyOptions().filler))
+    if script.has_sound or arguments.mic:
+        return shop_realtime_agent(connect)
+    return shop_realtime_agent(connect, RealtimeSettings(turn_detection=None))
+
+
+def _over(way: str, agent: "Party", script: "CallScript") -> "Party":
+    """Put a telephone line between the caller and an agent."""
+    if way == "direct":
+        return agent
+    if not script.has_sound:
+        raise ScriptError(f"--over {way} carries sound, and {script.title!r} has none")
+    from voxlab.agents.telephone.twilio_phone import OverTwilio
+
+    return OverTwilio(agent)
+
+
+def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Providers":
+    """Choose the engines; a script without sound needs none."""
+    if arguments.providers == "openai":
+        from voxlab.providers.openai.speech import openai
+
+        return openai()
+    if script.has_sound or arguments.mic:
+        from voxlab.providers.offline import offline
+
+        return offline()
+    silent = [line for line in script.lines if line.utterance.audio is None]
+    if len(silent) < len(script.lines):
+        names = ", ".join(line.id for line in silent)
+        raise ScriptError(f"some lines have sound and some have none ({names}): give all of them")
+    from voxlab.providers.rule_based.language_model import RuleLLM
+    from voxlab.providers.scripted import scripted
+
+    return scripted([line.utterance.text for line in script.lines], RuleLLM())
+
+
+def _hold(script: "CallScript", agent: "Party", arguments: argparse.Namespace) -> "Call":
+    from voxlab.agents.callers.microphone import LAG_S, Microphone
+    from voxlab.agents.callers.simulated import Caller
+    from voxlab.agents.calls import ENDING_SIGNALS, Party, hold_call
+    from voxlab.clock import run_real, run_virtual
+
+    caller: Party = Caller(script)
+    if arguments.mic:
+        caller = Microphone(script.limit_s)
+        print("You are the caller (headphones!). You could say:")
+        for line in script.lines:
+            print(f"  {line.utterance.text}")
+    in_real_time = arguments.live or arguments.mic
+    call = hold_call(
+        agent,
+        caller,
+        background=None if arguments.mic else script.background,
+        limit_s=script.limit_s,
+        lag_s=LAG_S if arguments.mic else 0.0,
+        on_event=reports.print_live if in_real_time else _progress(script),
+        signals=ENDING_SIGNALS,
+    )
+    return run_real(call) if in_real_time else run_virtual(call)
+
+
+def _progress(script: "CallScript") -> "Callable[[Event], None]":
+    """Return a listener that moves a progress bar on with each line, and prints failures."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=len(script.lines), desc="call", unit=" lines", delay=1, leave=False)
+
+    def listen(event: "Event") -> None:
+        if (event.source, event.kind) == ("caller", "speech_stopped"):
+            bar.update()
+        elif event.kind == "call_ended":
+            bar.close()
+        reports.print_failure(event)
+
+    return listen
+
+
+def _save(call: "Call", folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from voxlab.plots import plot_call
+
+    try:
+        call.save(folder)
+        figure = cast("Figure", plot_call(call).get_figure(root=True))  # None only if removed
+        figure.savefig(folder / "call.png", dpi=100)
+    except OSError as error:
+        raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error

@@ -1,0 +1,140 @@
+"""What the commands print of a call: as it happens, and when it is over."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voxlab.timeline import Call, Event
+
+PROVIDERS = ("stt", "llm", "tts", "turn", "transport")  # a tool may well say no: that is an answer
+
+
+def print_live(event: "Event") -> None:
+    """Print what is said, as it is said, and what fails."""
+    said = {
+        ("caller", "speech_started"): "user ",
+        ("turn", "commit"): "heard",
+        ("agent", "sentence"): "agent",
+        ("tool", "started"): "tool ",
+    }.get((event.source, event.kind))
+    if said:
+        with contextlib.suppress(OSError):  # the terminal is gone: the call must not be lost
+            print(f"{event.at_s:7.2f} s  {said}  {event.data.get('text', event.data.get('name'))}")
+    print_failure(event)
+
+
+def print_failure(event: "Event") -> None:
+    """Print one line on the error stream if the event is a provider's failure."""
+    if is_failure(event):
+        with contextlib.suppress(OSError):
+            who = event.data.get("who", event.source)
+            line = f"{event.at_s:7.2f} s  {who} failed: {event.data.get('error')}"
+            print(line, file=sys.stderr, flush=True)
+
+
+def is_failure(event: "Event") -> bool:
+    """Tell whether an event says that a provider, a party or the connection failed."""
+    return event.kind == "failed" and event.source in PROVIDERS
+
+
+def stop_signal(call: "Call") -> int:
+    """Return the number of the signal that ended the call; 0 if none did."""
+    stops = call.timeline.select("transport", "stopped")
+    return int(stops[-1].data["signal"]) if stops else 0
+
+
+def exit_status(call: "Call") -> int:
+    """Return 128 and the signal that ended the call, 1 if something failed, else 0."""
+    if number := stop_signal(call):
+        return 128 + number
+    return int(any(map(is_failure, call.timeline)))
+
+
+def report_call(call: "Call", folder: Path) -> None:
+    """Print the transcript, the response times and the interruptions."""
+    from voxlab.evaluation.turn_times import interruptions, misheard, transcript, turn_times
+
+    heard_as = misheard(call.timeline)
+    for at_s, who, text in transcript(call.timeline):
+        print(f"{at_s:7.2f} s  {who:5}  {text}")
+        if who == "user" and at_s in heard_as:
+            print(f"           heard  {heard_as[at_s] or '(nothing)'}")
+    print("\nTTFB of each turn (from the user's last sound to the agent's first):")
+    for turn in turn_times(call.timeline):
+        outcome = "the agent went on" if turn.resumed else "no reply"
+        if turn.ttfb_s is not None:
+            outcome = f"{1000 * turn.ttfb_s:5.0f} ms" + (", cut off" if turn.cut_off else "")
+        print(f"  {outcome}  {turn.text}")
+    for cut in interruptions(call.timeline):
+        kept = "went on" if cut.resumed else f'heard: "{cut.heard}", dropped: "{cut.unheard}"'
+        print(f"interruption at {cut.at_s:.2f} s, silent after {1000 * cut.yield_s:.0f} ms; {kept}")
+    for event in call.timeline.select("caller", "gave_up"):
+        print(f"\n{event.data['why']}")
+    reason = call.timeline.select("transport", "call_ended")[-1].data["reason"]
+    print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/call.wav and call.png")
+    _print_failures(call)
+
+
+def _print_failures(call: "Call", who: str = "the call") -> None:
+    """Print each different failure once, with how often it came."""
+    reasons = [str(event.data.get("error")) for event in call.timeline if is_failure(event)]
+    for reason in dict.fromkeys(reasons):
+        times = f" ({reasons.count(reason)} times)" if reasons.count(reason) > 1 else ""
+        print(f"{who} failed: {reason}{times}")
+
+
+def report_both(calls: "Mapping[str, Call]", folder: Path) -> None:
+    """Print each turn at its stage boundaries, and the differences."""
+    import numpy as np
+
+    from voxlab.errors import VoxlabError
+    from voxlab.evaluation.stage_times import stage_table, stage_times
+    from voxlab.statistics.paired import compare_pairs
+
+    print("\nmilliseconds after the user's last sound; - for what an agent does not tell or do")
+    turns = [stage_times(call.timeline) for call in calls.values()]
+    both = [*zip(*turns, strict=False)]  # an agent that fails leaves the caller's last lines unsaid
+    for pair in both:
+        print(f"\n{pair[0].text}\n{stage_table(dict(zip(calls, pair, strict=True)))}")
+    for what, name in (("TTFB", "ttfb_s"), ("total", "total_s")):
+        first_s, second_s = ([getattr(pair[agent], name) for pair in both] for agent in (0, 1))
+        try:
+            told = compare_pairs(first_s, second_s, np.random.default_rng(0)).in_words(*calls)
+        except VoxlabError as error:
+            told = str(error)
+        print(f"\n{what}: {told}")
+    for name, call in calls.items():
+        _print_failures(call, name)
+    print(f"\nsee {' and '.join(f'{folder / name}/call.png' for name in calls)}")
+
+
+def call_figures(call: "Call") -> dict[str, Any]:
+    """Return a call's figures as plain values; times in seconds."""
+    from voxlab.evaluation.turn_times import interruptions, misheard, transcript, turn_times
+
+    timeline = call.timeline
+    return {
+        "duration_s": timeline.duration_s,
+        "ended": timeline.select("transport", "call_ended")[-1].data["reason"],
+        "turns": [{**asdict(turn), "ttfb_s": turn.ttfb_s} for turn in turn_times(timeline)],
+        "interruptions": [asdict(cut) for cut in interruptions(timeline)],
+        "transcript": [
+            {"at_s": at_s, "who": who, "text": text} for at_s, who, text in transcript(timeline)
+        ],
+        "misheard": [{"at_s": at_s, "heard": heard} for at_s, heard in misheard(timeline).items()],
+        "failures": [
+            {"at_s": event.at_s, "source": event.source, "error": str(event.data.get("error"))}
+            for event in timeline
+            if is_failure(event)
+        ],
+    }
+
+
+def print_json(figures: Mapping[str, Any]) -> None:
+    """Print figures as one JSON object on one line, the last of the output."""
+    print(json.dumps(figures))
