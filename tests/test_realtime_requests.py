@@ -69,8 +69,12 @@ def test_a_bad_frame_gets_its_error_and_the_session_lives(name: str):
     run_virtual(turn())
 
 
+def session_with(**fields: Any) -> dict[str, Any]:
+    return {"type": "session.update", "session": {"type": "realtime", **fields}}
+
+
 def audio(**fields: Any) -> dict[str, Any]:
-    return {"type": "session.update", "session": {"type": "realtime", "audio": fields}}
+    return session_with(audio=fields)
 
 
 def item(**fields: Any) -> dict[str, Any]:
@@ -167,6 +171,37 @@ BAD_EVENTS = {
         {"type": "session.update", "session": {"type": "realtime", "instructions": "\ud800"}},
         "invalid_value",
         "session.instructions",
+    ),
+    "logprobs, which nobody tells": (
+        session_with(include=["item.input_audio_transcription.logprobs"]),
+        "invalid_value",
+        "session.include",
+    ),
+    "a truncation of no kind": (
+        session_with(truncation="sometimes"),
+        "invalid_value",
+        "session.truncation",
+    ),
+    "a truncation to more than all": (
+        session_with(truncation={"type": "retention_ratio", "retention_ratio": 1.5}),
+        "decimal_above_max_value",
+        "session.truncation.retention_ratio",
+    ),
+    "a tracing that is a number": (session_with(tracing=1), "invalid_type", "session.tracing"),
+    "a tracing with unknown fields": (
+        session_with(tracing={"colour": "red"}),
+        "unknown_parameter",
+        "session.tracing.colour",
+    ),
+    "a prompt without id": (
+        session_with(prompt={"version": "1"}),
+        "missing_required_parameter",
+        "session.prompt.id",
+    ),
+    "an effort that nobody makes": (
+        session_with(reasoning={"effort": "slow"}),
+        "invalid_value",
+        "session.reasoning.effort",
     ),
     # items
     "an item of no kind": (item(type="note"), "invalid_value", "item.type"),
@@ -383,6 +418,25 @@ def test_sound_that_is_too_long_for_a_frame_is_left_out_of_its_item():
                 await client.send("conversation.item.retrieve", item_id=item["id"])
                 (part,) = (await client.until("conversation.item.retrieved"))["item"]["content"]
                 assert ("audio" in part) == is_told
+
+    run_virtual(turn())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"truncation": {"type": "retention_ratio", "retention_ratio": 0.8}},
+        {"truncation": "disabled", "tracing": "auto"},
+        {"tracing": {"workflow_name": "calls", "metadata": {"a": 1}}},
+        {"prompt": {"id": "pmpt_1", "variables": {"city": "Paris"}}},
+        {"reasoning": {"effort": "low"}},
+    ],
+)
+def test_what_is_told_and_not_used_comes_back_in_a_shape_that_the_sdk_takes(settings: Any):
+    async def turn() -> None:
+        async with session() as client:  # the referee reads each event with the SDK's strict model
+            told = (await client.update(**settings))["session"]
+            assert settings.items() <= told.items()
 
     run_virtual(turn())
 

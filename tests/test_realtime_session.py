@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from realtime_client import TURN, WEATHER_TOOL, Client, engines, session, tone, weather_call
 
 from voxlab.clock import run_virtual
@@ -419,6 +421,39 @@ def test_a_limit_on_tokens_ends_a_response_incomplete():
             assert transcript == LONG[:40].strip()
 
     run(turn())
+
+
+@given(limit=st.integers(1, 80), modality=st.sampled_from(["audio", "text"]))
+@example(limit=1, modality="audio")
+@settings(max_examples=20)
+def test_text_and_sound_together_keep_the_limit_on_tokens(limit: int, modality: str):
+    async def turn() -> Event:
+        async with session(engines(["One. Two. Three. Four. Five. Six."])) as client:
+            asked = {"max_output_tokens": limit, "output_modalities": [modality]}
+            await client.send("response.create", response=asked)
+            done = await client.until("response.done")
+            await client.rest()
+            client.automaton.finish()
+            return done["response"]
+
+    response = run(turn())
+    usage = response["usage"]["output_tokens"]
+    if response["status"] == "completed":
+        assert usage <= limit
+    else:
+        assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+        assert limit - 1 <= usage <= limit  # less than a token's text was left
+        assert response["output"][0]["status"] == "incomplete"
+
+
+def test_a_model_that_says_nothing_has_answered():
+    async def turn() -> Event:
+        async with session(engines([[]])) as client:
+            await client.send("response.create")
+            return (await client.until("response.done"))["response"]
+
+    response = run(turn())
+    assert (response["status"], response["output"]) == ("completed", [])
 
 
 def test_several_function_calls_come_in_one_turn_and_their_results_are_answered():

@@ -207,6 +207,24 @@ def test_the_client_may_commit_while_somebody_speaks():
     run_virtual(turn())
 
 
+def test_a_turn_keeps_its_name_if_turn_detection_is_switched_off_in_it():
+    async def turn() -> None:
+        async with session() as client:
+            await client.append(tone(1.0))
+            started = await client.until("input_audio_buffer.speech_started")
+            await client.push_to_talk()
+            await client.append(tone(0.5))
+            await client.send("input_audio_buffer.commit")
+            committed = await client.until("input_audio_buffer.committed")
+            assert committed["item_id"] == started["item_id"]
+            await client.append(tone(0.5))
+            await client.send("input_audio_buffer.commit")
+            committed = await client.until("input_audio_buffer.committed")
+            assert committed["item_id"] != started["item_id"]
+
+    run_virtual(turn())
+
+
 def test_clearing_forgets_the_audio_but_not_the_time():
     async def turn() -> None:
         async with session() as client:
@@ -238,6 +256,22 @@ def test_an_idle_timeout_speaks_after_the_reply_has_been_played():
             await streaming
 
     run_virtual(turn())
+
+
+def test_idle_timers_do_not_pile_up():
+    async def replies() -> None:
+        detection = {"type": "server_vad", "idle_timeout_ms": 3_600_000}
+        async with session(engines(["Yes."] * 20)) as client:
+            await client.update(audio={"input": {"turn_detection": detection}})
+            tasks = []
+            for _ in range(20):
+                await client.send("response.create")
+                await client.until("rate_limits.updated")
+                await asyncio.sleep(1.0)
+                tasks.append(len(asyncio.all_tasks()))
+            assert tasks == tasks[:1] * 20
+
+    run_virtual(replies())
 
 
 def test_without_being_asked_for_no_idle_timeout_comes():

@@ -137,7 +137,6 @@ class Maker:
             await self._fill(written, say)
         else:
             await overlap(write, _Voice(reply, job, self.pace, self._report).speak)
-        written.refuse_nothing()
         if choice.required and tools and not written.calls:
             raise ProviderError("the language model called no tool, though tool_choice requires it")
         calls = tuple(written.calls if choice.parallel else written.calls[:1])

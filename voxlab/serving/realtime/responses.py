@@ -10,7 +10,7 @@ from voxlab.serving.realtime.protocol.session_config import voice_name
 from voxlab.serving.realtime.response import Response
 from voxlab.serving.realtime.response_generation import Job, Made, Maker, Said
 from voxlab.serving.realtime.transport.send_queue import SendQueue
-from voxlab.serving.realtime.usage import RateLimits, count_tokens
+from voxlab.serving.realtime.usage import RateLimits, count_tokens, cut_to_limit
 
 AT_ONCE = 8
 
@@ -68,10 +68,16 @@ class Responses:
         if response is None:  # it was cancelled, and its maker did not know yet
             return None
         if isinstance(piece, Said):
-            response.say(piece.text, piece.sound)
-            if piece.sound:
+            said = cut_to_limit(response, piece)
+            response.say(said.text, said.sound)
+            if said.sound:
                 self.spoken_voice = voice_name(response.config)
-            return None
+            if said == piece:
+                return None
+            response.task.cancel()
+            response.finish("incomplete", "max_output_tokens")
+            self._end(response)
+            return response
         for call in piece.calls:
             response.call(call)
         response.finish(piece.status, piece.why)

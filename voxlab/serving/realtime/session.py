@@ -196,8 +196,6 @@ class Session:
             raise Refused("string_above_max_length", "Invalid 'session': too long.", "session")
         self._settings = settings
         self._audio.follow(self._input)
-        if not self._detection:
-            self._turn_id = None
         self._stop_idle_timer()
         self._emit("session.updated", session=settings)
 

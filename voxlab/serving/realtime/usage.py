@@ -6,7 +6,7 @@ from typing import Any
 
 from voxlab.serving.realtime.conversation import Item
 from voxlab.serving.realtime.response import Response
-from voxlab.serving.realtime.response_generation import CHARACTERS_PER_TOKEN
+from voxlab.serving.realtime.response_generation import CHARACTERS_PER_TOKEN, Said
 
 HEARD_TOKENS_PER_S = 10  # a token for 100 ms of the user's audio and for 50 ms of the assistant's:
 SPOKEN_TOKENS_PER_S = 20  # OpenAI's guide to the costs of the Realtime API
@@ -19,8 +19,7 @@ def count_tokens(response: Response) -> dict[str, Any]:
     read = len(response.config["instructions"]) + len(tools) + _characters(response.context)
     heard_s = sum(s.duration_s for item in response.context for s in item.sounds.values())
     input_text, input_audio = _tokens(read), math.ceil(heard_s * HEARD_TOKENS_PER_S)
-    output_text = _tokens(_characters(response.items))
-    output_audio = math.ceil(response.spoken_s * SPOKEN_TOKENS_PER_S - 1e-6)
+    output_text, output_audio = _output_tokens(response)
     cached = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
     return {
         "total_tokens": input_text + input_audio + output_text + output_audio,
@@ -35,6 +34,26 @@ def count_tokens(response: Response) -> dict[str, Any]:
         },
         "output_token_details": {"text_tokens": output_text, "audio_tokens": output_audio},
     }
+
+
+def _output_tokens(response: Response) -> tuple[int, int]:
+    """Return how many tokens of text and of audio a response has so far."""
+    audio = math.ceil(response.spoken_s * SPOKEN_TOKENS_PER_S - 1e-6)
+    return _tokens(_characters(response.items)), audio
+
+
+def cut_to_limit(response: Response, said: Said) -> Said:
+    """Return as much of the next words and sound as max_output_tokens has room for."""
+    limit = response.config["max_output_tokens"]
+    if limit == "inf":
+        return said
+    text, audio = _output_tokens(response)
+    room = (limit - audio) * CHARACTERS_PER_TOKEN - _characters(response.items)
+    words = said.text[: max(0, room)]
+    text = _tokens(_characters(response.items) + len(words))
+    seconds = (limit - text) / SPOKEN_TOKENS_PER_S - response.spoken_s
+    sound = said.sound[: max(0, response.wire.size(seconds))]
+    return Said(said.response_id, words, sound)
 
 
 def _characters(items: Sequence[Item]) -> int:

@@ -76,6 +76,12 @@ _Modalities = Annotated[list[Literal["text", "audio"]], AfterValidator(_only_one
 _Tools = Annotated[list[Annotated[_Tool, Discriminator("type")]], Field(max_length=128)]
 
 
+def _none(include: list[str]) -> list[str]:
+    if include:
+        raise ValueError("no recogniser here tells logprobs: leave it out")
+    return include
+
+
 class _Settings(BaseModel):
     max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     output_modalities: _Modalities | None = None
@@ -83,8 +89,14 @@ class _Settings(BaseModel):
     tools: _Tools | None = None
 
 
+class _RetentionRatio(sdk.RealtimeTruncationRetentionRatio):
+    retention_ratio: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
 class _Session(_Settings, sdk.RealtimeSessionCreateRequest):  # type: ignore[misc]
     audio: _Audio | None = None
+    truncation: Literal["auto", "disabled"] | _RetentionRatio | None = None
+    include: Annotated[list[str], AfterValidator(_none)] | None = None  # type: ignore[assignment]
 
 
 class _ResponseOutput(response_audio.Output):
