@@ -23,6 +23,26 @@ def _fold(text: str) -> str:
     return re.sub(r"\bto-(day|night|morrow)\b", r"to\1", text)  # Moonshine reads old books
 
 
+# Recognisers write what is no speech as subtitles do: [BLANK_AUDIO], (music), *coughs*.
+# Words in round brackets may be words: only those of sounds count there.
+_SOUNDS = (
+    r"music|noise|silen|cough|laugh|sigh|breath|throat|applau|clap|inaudible|unintelligible|"
+    r"static|beep|ring|typing|keyboard|door|wind|background|sneez|sniff|crosstalk|blank"
+)
+_SOUND_MARKS = re.compile(
+    rf"\[[^\]]*\]|<[^>]*>|\*[^*]+\*|\((?=[^)]*({_SOUNDS}))[^)]*\)|[♪♫]+", re.IGNORECASE
+)
+
+
+def without_sound_marks(text: str) -> str:
+    """Return what a recogniser wrote without its marks for sounds that are no speech.
+
+    >>> without_sound_marks("[inaudible] order number? (music playing)")
+    'order number?'
+    """
+    return " ".join(_SOUND_MARKS.sub(" ", text).split())
+
+
 def plain_words(text: str) -> list[str]:
     """Return the words of a text without punctuation and capitals.
 

@@ -20,6 +20,7 @@ from voxlab.audio import Audio
 from voxlab.errors import ProviderError, ProviderTimeout
 from voxlab.providers.protocols import EndOfTurn, Message, Providers, Speech
 from voxlab.providers.stream_guard import guarded
+from voxlab.text import without_sound_marks
 from voxlab.turn_taking import manager
 from voxlab.turn_taking.interruptions import Meaning, classify
 from voxlab.turn_taking.manager import Timer, Turn, TurnOptions
@@ -282,7 +283,7 @@ class _Session:
                 segment.expect_final()
                 async for transcript in stream:
                     if transcript.is_final:
-                        return transcript.text
+                        return without_sound_marks(transcript.text)
                     self._line.record("stt", "partial", text=transcript.text)
         except TimeoutError as error:
             limit_s = self._options.stt_timeout_s

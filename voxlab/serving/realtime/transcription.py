@@ -12,6 +12,7 @@ from voxlab.providers.protocols import STT
 from voxlab.providers.stream_guard import guarded
 from voxlab.serving.realtime.conversation import Item, Sound
 from voxlab.serving.realtime.transport.send_queue import SendQueue
+from voxlab.text import without_sound_marks
 
 SHORTEST_S = 0.1  # no word is shorter
 LONGEST_EARLY_S = 10.0  # a longer turn is recognised once, when it is over, not at each pause
@@ -93,7 +94,7 @@ class Transcriber:
         try:
             async with aclosing(stream):
                 async for transcript in stream:
-                    text = transcript.text
+                    text = without_sound_marks(transcript.text)
         except ProviderError as error:
             return error
         return text
