@@ -69,6 +69,13 @@ def test_other_numbers_double_too(exercise):
 def test_half_of_four_is_two(exercise):
     assert exercise.half(4) == 2
 """
+POINTS = """[ex90_twice]
+points = 6
+
+[ex91_thrice]
+points = 2
+planned = "thrice and a third"
+"""
 CONFTEST = (Path(__file__).parent / "graded" / "conftest.py").read_text("utf-8")
 
 
@@ -82,6 +89,7 @@ def checkout(tmp_path, monkeypatch):
         (root / name).rmdir()
         (root / name).write_text(name)
     (root / "solutions" / "ex90_twice.py").write_text(SOLUTION)
+    (root / "solutions" / "points.toml").write_text(POINTS)
     (root / "tests" / "graded" / "test_ex90_twice.py").write_text(TESTS)
     (root / "tests" / "graded" / "conftest.py").write_text(CONFTEST)
     monkeypatch.chdir(root)
@@ -112,6 +120,7 @@ def test_make_exercises_writes_script_notebook_and_table(checkout):
     table = (checkout / "exercises" / "README.md").read_text()
     assert "| Exercise 90: twice and half |" in table
     assert "| 2 | 6 | 3 |" in table
+    assert "| Exercise 91: thrice and a third | planned | | 2 | |" in table
 
 
 def test_making_them_again_changes_nothing(checkout, capsys):
@@ -144,6 +153,17 @@ def test_every_part_has_a_public_test_and_every_test_a_part(checkout):
         make.expected_files(checkout)
     tests.write_text(TESTS.replace('"ex90.2"', '"ex90.3"'))
     with pytest.raises(ExerciseError, match=r"ex90\.2, ex90\.3"):
+        make.expected_files(checkout)
+
+
+def test_the_tests_of_an_exercise_have_the_points_of_the_table(checkout):
+    points = checkout / "solutions" / "points.toml"
+    for table, said in ((POINTS.replace("6", "7"), "7"), ("", "None")):
+        points.write_text(table)
+        with pytest.raises(ExerciseError, match=f"its tests give 6, solutions/points.toml {said}"):
+            make.expected_files(checkout)
+    points.write_text("[ex90")
+    with pytest.raises(ExerciseError, match="cannot read"):
         make.expected_files(checkout)
 
 

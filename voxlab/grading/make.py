@@ -1,8 +1,10 @@
 """exercises/ made from solutions/, and the check that nobody has edited what is made."""
 
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from voxlab.errors import ExerciseError
 from voxlab.grading import source
@@ -19,12 +21,26 @@ def solutions(root: Path) -> list[Path]:
     return files
 
 
+def points_table(root: Path) -> dict[str, dict[str, Any]]:
+    """Return the points of the course: {"ex01_hysteresis": {"points": 5}}.
+
+    Raises ExerciseError if solutions/points.toml cannot be read.
+    """
+    file = root / "solutions" / "points.toml"
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ExerciseError(f"cannot read {file}: {error}") from error
+
+
 def expected_files(root: Path) -> dict[str, str]:
     """Return what exercises/ should hold: {file name: text}.
 
     root: the folder with solutions/ and tests/graded/. Raises ExerciseError if a solution's
-    regions are broken, its title or its tests are missing, or a region has no test.
+    regions are broken, its title or its tests are missing, a region has no test, or the tests'
+    points are not those of solutions/points.toml.
     """
+    table = points_table(root)
     tests = {id: load_tests(file) for id, file in find_tests(root / "tests" / "graded").items()}
     files = {}
     rows = []
@@ -38,7 +54,16 @@ def expected_files(root: Path) -> dict[str, str]:
         blank = source.blank_exercise(text, name)
         files[solution.name] = blank
         files[f"{solution.stem}.ipynb"] = source.as_notebook(blank, solution.name)
+        points = sum(test.points for test in tests[id])
+        wanted = table.get(solution.stem, {}).get("points")
+        if points != wanted:
+            raise ExerciseError(f"{name}: its tests give {points}, solutions/points.toml {wanted}")
         rows.append(_row(name, text, solution.stem, regions, tests[id]))
+    for stem, row in table.items():
+        if f"{stem}.py" not in files:
+            number = row.get("chapter") or int(stem[2:4])
+            about = f"Exercise {number}: {row.get('planned', stem)}"
+            rows.append(f"| {about} | planned | | {row['points']} | |")
     files["README.md"] = _README.format(rows="\n".join(rows))
     return files
 
