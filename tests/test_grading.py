@@ -4,9 +4,13 @@ import csv
 import io
 import json
 import multiprocessing
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -69,6 +73,16 @@ def test_other_numbers_double_too(exercise):
 def test_half_of_four_is_two(exercise):
     assert exercise.half(4) == 2
 """
+README = """# A project
+
+![A call](notebooks/first_call.png)
+
+| lesson | question |
+|---|---|
+| 00 | [What happens?](notebooks/00_first_call.ipynb) |
+
+More text.
+"""
 POINTS = """[ex90_twice]
 points = 6
 
@@ -83,11 +97,11 @@ CONFTEST = (Path(__file__).parent / "graded" / "conftest.py").read_text("utf-8")
 def checkout(tmp_path, monkeypatch):
     """Return a small checkout with one exercise, and be in it."""
     root = tmp_path / "checkout"
-    for folder in (*kit.FOR_STUDENTS, "solutions", "tests/graded"):
-        (root / folder).mkdir(parents=True)
-    for name in ("pyproject.toml", "constraints.txt", "environment.yml", "Makefile", "LICENSE"):
-        (root / name).rmdir()
-        (root / name).write_text(name)
+    for name in (*kit.FOR_STUDENTS, *kit.FOR_GRADERS, *kit.FOR_GRADESCOPE):
+        if Path(name).suffix or name in ("Makefile", "LICENSE"):
+            write(root / name, README if name == "README.md" else name)
+        else:
+            (root / name).mkdir(parents=True, exist_ok=True)
     (root / "solutions" / "ex90_twice.py").write_text(SOLUTION)
     (root / "solutions" / "points.toml").write_text(POINTS)
     (root / "tests" / "graded" / "test_ex90_twice.py").write_text(TESTS)
@@ -417,7 +431,7 @@ def test_a_fence_that_does_not_close_is_told_and_nobody_gets_no_points_for_it(
         raise FenceError("Landlock does not close: Operation not permitted")
 
     monkeypatch.setattr(Sandbox, "start", refuse)
-    assert main(["grade", str(people), "--jobs", "1"]) == 2
+    assert main(["grade", str(people), "--jobs", "1"]) == 1
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == "voxlab: Landlock does not close: Operation not permitted\n"
@@ -467,6 +481,45 @@ def test_each_folder_of_the_kit_grades_with_its_own_tests(checkout, capsys, monk
         monkeypatch.chdir(checkout / "kit" / folder)
         assert main(["grade", str(submission)]) == 0
         assert f"{possible} of {possible} points" in capsys.readouterr().out
+
+
+def test_the_students_page_has_the_figure_and_the_lessons_of_the_project(checkout):
+    assert main(["class-kit", "kit"]) == 0
+    page = Path("kit/students/README.md").read_text()
+    assert "\n![A call](notebooks/first_call.png)\n" in page
+    assert "| 00 | [What happens?](notebooks/00_first_call.ipynb) |" in page
+    assert "More text" not in page
+    assert Path("kit/grader/docs").is_dir()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ex90_twice.py", "twice.py"])
+def test_the_autograder_grades_what_gradescope_hands_it(checkout, name):
+    assert main(["class-kit", "kit"]) == 0
+    root = checkout / "autograder"
+    with zipfile.ZipFile("kit/autograder.zip") as packed:
+        names = packed.namelist()
+        assert not any(entry.startswith(("solutions", "exercises")) for entry in names)
+        packed.extractall(root / "source")
+        modes = [packed.getinfo(entry).external_attr >> 16 for entry in names[:2]]
+    assert (names[:2], modes) == (["setup.sh", "run_autograder"], [0o755, 0o755])
+    for script in names[:2]:
+        subprocess.run(["bash", "-n", root / "source" / script], check=True)
+    (root / "source" / ".venv" / "bin").mkdir(parents=True)  # what setup.sh would have made
+    for program in ("python", "voxlab"):
+        (root / "source" / ".venv" / "bin" / program).symlink_to(
+            Path(sys.executable).parent / program
+        )
+    (root / "results").mkdir()
+    write(root / "submission" / name, filled(checkout))
+    environment = os.environ | {"AUTOGRADER": str(root)}
+    subprocess.run(["bash", root / "source" / "run_autograder"], env=environment, check=True)
+    results = json.loads((root / "results" / "results.json").read_text())
+    if name == "ex90_twice.py":
+        assert (results["score"], len(results["tests"])) == (6, 3)
+    else:
+        assert results["score"] == 0
+        assert "twice.py is not graded: needs a name like" in results["output"]
 
 
 def test_a_kit_never_overwrites(checkout, capsys):

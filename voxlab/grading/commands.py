@@ -51,6 +51,7 @@ def add(commands: Any, add_command: Add) -> None:
 
 
 def _grade(arguments: argparse.Namespace) -> int:
+    from voxlab.grading.fence import FenceError
     from voxlab.grading.grade import Grader
     from voxlab.grading.graded import tests_folder
     from voxlab.grading.people import find_people
@@ -71,8 +72,12 @@ def _grade(arguments: argparse.Namespace) -> int:
     is_whole = len(people) == 1 and path.is_dir()  # of one person we show what is missing
     assigned = arguments.only.split(",") if arguments.only else grader.tests if is_whole else came
     grader = grader.select([*assigned])
-    with Sandbox() as sandbox:
-        graded = _grade_people(replace(grader, sandbox=sandbox), people, arguments.jobs)
+    try:
+        with Sandbox() as sandbox:
+            graded = _grade_people(replace(grader, sandbox=sandbox), people, arguments.jobs)
+    except FenceError as error:
+        print(f"voxlab: {error}", file=sys.stderr)
+        return 1
     if graded:
         _report(arguments, graded, strays, sandbox.fences)
     if roster and arguments.upload and graded:

@@ -1,38 +1,68 @@
-"""`voxlab class-kit`: a folder for the students, without answers, and one for whoever grades."""
+"""`voxlab class-kit`: what students, graders and Gradescope need, in three places."""
 
 import ast
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 from voxlab.errors import ExerciseError
 from voxlab.grading.graded import find_tests, load_tests
 
-FOR_STUDENTS = (
-    *("voxlab", "data", "notebooks", "exercises", "pyproject.toml", "constraints.txt"),
-    *("environment.yml", "Makefile", "LICENSE"),
-)
-FOR_GRADERS = ("solutions", "exercises", "tests/graded")
+LIBRARY = ("voxlab", "data", "pyproject.toml", "constraints.txt", "Makefile", "LICENSE")
+FOR_STUDENTS = (*LIBRARY, "environment.yml", "notebooks", "exercises", "docs/glossary.md")
+FOR_GRADERS = ("solutions", "exercises", "notebooks", "tests/graded", "docs")
+FOR_GRADESCOPE = (*LIBRARY, "README.md", "tests/graded")
+FILES = Path(__file__).parent / "kit_files"
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.pyc", ".DS_Store")
 
 
-def write_kit(root: Path, folder: Path) -> tuple[Path, Path]:
-    """Write folder/students and folder/grader; return both.
+def write_kit(root: Path, folder: Path) -> tuple[Path, Path, Path]:
+    """Write folder/students, folder/grader and folder/autograder.zip; return the three.
 
     root: voxlab's checkout. Raises ExerciseError if the folder is in use or root is no checkout.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExerciseError(f"{folder} is there and not empty: name a new folder")
-    for name in (*FOR_STUDENTS, *FOR_GRADERS):
+    for name in (*FOR_STUDENTS, *FOR_GRADERS, *FOR_GRADESCOPE):
         if not (root / name).exists():
             raise ExerciseError(f"no {name} in {root}: run this in voxlab's checkout")
-    students, grader = folder / "students", folder / "grader"
+    students, grader, archive = (folder / n for n in ("students", "grader", "autograder.zip"))
     _copy(root, students, FOR_STUDENTS)
     _copy(root, grader, FOR_GRADERS)
     _copy_public_tests(root / "tests" / "graded", students / "tests" / "graded")
-    (students / "README.md").write_text(_STUDENTS, encoding="utf-8")
-    (grader / "README.md").write_text(_GRADERS, encoding="utf-8")
-    return students, grader
+    (students / "README.md").write_text(_students_page(root / "README.md"), encoding="utf-8")
+    shutil.copyfile(FILES / "graders.md", grader / "README.md")
+    _write_autograder(root, archive)
+    return students, grader, archive
+
+
+def _students_page(readme: Path) -> str:
+    """Return the students' README, with the figure and the table of lessons of the project's."""
+    text = readme.read_text("utf-8")
+    figure = re.search(r"^!\[.*\)$", text, re.MULTILINE)
+    lessons = re.search(r"^\| lesson \|(?:.*\n)+?(?!\|)", text, re.MULTILINE)
+    if not figure or not lessons:
+        raise ExerciseError(f"{readme}: no figure, or no table that begins with '| lesson |'")
+    page = (FILES / "students.md").read_text("utf-8")
+    return page.format(figure=figure[0], lessons=lessons[0])
+
+
+def _write_autograder(root: Path, archive: Path) -> None:
+    """Write what Gradescope builds an image from: two scripts, the library and all tests.
+
+    Source: gradescope-autograders.readthedocs.io, "Autograder specifications".
+    """
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in ("setup.sh", "run_autograder"):
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o755 << 16
+            packed.writestr(entry, (FILES / name).read_bytes())
+        for name in FOR_GRADESCOPE:
+            below = [path for path in (root / name).rglob("*") if path.is_file()] or [root / name]
+            for path in sorted(below):
+                if not NOT_COPIED(str(path.parent), [*path.relative_to(root).parts]):
+                    packed.write(path, path.relative_to(root))
 
 
 def _copy(root: Path, folder: Path, names: tuple[str, ...]) -> None:
@@ -109,35 +139,3 @@ def _names(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.Assign):
         return {name.id for name in node.targets if isinstance(name, ast.Name)}
     return set()
-
-
-_STUDENTS = """# Voice agents: the exercises
-
-voxlab is a small library and a set of notebooks about voice agents. Everything runs on your
-laptop, with no account and no network once it is set up.
-
-```
-make lab                             # sets up, and opens JupyterLab
-.venv/bin/voxlab grade exercises     # your points, and a hint for what is missing
-```
-
-The exercises are in `exercises`, the lessons they belong to in `notebooks`. Your teacher has more
-tests than you see here: they check the same tasks on other input. Hand in your notebook or script
-under its own name.
-"""
-
-_GRADERS = """# Grading
-
-`voxlab` must be installed here (in the students' folder or the checkout: `make setup`). Then, in
-this folder:
-
-```
-voxlab grade submissions/                      # a table of the class
-voxlab grade submissions/ --csv points.csv
-voxlab grade submissions/ada                   # one person's card
-voxlab grade ex01_hysteresis.ipynb --gradescope results.json
-```
-
-`submissions` holds a folder for each person, or files named after them
-(`ada_ex01_hysteresis.ipynb`). solutions/README.md explains the rest.
-"""
