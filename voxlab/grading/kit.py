@@ -32,7 +32,7 @@ def write_kit(root: Path, folder: Path) -> tuple[Path, Path, Path]:
     _copy(root, grader, FOR_GRADERS)
     _copy_public_tests(root / "tests" / "graded", students / "tests" / "graded")
     (students / "README.md").write_text(_students_page(root / "README.md"), encoding="utf-8")
-    shutil.copyfile(FILES / "graders.md", grader / "README.md")
+    shutil.copyfile(FILES / "graders_readme.txt", grader / "README.md")
     _write_autograder(root, archive)
     return students, grader, archive
 
@@ -44,7 +44,7 @@ def _students_page(readme: Path) -> str:
     lessons = re.search(r"^\| lesson \|(?:.*\n)+?(?!\|)", text, re.MULTILINE)
     if not figure or not lessons:
         raise ExerciseError(f"{readme}: no figure, or no table that begins with '| lesson |'")
-    page = (FILES / "students.md").read_text("utf-8")
+    page = (FILES / "students_readme.txt").read_text("utf-8")
     return page.format(figure=figure[0], lessons=lessons[0])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import ExerciseError
 
 _EXERCISE = re.compile(r"(?<![A-Za-z0-9])ex\d\d(?!\d)", re.IGNORECASE)
@@ -119,10 +120,8 @@ def _submitters(file: Path) -> dict[str, list[_Owner]]:
     """Return the people of each folder that Gradescope exported; a group has several."""
     if not file.is_file():
         return {}
-    import yaml
-
+    folders = read_yaml(file)
     try:
-        folders = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         return {
             folder: [
                 (str(who[":name"]), str(who.get(":sid") or who.get(":email") or ""))
@@ -130,7 +129,7 @@ def _submitters(file: Path) -> dict[str, list[_Owner]]:
             ]
             for folder, about in folders.items()
         }
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ExerciseError(f"{file}: cannot read who submitted what: {error!r}") from error
 
 
