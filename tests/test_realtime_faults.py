@@ -1,6 +1,8 @@
 """Engines that fail and clients that do not behave: a session and its neighbours, virtual time."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,8 +21,6 @@ from voxlab.serving.realtime.session import SessionOptions
 from voxlab.serving.realtime.transport.session_loop import run_session
 
 LONG = "This is the first sentence of a long answer. " + "And here it goes on and on. " * 12
-
-# --- engines that fail ----------------------------------------------------------------------
 
 
 class Broken:
@@ -134,9 +134,6 @@ def test_an_engine_that_hangs_is_given_up():
     run_virtual(turn())
 
 
-# --- clients that do not behave -------------------------------------------------------------
-
-
 def test_a_client_that_does_not_read_stops_its_own_session_only():
     async def silent_reader() -> None:
         async with session(engines([LONG * 2]), SessionOptions(pace=Pace(1e9))) as client:
@@ -244,3 +241,32 @@ def test_a_client_that_asks_without_reading_is_slowed_down():
             await client.send("response.cancel", event_id="x" * 5000)
 
     run_virtual(flood())
+
+
+@pytest.mark.slow
+def test_a_client_that_vanishes_in_mid_response_leaves_nothing_behind():
+    async def visit() -> None:
+        async with session(
+            engines(["A rather long answer that nobody will hear to its end."])
+        ) as c:
+            await c.append(tone(0.5))
+            await c.send("response.create")
+            await c.until("response.created")
+
+    async def visits(count: int) -> None:
+        for _ in range(count):
+            await visit()
+
+    async def measured() -> int:
+        await visits(20)  # caches are filled
+        gc.collect()
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        await visits(60)
+        gc.collect()  # a session is a circle of objects
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(asyncio.all_tasks()) == 1
+        return after - before
+
+    assert run_virtual(measured()) < 60 * 1024  # under a KiB a visit

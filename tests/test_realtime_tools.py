@@ -1,5 +1,6 @@
 """How a realtime session lets its model use tools: none, one of them, this one, several at once."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from realtime_client import WEATHER_TOOL, Client, engines, session, weather_call
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice, ToolSpec
 from voxlab.providers.rule_based.language_model import RuleLLM
+from voxlab.serving.realtime.session import SessionOptions
 
 Event = dict[str, Any]
 ORDER_TOOL = {
@@ -144,3 +146,58 @@ def test_the_rules_call_a_tool_when_they_must(
 
     (part,) = run_virtual(parts())
     assert (part.name, part.arguments) == call
+
+
+def test_several_function_calls_come_in_one_turn_and_their_results_are_answered():
+    heard: list[Sequence[Message]] = []
+
+    class Asking:
+        async def stream(
+            self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        ) -> AsyncIterator[TextDelta | ToolCall]:
+            heard.append(messages)
+            assert [tool.name for tool in tools] == ["get_weather"]
+            if messages[-1].role == "tool":
+                yield TextDelta("Both are sunny.")
+            else:
+                yield TextDelta("Let me look that up. ")
+                yield weather_call("Paris")
+                yield weather_call("Rome")
+
+    async def turn() -> None:
+        async with session(replace(engines(), llm=Asking())) as client:
+            await client.push_to_talk()
+            await client.update(tools=[WEATHER_TOOL])
+            await client.ask("Paris or Rome?")
+            await client.send("response.create")
+            done = await client.until("response.done")
+            filler, first, second = done["response"]["output"]
+            assert filler["content"][0]["transcript"] == "Let me look that up."
+            assert first["call_id"] != second["call_id"]
+            cities = [json.loads(call["arguments"])["city"] for call in (first, second)]
+            assert cities == ["Paris", "Rome"]
+            for call in (first, second):
+                output = {"type": "function_call_output", "call_id": call["call_id"]}
+                await client.send(
+                    "conversation.item.create", item={**output, "output": '{"sky": "clear"}'}
+                )
+            await client.send("response.create")
+            done = await client.until("response.done")
+            assert done["response"]["output"][0]["content"][0]["transcript"] == "Both are sunny."
+            roles = [message.role for message in heard[-1]]
+            assert roles == ["system", "user", "assistant", *["assistant", "tool"] * 2]
+
+    run_virtual(turn())
+
+
+def test_a_filler_is_spoken_before_a_tool_is_called_in_silence():
+    async def turn() -> None:
+        options = SessionOptions(filler="One moment.")
+        async with session(engines([weather_call()]), options) as client:
+            await client.send("response.create")
+            done = await client.until("response.done")
+            filler, call = done["response"]["output"]
+            assert filler["content"][0]["transcript"] == "One moment."
+            assert call["name"] == "get_weather"
+
+    run_virtual(turn())

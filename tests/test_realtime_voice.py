@@ -129,3 +129,19 @@ def test_a_voice_that_has_been_heard_stays():
                 await client.until("rate_limits.updated")
 
     run_virtual(turn())
+
+
+def test_a_voice_that_has_been_heard_cannot_change():
+    async def turn() -> None:
+        async with session(engines(["Hello."])) as client:
+            await client.update(audio={"output": {"voice": "marin"}})
+            await client.send("response.create")
+            await client.until("rate_limits.updated")
+            voice = {"type": "realtime", "audio": {"output": {"voice": "cedar"}}}
+            await client.send("session.update", session=voice)
+            assert (await client.until("error"))["error"]["code"] == "cannot_update_voice"
+            same = {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
+            await client.send("session.update", session=same)
+            await client.until("session.updated")
+
+    run_virtual(turn())
