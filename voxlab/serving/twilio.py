@@ -130,7 +130,8 @@ class _Host:
         base = self.url.removesuffix(MEDIA_PATH)
         if path == VOICE_PATH:  # the same host, asked by HTTP
             base = base.replace("ws", "http", 1)
-        expected = sign(f"{base}{path}{'?' * bool(query)}{query}", token)
+        address = f"{base}{path}?{query}" if query else base + path
+        expected = sign(address, token)
         return hmac.compare_digest(expected, request.headers.get("X-Twilio-Signature", ""))
 
     async def hold(self, connection: ServerConnection) -> None:

@@ -1,6 +1,6 @@
 """The work behind one response: the language model writes, the voice follows sentence by sentence.
 
-A maker only reports; the session decides what becomes of it. Sound is reported in slices that
+The generator only reports; the session decides what becomes of it. Sound is reported in slices that
 last 100 ms at most, with the words that begin in them, and not much faster than PACE.
 """
 
@@ -18,6 +18,7 @@ from voxlab.providers.protocols import ManyVoices, Providers, Speech, ToolCall
 from voxlab.serving.realtime.conversation import Item, messages
 from voxlab.serving.realtime.protocol.audio_formats import Encoder, WireFormat
 from voxlab.serving.realtime.protocol.session_config import tool_choice, tool_specs, voice_name
+from voxlab.serving.realtime.transport.send_queue import SendQueue
 
 SLICE_S = 0.1
 SENTENCE_PAUSE_S = 0.2
@@ -85,33 +86,32 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Makes responses. report: takes what was made; room, flushed: see `outbox`.
+class ResponseGenerator:
+    """Makes responses. report: takes what was made; queue: where it goes from there.
 
     filler: spoken before a tool is called in silence; "" for nothing.
     """
 
     providers: Providers
     report: Callable[[Said | Made], Awaitable[None]]
-    room: Callable[[], Awaitable[None]]
-    flushed: Callable[[], Awaitable[None]]
+    queue: SendQueue
     pace: Pace
     patience: Patience
     filler: str = ""
 
-    async def make(self, job: Job) -> None:
+    async def generate(self, job: Job) -> None:
         """Make one response and report it; however it goes, the last report is Made."""
         try:
-            outcome = await self._make(job)
+            outcome = await self._generate(job)
         except ProviderError as error:
             outcome = Made(job.response_id, "failed", why=str(error))
         except Exception as error:  # an engine's fault is the response's, not the session's
             problem = f"{type(error).__name__}: {error}"
             outcome = Made(job.response_id, "failed", why=problem)
-        await self.flushed()  # until all of it has been sent, a barge-in takes the rest back
+        await self.queue.flushed()  # until all of it has been sent, a barge-in takes the rest back
         await self.report(outcome)
 
-    async def _make(self, job: Job) -> Made:
+    async def _generate(self, job: Job) -> Made:
         await self._await_transcripts(job.context)
         written = Written(job.most_characters)
         read, tools = messages(job.context, job.config["instructions"]), tool_specs(job.config)
@@ -160,7 +160,7 @@ class Maker:
                 raise heard
 
     async def _report(self, piece: Said) -> None:
-        await self.room()
+        await self.queue.room()
         await self.report(piece)
 
 

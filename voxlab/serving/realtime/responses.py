@@ -8,7 +8,7 @@ from voxlab.serving.realtime.conversation import Conversation, Item
 from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.protocol.session_config import voice_name
 from voxlab.serving.realtime.response import Response
-from voxlab.serving.realtime.response_generation import Job, Made, Maker, Said
+from voxlab.serving.realtime.response_generation import Job, Made, ResponseGenerator, Said
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 from voxlab.serving.realtime.usage import RateLimits, count_tokens, cut_to_limit
 
@@ -18,17 +18,17 @@ AT_ONCE = 8
 class Responses:
     """Starts, follows, cancels and ends responses; the queue takes their events.
 
-    maker: does the work, in a task that spawn starts, and reports pieces for `take`.
+    generator: does the work, in a task that spawn starts, and reports pieces for `take`.
     """
 
     def __init__(
         self,
         queue: SendQueue,
-        maker: Maker,
+        generator: ResponseGenerator,
         spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
     ) -> None:
         self._queue = queue
-        self._maker = maker
+        self._generator = generator
         self._spawn = spawn
         self._active: dict[str, Response] = {}
         self._limits = RateLimits()
@@ -60,12 +60,12 @@ class Responses:
         self._active[response.id] = response
         self._queue.emit("response.created", response=response.resource())
         job = Job(response.id, config, context, response.wire)
-        response.task = self._spawn(self._maker.make(job))
+        response.task = self._spawn(self._generator.generate(job))
 
     def take(self, piece: Said | Made) -> Response | None:
-        """Take what the maker reports; return the response if it is over now."""
+        """Take what the generator reports; return the response if it is over now."""
         response = self._active.get(piece.response_id)
-        if response is None:  # it was cancelled, and its maker did not know yet
+        if response is None:  # it was cancelled, and its generator did not know yet
             return None
         if isinstance(piece, Said):
             said = cut_to_limit(response, piece)

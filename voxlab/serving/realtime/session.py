@@ -32,7 +32,13 @@ from voxlab.serving.realtime.protocol.session_config import (
     updated,
     voice_name,
 )
-from voxlab.serving.realtime.response_generation import Made, Maker, Pace, Patience, Said
+from voxlab.serving.realtime.response_generation import (
+    Made,
+    Pace,
+    Patience,
+    ResponseGenerator,
+    Said,
+)
 from voxlab.serving.realtime.responses import Responses
 from voxlab.serving.realtime.transcription import Transcribed, Transcriber
 from voxlab.serving.realtime.transport.send_queue import SendQueue
@@ -94,17 +100,16 @@ class Session:
         self._report = report
         self._spawn = spawn
         self._conversation = Conversation(queue.new_id("conv"))
-        maker = Maker(
+        generator = ResponseGenerator(
             providers,
             report,
-            queue.room,
-            queue.flushed,
+            queue,
             options.pace,
             options.patience,
             options.filler,
         )
         self._transcriber = Transcriber(providers.stt, options.patience.stt_s, spawn)
-        self._responses = Responses(queue, maker, spawn)
+        self._responses = Responses(queue, generator, spawn)
         self._turn_id: str | None = None  # the item that the open turn will become
         self._idle_timer: asyncio.Task[None] | None = None
         expires_at = options.started_at + round(options.longest_s)
