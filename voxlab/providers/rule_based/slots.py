@@ -21,7 +21,9 @@ DAYS = ("today", "tonight", "tomorrow", *WEEKDAYS)
 CITIES = ("Paris", "London", "New York", "Berlin", "Madrid", "Rome", "Chicago", "Tokyo", "Boston")
 
 UNDER_100 = rf"(?:{'|'.join(TENS)})(?: (?:{'|'.join(DIGIT_WORDS[1:])}))?|{'|'.join(NUMBER_WORDS)}"
-LARGER = r"(?<!hundred )(?<!hundred and )(?<!thousand )"  # else it is a part of a larger number
+LARGER = "".join(  # not behind these: there it is a part of a larger number
+    f"(?<!{word} )" for word in (*TENS, "hundred", "hundred and", "thousand")
+)
 NUMBER = rf"{LARGER}(\d{{1,2}}|{UNDER_100})"
 MINUTE = rf"(?:(?:{'|'.join(TENS[:4])})(?: (?:{'|'.join(DIGIT_WORDS[1:])}))?|ten|fifteen)"
 PEOPLE = r"(?:people|persons?|guests?|of us)"
@@ -126,8 +128,8 @@ def _time(said: str) -> str:
     """Find a time of day; the forms that say most are tried first."""
     morning = rf"\b{NUMBER}(?:[: .]?(\d\d))? ?{MORNING}"
     if found := list(re.finditer(morning, said)):
-        minutes = int(found[-1][2] or 0)
-        return f"{_count(found[-1][1]) % 12:02d}:{minutes:02d}" if minutes < 60 else ""
+        past = int(found[-1][2] or 0)
+        return f"{_count(found[-1][1]) % 12:02d}:{past:02d}" if past < 60 else ""
     forms: tuple[tuple[str, int | None], ...] = (  # the pattern of the hour; the minutes
         (r"\b(\d{1,2})[:.](\d\d)\b", None),
         (rf"\bhalf past {NUMBER}\b", 30),
