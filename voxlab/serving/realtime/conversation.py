@@ -41,7 +41,7 @@ class Sound:
 class Item:
     """An item as it goes over the wire, its audio apart.
 
-    words: the assistant's, each piece with the byte of the sound at which it begins.
+    words: the assistant's, each piece with the byte of the sound before which it begins.
     is_cut: its audio was truncated: what still comes of it was not heard.
     heard: what the recogniser makes of the user's audio, or how it failed.
     """
@@ -64,8 +64,8 @@ class Item:
         part = self.data["content"][0]
         part["transcript" if self.sounds else "text"] += text
         if self.sounds:
-            self.words += [(len(self.sounds[0].data), text)] if text else []
             self.sounds[0].data += sound
+            self.words += [(len(self.sounds[0].data), text)] if text else []
 
     def unsay(self, text: str, size: int) -> None:
         """Take back the latest words, or so many bytes of sound, that nobody has heard."""
@@ -243,8 +243,8 @@ class Conversation:
             said = f"{sound.duration_s * 1000:.0f}ms is already shorter than {audio_end_ms}ms"
             raise Refused("invalid_value", f"Audio content of {said}", "audio_end_ms")
         kept = sound.wire.size(end_s)
-        is_whole = item.is_cut or item.data["status"] != "in_progress"
-        # nobody knows yet where the last word of an item in progress will end
+        is_whole = item.is_cut or item.data["status"] == "completed"
+        # else nobody knows where its last word would have ended
         item.words = said_before(item.words, kept, len(sound.data) if is_whole else math.inf)
         del sound.data[kept:]
         item.data["content"][content_index].pop("transcript", None)
@@ -254,8 +254,8 @@ class Conversation:
 def said_before(words: Sequence[tuple[int, str]], kept: int, size: float) -> list[tuple[int, str]]:
     """Return the words that end in the first bytes of a sound. kept: so many; size: of all of it.
 
-    >>> said_before([(0, "It's"), (4800, " shipped"), (9600, " today.")], 9600, 14400)
-    [(0, "It's"), (4800, ' shipped')]
+    >>> said_before([(4800, "It's"), (9600, " shipped"), (14400, " today.")], 14400, 19200)
+    [(4800, "It's"), (9600, ' shipped')]
     """
     ends = [*(start for start, _ in words[1:]), size]
     return [word for word, end in zip(words, ends, strict=False) if end <= kept]

@@ -6,7 +6,7 @@ last 100 ms at most, with the words that begin in them, and not much faster than
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -183,29 +183,48 @@ class _Voice:
         self._report = report
         self._encoder = Encoder(job.wire)
         self._separator = ""  # before the next sentence: nothing before the first
+        self._words: list[tuple[int, str]] = []  # of this sentence, with the byte they begin at
+        self._came_s = 0.0  # of this sentence
+        self._sent = 0  # bytes of it
         self._begun_s: float | None = None
         self._sent_s = 0.0
 
     async def speak(self, sentence: str) -> None:
         """Report a sentence, sound and words; without any sound, its text."""
-        is_silent, wire = True, self._job.wire
+        self._came_s, self._sent, is_silent = 0.0, 0, True
         async with aclosing(self._reply.speak(sentence)) as pieces:
             async for speech in pieces:
                 if self._separator and is_silent:
-                    pause = silence(SENTENCE_PAUSE_S, wire.rate_hz)
-                    await self._send(wire.encode(pause.samples), ())
+                    pause = silence(SENTENCE_PAUSE_S, self._job.wire.rate_hz)
+                    await self._send(self._job.wire.encode(pause.samples))
+                    self._sent = 0
                 is_silent = False
+                self._add_words(speech)
                 audio = speech.audio or silence(speech.duration_s, SILENT_HZ)
-                words = timed_words(speech, self._separator)
-                self._separator = " " if speech.text else self._separator
-                await self._send(self._encoder.feed(audio), words)
-        await self._send(self._encoder.finish(), ())
+                await self._send(self._encoder.feed(audio))
+        await self._send(self._encoder.finish())
+        rest = "".join(text for _, text in self._words)
         if is_silent:  # a dash alone: there is nothing to hear, but it was written
-            await self._report(Said(self._job.response_id, self._separator + sentence))
-            self._separator = " "
+            rest, self._separator = self._separator + sentence, " "
+        if rest:
+            await self._report(Said(self._job.response_id, rest))
+        self._words.clear()
 
-    async def _send(self, sound: bytes, words: Sequence[tuple[float, str]]) -> None:
-        for text, piece in slices(sound, words, self._job.wire):
+    def _add_words(self, speech: Speech) -> None:
+        """Note where the words of a piece begin, which may be in a later one."""
+        for at_s, text in timed_words(speech, self._separator):
+            self._words.append((self._job.wire.size(self._came_s + at_s), text))
+        self._came_s += speech.duration_s
+        self._separator = " " if speech.text else self._separator
+
+    async def _send(self, sound: bytes) -> None:
+        """Report sound in slices of SLICE_S, each with the words that begin in it."""
+        size = self._job.wire.size(SLICE_S)
+        for start in range(0, len(sound), size):
+            piece, text = sound[start : start + size], ""
+            self._sent += len(piece)
+            while self._words and self._words[0][0] < self._sent:
+                text += self._words.pop(0)[1]
             await self._wait(len(piece))
             await self._report(Said(self._job.response_id, text, piece))
 
@@ -231,18 +250,3 @@ def timed_words(speech: Speech, separator: str) -> list[tuple[float, str]]:
         return [(0.0, separator + speech.text)]
     first, *rest = speech.words
     return [(0.0, separator + first.text), *((word.start_s, " " + word.text) for word in rest)]
-
-
-def slices(
-    sound: bytes, words: Sequence[tuple[float, str]], wire: WireFormat
-) -> Iterator[tuple[str, bytes]]:
-    """Cut sound into slices of SLICE_S, each with the text of the words that begin in it."""
-    size = wire.size(SLICE_S)
-    waiting = list(words)
-    for start in range(0, max(len(sound), 1 if words else 0), size):
-        end = start + size
-        is_last = end >= len(sound)
-        text = ""
-        while waiting and (is_last or wire.size(waiting[0][0]) < end):
-            text += waiting.pop(0)[1]
-        yield text, sound[start:end]
