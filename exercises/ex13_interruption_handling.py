@@ -414,12 +414,12 @@ for call in (held("uh_huh"), held("another_day")):
 #    there the history keeps.
 # 3. A few patterns tell most meanings; what the recogniser makes of a grunt needs its **duration**.
 #
-# In voxlab: `voxlab.turn_taking.interruptions.classify` knows three meanings more, `split` in
-# `voxlab.agents.pipeline.playout` parts the words, and `voxlab.turn_taking.manager` has the state
-# INTERRUPTED, in which the agent holds its breath.
+# In voxlab: `voxlab.turn_taking.interruptions.classify` knows three meanings more, and
+# `voxlab.turn_taking.manager` has the state INTERRUPTED, in which the agent holds its breath.
+# `voxlab.agents.spoken_words` parts the words, even while more of the speech is still to come.
 
 # %%
 from voxlab import show_source
-from voxlab.agents.pipeline import playout
+from voxlab.agents import spoken_words
 
-show_source(playout.split)
+show_source(spoken_words.SpokenWords.latest)

@@ -11,7 +11,7 @@ from voxlab import audio
 from voxlab.agents.callers.script import parse_script
 from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call, play
-from voxlab.agents.pipeline.playout import Playout
+from voxlab.agents.playback import Playback
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Speech
@@ -27,11 +27,17 @@ class Puppet:
         self.cuts = cuts
 
     async def run(self, line):
-        playout = Playout(line, lambda: None, lambda: None)
+        playback = Playback(line, *[lambda *_: None] * 3)
+
+        def begin(text, lasts_s):
+            speech = playback.open()
+            playback.play(speech, Speech(text, lasts_s))
+            playback.complete(speech)
+
         for at_s, text, lasts_s in self.says:
-            line.call_at(at_s, playout.play, Speech(text, lasts_s))
+            line.call_at(at_s, begin, text, lasts_s)
         for at_s in self.cuts:
-            line.call_at(at_s, playout.clear)
+            line.call_at(at_s, playback.stop)
         await asyncio.Event().wait()
 
 

@@ -20,9 +20,9 @@ from realtime_client import RATE_HZ, tone
 from voxlab.agents.callers.script import CallScript, ScriptLine, parse_moment
 from voxlab.agents.calls import hold_call, play
 from voxlab.agents.line import Line
+from voxlab.agents.playback import Playback
 from voxlab.agents.realtime.agent import RealtimeAgent
 from voxlab.agents.realtime.connection import Connect, over, to_server
-from voxlab.agents.realtime.playback import Heard, RealtimePlayback
 from voxlab.agents.realtime.resumption import Kept
 from voxlab.agents.realtime.settings import (
     GREETING,
@@ -32,6 +32,7 @@ from voxlab.agents.realtime.settings import (
     ServerVAD,
 )
 from voxlab.agents.tools import Tool
+from voxlab.agents.utterance import Played
 from voxlab.audio import Audio, from_pcm16
 from voxlab.cli import main
 from voxlab.clock import run_virtual
@@ -697,8 +698,8 @@ async def _made_inside(server: HandServer, main: Callable[[], Any]) -> Call:
 
 def test_sound_that_comes_after_the_interruption_is_not_played():
     async def act(server: HandServer) -> None:
-        await server.response("r", ["Hel", "lo the", "re, my", " friend."], [1.0, 1.0])
-        await asyncio.sleep(0.5)
+        await server.response("r", ["Hel", "lo the", "re, my", " friend."], [0.1, 1.9])
+        await asyncio.sleep(0.9)
         await server.say("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
         await server.sound("r", [1.0, 1.0])  # it was on its way
         await server.done("r", "cancelled")
@@ -706,8 +707,8 @@ def test_sound_that_comes_after_the_interruption_is_not_played():
 
     server, call = talk(act)
     truncate = [event for event in server.got if event["type"].endswith("truncate")]
-    assert [event["audio_end_ms"] for event in truncate] == [500]
-    assert sounding_s(call) < 0.52
+    assert [event["audio_end_ms"] for event in truncate] == [900]
+    assert sounding_s(call) < 0.92
     (cut,) = events(call, "agent", "interrupted")
     assert cut["heard"].split() == ["Hello"]
     assert cut["unheard"] == "there, my friend."
@@ -766,17 +767,17 @@ def test_gaps_in_the_sound_do_not_count_as_heard():
 def test_the_position_is_what_the_line_has_played(pieces, stop_s):
     """Whenever the pieces come: heard_s is the sound of the item up to now, its gaps left out."""
 
-    async def main() -> tuple[list[Heard], float, float]:
+    async def main() -> tuple[list[Played], float, float]:
         line = Line()
-        playback = RealtimePlayback(line, RATE_HZ, lambda: None, lambda: None, lambda item: None)
-        playback.open("item")
+        playback = Playback(line, *[lambda *_: None] * 3, in_samples=True)
+        item = playback.open("item")
         spans: list[tuple[float, float]] = []
 
         async def feed() -> None:
             for wait_s, length_s in pieces:
                 await asyncio.sleep(wait_s)
                 samples = np.full(round(length_s * RATE_HZ), LEVEL, np.float32)
-                playback.play("item", samples)
+                playback.play(item, Audio(samples, RATE_HZ))
                 start_s = max([line.now_s, *(end_s for _, end_s in spans[-1:])])
                 spans.append((start_s, start_s + length_s))
 

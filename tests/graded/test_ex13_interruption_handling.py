@@ -52,15 +52,16 @@ def test_a_word_is_heard_when_it_has_sounded_to_its_end(exercise):
 def test_any_sentence_is_cut_where_voxlab_cuts_it(exercise):
     import numpy as np
 
-    from voxlab.agents.pipeline.playout import split
-    from voxlab.providers.protocols import Speech, Word
+    from voxlab.agents.spoken_words import SpokenWords
+    from voxlab.providers.protocols import Word
 
     def heard(words, at_s):
         times_s = [time_s for _, *both_s in words for time_s in both_s]
         if times_s != sorted(times_s) or not all(text for text, *_ in words):
             raise ValueError("words sound one after the other")
-        speech = Speech(text_of(words), times_s[-1], None, tuple(Word(*word) for word in words))
-        return exercise.words_heard(words, at_s), len(split(speech, at_s)[0].split())
+        spoken = SpokenWords()
+        spoken.add(text_of(words), [Word(*word) for word in words])
+        return exercise.words_heard(words, at_s), spoken.heard(at_s, times_s[-1])
 
     rng = np.random.default_rng(13)
     cases = []

@@ -7,6 +7,7 @@ from voxlab.agents.comparison import hold_trial, hold_trials
 from voxlab.agents.line import Line
 from voxlab.agents.pipeline.agent import GREETING, PipelineAgent, PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
+from voxlab.agents.playback import Playback
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings, SemanticVAD
 from voxlab.agents.replayed_draws import play_turns
 from voxlab.agents.shop import Shop, shop_agent, shop_realtime_agent, shop_tools
@@ -17,6 +18,7 @@ __all__ = [
     "Line",
     "PipelineAgent",
     "PipelineOptions",
+    "Playback",
     "RealtimeOptions",
     "RealtimeSettings",
     "ReplyOptions",

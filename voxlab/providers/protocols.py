@@ -33,8 +33,10 @@ class Word:
 class Speech:
     """A piece of synthesised speech.
 
-    audio is None where only the timing matters (scripted providers).
-    words may be empty if the engine reports no word times.
+    text begins to sound with it, and may go on in the pieces after it, which have none: a voice
+    that streams gives a sentence's text with its first piece. audio is None where only the timing
+    matters (scripted providers). words: of the text, and may be empty if the engine reports no
+    word times.
     """
 
     text: str

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
-from voxlab.agents.pipeline.playout import Playout
 from voxlab.agents.pipeline.reply import Reply, ReplyOptions
+from voxlab.agents.playback import Playback
 from voxlab.agents.tools import Tool, Toolbox
+from voxlab.agents.utterance import Played
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError, ProviderTimeout
 from voxlab.providers.protocols import EndOfTurn, Message, Providers, Speech
@@ -123,8 +124,14 @@ class _Session:
         self._in_history = ""  # the part of it that the history has: tools have worked for it
         self._events: deque[manager.Event] = deque()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
-        pause_s = agent.options.reply.sentence_pause_s
-        self._playout = Playout(line, self._agent_started, self._finish_reply, pause_s)
+        self._playback = Playback(
+            line,
+            self._agent_started,
+            self._finish_reply,
+            self._note_heard,
+            pause_s=agent.options.reply.sentence_pause_s,
+        )
+        self._heard: list[str] = []  # of this reply
         self._history: list[Message] = [Message("system", agent.options.instructions)]
         self._segment: _Segment | None = None
         self._hearing = asyncio.Lock()  # segments are recognised one after the other
@@ -154,6 +161,7 @@ class _Session:
         self._events.append(event)
         if len(self._events) > 1:  # called while an earlier event is handled: it waits its turn
             return
+        # an event leaves the queue last: what its actions post meanwhile only joins the queue
         while self._events:
             was = self._turn.state
             self._turn, actions = manager.step(self._turn, self._events[0], self._options.turns)
@@ -194,11 +202,11 @@ class _Session:
             case manager.Say(text):
                 self._start_reply(text=text)
             case manager.Pause():
-                self._playout.pause()
+                self._playback.pause()
             case manager.Resume():
                 self._turn_since_s = None
                 self._line.record("agent", "resumed")
-                self._playout.resume()
+                self._playback.resume()
             case manager.CancelReply():
                 self._cancel_reply()
             case manager.HangUp(reason):
@@ -270,7 +278,7 @@ class _Session:
         if self._turn.state is not manager.State.INTERRUPTED:
             return Meaning.REQUEST
         lasted_s = self._silent_since_s - segment.since_s
-        meaning = self._options.classify(text, self._playout.unsaid, lasted_s)
+        meaning = self._options.classify(text, self._playback.unheard, lasted_s)
         self._line.record("turn", "interruption", text=text, meaning=meaning)
         return meaning
 
@@ -307,7 +315,7 @@ class _Session:
             line=self._line,
             providers=self._agent.providers,
             tools=self._agent.tools,
-            playout=self._playout,
+            playback=self._playback,
             options=self._options.reply,
             messages=(*self._history, *asked),
             asked=user,
@@ -321,13 +329,24 @@ class _Session:
             self._reply.audible = True
         self.post(manager.AgentStarted())
 
+    def _note_heard(self, played: Played) -> None:
+        self._heard += [played.heard] if played.heard else []
+
+    def _stop_playing(self) -> tuple[str, str]:
+        """Fall silent; return what was heard of the reply, and what was not."""
+        stopped = self._playback.stop()
+        heard = [*self._heard, *(played.heard for played in stopped)]
+        self._heard.clear()
+        unheard = (played.unheard for played in stopped)
+        return " ".join(filter(None, heard)), " ".join(filter(None, unheard))
+
     def _finish_reply(self) -> None:
         """The reply is over once all its speech is made and played."""
         reply = self._reply
-        if reply is None or not reply.complete or not self._playout.idle:
+        if reply is None or not reply.complete or not self._playback.idle:
             return
         self._reply = None
-        heard, _ = self._playout.clear()  # and if it is paused, it is no more
+        heard, _ = self._stop_playing()  # and if it is paused, it is no more
         self._remember(reply, heard)
         self._in_history = ""
         self._mute_replies = self._mute_replies + 1 if reply.voice_failed else 0
@@ -340,10 +359,10 @@ class _Session:
     def _cancel_reply(self) -> None:
         """Stop thinking and speaking; what nobody heard has not been said."""
         reply, self._reply = self._reply, None
-        heard, unheard = self._playout.clear()
-        if reply is None:
+        heard, unheard = self._stop_playing()
+        if reply is None:  # nothing was being said
             return
-        reply.cancelled = True
+        reply.cancelled = True  # its task may run once more before the cancellation reaches it
         if self._reply_task is not None:
             self._reply_task.cancel()
         self._line.record("agent", "interrupted", heard=heard, unheard=unheard)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from voxlab.agents.line import Line
-from voxlab.agents.pipeline.playout import Playout
+from voxlab.agents.playback import Playback
 from voxlab.agents.spoken_reply import Put, SpokenReply, Written, overlap
 from voxlab.agents.tools import UNFINISHED, Toolbox
 from voxlab.errors import ProviderError
@@ -35,18 +35,18 @@ class ReplyOptions:
 
 @dataclass(eq=False)
 class Reply:
-    """Speaks the answer to `messages`, or a fixed `text`, through a playout.
+    """Speaks the answer to `messages`, or a fixed `text`, through a playback.
 
     `notes` collects the tool calls and results that the history must keep, at any moment a result
     for each call; `ends_call` is set by a tool after which the agent hangs up; `complete` once all
-    speech has been handed to the playout. Cancel the task of `run` to stop it; the playout is the
+    speech has been handed to the playback. Cancel the task of `run` to stop it; the playback is the
     session's to clear.
     """
 
     line: Line
     providers: Providers
     tools: Toolbox
-    playout: Playout
+    playback: Playback
     options: ReplyOptions
     messages: Sequence[Message] = ()
     asked: Message | None = None
@@ -58,9 +58,10 @@ class Reply:
     audible: bool = False
     voice_failed: bool = False
     cancelled: bool = False
+    _sentence: str = ""  # the utterance of the playback that the voice is speaking
 
     async def run(self, on_complete: Callable[[], None]) -> None:
-        """Make the reply; on_complete is called when nothing more will be handed to the playout."""
+        """Make the reply; on_complete is called when all of it has been handed to the playback."""
         await overlap(self._write, self._speak)
         self.complete = True
         on_complete()
@@ -120,20 +121,35 @@ class Reply:
         self.notes[note] = replace(self.notes[note], text=result)
 
     async def _speak(self, sentence: str) -> None:
-        """Hand a sentence to the playout, piece by piece; an apology once the voice fails."""
+        """Hand a sentence to the playback, piece by piece; an apology once the voice fails."""
         if self.voice_failed:
             return
         try:
             async with aclosing(self._engine.speak(sentence)) as pieces:
                 async for speech in pieces:
                     self._play(speech)
+            self._end_sentence()
         except ProviderError as error:
             self.line.record("tts", "failed", error=str(error), text=sentence)
             self.voice_failed = True
+            self._end_sentence(is_broken=True)
             for speech in self.fallback:
                 self._play(speech)
+            self._end_sentence()
 
     def _play(self, speech: Speech) -> None:
-        """Hand a piece to the playout, unless the reply is cancelled and does not know it yet."""
-        if not self.cancelled:
-            self.playout.play(speech)
+        """Hand a piece to the playback; a text in it begins a sentence, which ends the one before.
+
+        A reply may be cancelled at the very moment of a piece, and not know it yet: that piece is
+        not played.
+        """
+        if self.cancelled:
+            return
+        if speech.text:
+            self._end_sentence()
+        self._sentence = self._sentence or self.playback.open()
+        self.playback.play(self._sentence, speech)
+
+    def _end_sentence(self, *, is_broken: bool = False) -> None:
+        self.playback.complete(self._sentence, is_broken=is_broken)
+        self._sentence = ""

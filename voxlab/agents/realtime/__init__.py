@@ -1,6 +1,5 @@
 """The agent on one connection in OpenAI's Realtime protocol."""
 
-from voxlab.agents.realtime.playback import RealtimePlayback
 from voxlab.agents.realtime.protocol import RATE_HZ, Noted, appends, converse, sound_of
 
-__all__ = ["RATE_HZ", "Noted", "RealtimePlayback", "appends", "converse", "sound_of"]
+__all__ = ["RATE_HZ", "Noted", "appends", "converse", "sound_of"]

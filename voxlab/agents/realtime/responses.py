@@ -10,16 +10,18 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from voxlab.agents.line import Line
-from voxlab.agents.realtime.playback import Heard, RealtimePlayback
-from voxlab.agents.realtime.protocol import RATE_HZ, sound_of
+from voxlab.agents.playback import Playback
+from voxlab.agents.realtime.protocol import sound_of
 from voxlab.agents.realtime.resumption import Conversation, Entry
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.tools import UNFINISHED, Toolbox
+from voxlab.agents.utterance import Played
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import ToolCall
 from voxlab.turn_taking.manager import State
 
 Wire = dict[str, Any]
+PAUSE_S = 0.2  # between two messages that follow each other without a gap
 BUSY = "conversation_already_has_active_response"
 HARMLESS = (BUSY, "response_cancel_not_active")  # both sides acted at once
 
@@ -58,8 +60,8 @@ class Replying:
         self._settings, self._options = setup
         self._send = send
         self._spawn = spawn
-        self._playback = RealtimePlayback(
-            line, RATE_HZ, self._on_started, self._on_silent, self._settle
+        self._playback = Playback(
+            line, self._on_started, self._on_silent, self._settle, pause_s=PAUSE_S, in_samples=True
         )
         self.conversation = Conversation()
         self.user_speaks = False
@@ -126,10 +128,12 @@ class Replying:
         """Play what has come; of the rest, remember what has to be made again."""
         if self._active is not None:
             self._line.record("llm", "failed", id=self._active, error=why)
-        for item_id in self._playback.incomplete:  # it will come again, whole
+        open_ids = self._playback.open_ids
+        for item_id in open_ids:  # it will come again, whole
             self.conversation.forget(item_id)
         self.conversation.forget_unwritten()
-        self._playback.complete_all()
+        for item_id in open_ids:
+            self._playback.complete(item_id, is_broken=True)
         self._active, self._requested, self.user_speaks = None, False, False
         self._returned.clear()
         self._unanswered.clear()
@@ -193,8 +197,8 @@ class Replying:
 
     def _response_output_audio_delta(self, event: Wire) -> None:
         if self._is_ours(event):
-            came_s, samples = self._line.now_s, sound_of(event["delta"]).samples
-            if self._playback.play(event["item_id"], samples):
+            came_s = self._line.now_s
+            if self._playback.play(event["item_id"], sound_of(event["delta"])):
                 self._line.record_at(came_s, "tts", "first_audio", id=event["item_id"])
 
     def _response_output_audio_done(self, event: Wire) -> None:
@@ -202,7 +206,8 @@ class Replying:
             self._line.record("tts", "done", id=event["item_id"])
 
     def _response_output_item_done(self, event: Wire) -> None:
-        self._playback.complete(event["item"]["id"])
+        item = event["item"]
+        self._playback.complete(item["id"], is_broken=item.get("status") == "incomplete")
 
     def _response_done(self, event: Wire) -> None:
         response = event["response"]
@@ -317,14 +322,14 @@ class Replying:
         if self._state is State.SPEAKING:
             self._become(State.THINKING, "silent")
 
-    def _settle(self, item: Heard) -> None:
+    def _settle(self, item: Played) -> None:
         """Note what was heard of an item; the server's history must hold that and no more."""
         self._heard += [item.heard] if item.heard else []
-        self.conversation.hear(item.item_id, item.heard)
-        if item.item_id not in self._here:  # of a connection that was lost
-            wire = self.conversation.wire_of(item.item_id)
+        self.conversation.hear(item.id, item.heard)
+        if item.id not in self._here:  # of a connection that was lost
+            wire = self.conversation.wire_of(item.id)
             if wire is not None:
-                previous = self.conversation.previous(item.item_id)
+                previous = self.conversation.previous(item.id)
                 self._send(
                     {
                         "type": "conversation.item.create",
@@ -333,7 +338,7 @@ class Replying:
                     }
                 )
         elif not item.is_whole:
-            self._truncate(item.item_id, item.content_index, item.heard_s)
+            self._truncate(item.id, item.content_index, item.heard_s)
 
     def _truncate(self, item_id: str, content_index: int, heard_s: float) -> None:
         self._send(

@@ -1,7 +1,6 @@
 """The agent's mouth: which words sound when, and which have been heard."""
 
 import asyncio
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.agents.pipeline.playout import Playout, joined, split, words_of
+from voxlab.agents.playback import Playback
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Speech, Word
@@ -34,18 +33,51 @@ def mute(text, duration_s):
     return Speech(text, duration_s)
 
 
-def on_a_playout(act, pause_s=0.0):
-    """Run `await act(playout, line)`; return its result, the events and the agent's samples."""
+class Mouth:
+    """Plays speeches one by one, as the pipeline agent does, and collects what was heard."""
 
-    async def main():
-        line = Line()
-        playout = Playout(
+    def __init__(self, line, pause_s=0.0):
+        self.over, self.utterance = [], ""
+        self.playback = Playback(
             line,
             lambda: line.record("turn", "started"),
             lambda: line.record("turn", "drained"),
-            pause_s,
+            self.over.append,
+            pause_s=pause_s,
         )
-        result = await act(playout, line)
+        self.pause, self.resume = self.playback.pause, self.playback.resume
+
+    def play(self, piece, more=False):
+        """Play a speech, or go on with the one before. more: it will go on."""
+        if piece.text or not self.utterance:
+            self.finish()
+            self.utterance = self.playback.open()
+        self.playback.play(self.utterance, piece)
+        if not more:
+            self.finish()
+
+    def finish(self, **how):
+        self.playback.complete(self.utterance, **how)
+        self.utterance = ""
+
+    def take_heard(self):
+        heard, self.over[:] = [played.heard for played in self.over], []
+        return " ".join(filter(None, heard))
+
+    def clear(self):
+        """Forget the reply; return what was heard of it, and what was not."""
+        self.utterance, stopped = "", self.playback.stop()
+        unheard = " ".join(filter(None, (played.unheard for played in stopped)))
+        self.over += stopped
+        return self.take_heard(), unheard
+
+
+def on_a_line(act, pause_s=0.0):
+    """Run `await act(mouth, line)`; return its result, the events and the agent's samples."""
+
+    async def main():
+        line = Line()
+        result = await act(Mouth(line, pause_s), line)
         return result, list(line.timeline), line.agent.between(0, 5 * RATE_HZ)
 
     return run_virtual(main())
@@ -63,15 +95,15 @@ def sentences(events):
 
 
 def test_pieces_follow_each_other_without_a_gap():
-    async def act(playout, line):
-        playout.play(mute("One.", 1.0))
-        playout.play(mute("Two.", 0.5))
+    async def act(mouth, line):
+        mouth.play(mute("One.", 1.0))
+        mouth.play(mute("Two.", 0.5))
         await asyncio.sleep(1.25)
-        playout.play(mute("Three.", 0.25))
+        mouth.play(mute("Three.", 0.25))
         await asyncio.sleep(5)
-        return playout.idle, playout.take_heard(), playout.take_heard()
+        return mouth.playback.idle, mouth.take_heard(), mouth.take_heard()
 
-    result, events, _ = on_a_playout(act)
+    result, events, _ = on_a_line(act)
     assert result == (True, "One. Two. Three.", "")
     assert sentences(events) == [(0.0, "One."), (1.0, "Two."), (1.5, "Three.")]
     assert times(events, "speech_started") == [0.0]
@@ -81,67 +113,67 @@ def test_pieces_follow_each_other_without_a_gap():
 
 
 def test_sentences_that_are_there_in_time_are_a_breath_apart_and_the_agent_stays_audible():
-    async def act(playout, line):
-        playout.play(mute("One.", 1.0))
-        playout.play(mute("", 0.5))  # the rest of the same sentence
-        playout.play(mute("Two.", 0.5))
+    async def act(mouth, line):
+        mouth.play(mute("One.", 1.0), more=True)
+        mouth.play(mute("", 0.5))  # the rest of the same sentence
+        mouth.play(mute("Two.", 0.5))
         await asyncio.sleep(1.625)  # in the breath
-        playout.pause()
-        playout.resume()
+        mouth.pause()
+        mouth.resume()
         await asyncio.sleep(5)
 
-    _, events, _ = on_a_playout(act, pause_s=0.25)
+    _, events, _ = on_a_line(act, pause_s=0.25)
     assert sentences(events) == [(0.0, "One."), (1.625, "Two.")]
 
-    async def undisturbed(playout, line):
+    async def undisturbed(mouth, line):
         for text in ("One.", "Two.", "Three."):
-            playout.play(mute(text, 0.5))
+            mouth.play(mute(text, 0.5))
         await asyncio.sleep(5)
 
-    _, events, _ = on_a_playout(undisturbed, pause_s=0.25)
+    _, events, _ = on_a_line(undisturbed, pause_s=0.25)
     assert sentences(events) == [(0.0, "One."), (0.75, "Two."), (1.5, "Three.")]
     assert times(events, "speech_started") == [0.0]
     assert times(events, "speech_stopped") == [2.0]
 
 
 def test_a_late_piece_makes_the_agent_audible_anew():
-    async def act(playout, line):
-        playout.play(mute("One.", 1.0))
+    async def act(mouth, line):
+        mouth.play(mute("One.", 1.0))
         await asyncio.sleep(2)
-        playout.play(mute("Two.", 1.0))
+        mouth.play(mute("Two.", 1.0))
         await asyncio.sleep(2)
 
-    _, events, _ = on_a_playout(act)
+    _, events, _ = on_a_line(act)
     assert times(events, "speech_started") == times(events, "started", "turn") == [0.0, 2.0]
     assert times(events, "speech_stopped") == times(events, "drained", "turn") == [1.0, 3.0]
 
 
 def test_the_caller_can_read_when_each_word_sounds():
-    async def act(playout, line):
-        playout.play(speech("Good morning.", 2, 6))
-        playout.play(mute("abc d", 1.5))
+    async def act(mouth, line):
+        mouth.play(speech("Good morning.", 2, 6))
+        mouth.play(mute("abc d", 1.5))
         await asyncio.sleep(3)
 
-    _, events, _ = on_a_playout(act)
+    _, events, _ = on_a_line(act)
     timed, estimated = [event.data["words"] for event in events if event.kind == "sentence"]
     assert timed == [["Good", 0.0, 2 * TICK_S], ["morning.", 2 * TICK_S, 8 * TICK_S]]
     assert estimated == [["abc", 0.0, 1.0], ["d", 1.0, 1.5]]  # 4 and 2 characters with spaces
 
 
 def test_a_piece_without_duration_is_said_at_once():
-    async def act(playout, line):
-        playout.play(mute("One.", 1.0))
-        playout.play(mute("(silence)", 0.0))
-        playout.play(mute("Two.", 1.0))
+    async def act(mouth, line):
+        mouth.play(mute("One.", 1.0))
+        mouth.play(mute("(silence)", 0.0))
+        mouth.play(mute("Two.", 1.0))
         await asyncio.sleep(0.5)
-        playout.pause()
-        playout.resume()
+        mouth.pause()
+        mouth.resume()
         await asyncio.sleep(3)
-        playout.play(mute("(alone)", 0.0))
+        mouth.play(mute("(alone)", 0.0))
         await asyncio.sleep(1)
-        return playout.take_heard()
+        return mouth.take_heard()
 
-    result, events, _ = on_a_playout(act)
+    result, events, _ = on_a_line(act)
     assert result == "One. (silence) Two. (alone)"
     assert len(times(events, "speech_started")) == len(times(events, "speech_stopped")) == 3
 
@@ -150,18 +182,18 @@ def test_a_piece_without_duration_is_said_at_once():
 
 
 def test_a_pause_cuts_at_the_sample_and_resumes_at_the_word():
-    async def act(playout, line):
-        playout.play(speech("one two three", 4, 4, 4))
+    async def act(mouth, line):
+        mouth.play(speech("one two three", 4, 4, 4))
         await asyncio.sleep(6 * TICK_S)
-        playout.pause()
-        heard = playout.take_heard()
+        mouth.pause()
+        unheard = mouth.playback.unheard
         await asyncio.sleep(10 * TICK_S)
-        playout.resume()
+        mouth.resume()
         await asyncio.sleep(1)
-        return heard, playout.take_heard()
+        return unheard, mouth.take_heard()
 
-    result, events, samples = on_a_playout(act)
-    assert result == ("one", "two three")
+    result, events, samples = on_a_line(act)
+    assert result == ("two three", "one two three")
     assert sentences(events) == [(0.0, "one two three"), (16 * TICK_S, "two three")]
     assert times(events, "speech_stopped") == [6 * TICK_S, 24 * TICK_S]
     np.testing.assert_array_equal(samples[: 6 * TICK], 0.5)
@@ -182,56 +214,56 @@ def test_a_pause_cuts_at_the_sample_and_resumes_at_the_word():
     ],
 )
 def test_a_word_is_heard_when_it_has_sounded_to_its_end(at_tick, heard, unheard):
-    async def act(playout, line):
-        playout.play(speech("one two", 4, 4))
-        playout.play(speech("three", 4))
+    async def act(mouth, line):
+        mouth.play(speech("one two", 4, 4))
+        mouth.play(speech("three", 4))
         await asyncio.sleep(at_tick * TICK_S)
-        return playout.clear()
+        return mouth.clear()
 
-    assert on_a_playout(act)[0] == (heard, unheard)
+    assert on_a_line(act)[0] == (heard, unheard)
 
 
 def test_what_comes_while_paused_waits_its_turn():
-    async def act(playout, line):
-        playout.play(mute("one two", 2.0))
+    async def act(mouth, line):
+        mouth.play(mute("one two", 2.0))
         await asyncio.sleep(1.5)
-        playout.pause()
-        playout.play(mute("three", 1.0))
-        playout.pause()
-        idle = playout.idle
+        mouth.pause()
+        mouth.play(mute("three", 1.0))
+        mouth.pause()
+        idle = mouth.playback.idle
         await asyncio.sleep(10)
-        playout.resume()
+        mouth.resume()
         await asyncio.sleep(10)
-        return idle, playout.take_heard()
+        return idle, mouth.take_heard()
 
-    result, events, _ = on_a_playout(act)
+    result, events, _ = on_a_line(act)
     assert result == (False, "one two three")
     assert sentences(events) == [(0.0, "one two"), (11.5, "two"), (12.5, "three")]
 
 
 def test_resuming_with_nothing_left_tells_that_all_is_played():
-    async def act(playout, line):
-        playout.pause()
+    async def act(mouth, line):
+        mouth.pause()
         await asyncio.sleep(1)
-        playout.resume()
-        playout.play(mute("More.", 1.0))
-        playout.resume()  # it was not paused: nothing happens
+        mouth.resume()
+        mouth.play(mute("More.", 1.0))
+        mouth.resume()  # it was not paused: nothing happens
         await asyncio.sleep(0.5)
 
-    _, events, _ = on_a_playout(act)
+    _, events, _ = on_a_line(act)
     assert times(events, "drained", "turn") == [1.0]
 
 
 def test_after_clearing_everything_can_be_played_again():
-    async def act(playout, line):
-        playout.play(mute("Forget this.", 1.0))
-        playout.pause()
-        playout.clear()
-        playout.play(mute("Say this.", 1.0))
+    async def act(mouth, line):
+        mouth.play(mute("Forget this.", 1.0))
+        mouth.pause()
+        mouth.clear()
+        mouth.play(mute("Say this.", 1.0))
         await asyncio.sleep(2)
-        return playout.clear()
+        return mouth.clear()
 
-    result, events, _ = on_a_playout(act)
+    result, events, _ = on_a_line(act)
     assert result == ("Say this.", "")
     assert times(events, "speech_stopped") == [0.0, 1.0]
 
@@ -240,15 +272,15 @@ def test_after_clearing_everything_can_be_played_again():
 
 
 def test_a_continuation_is_part_of_the_piece_before():
-    async def act(playout, line):
-        playout.play(Speech("one two", TICK_S, speech("x", 1, value=0.25).audio))
-        playout.play(Speech("", 3 * TICK_S, speech("x", 3, value=0.5).audio))
+    async def act(mouth, line):
+        mouth.play(Speech("one two", TICK_S, speech("x", 1, value=0.25).audio), more=True)
+        mouth.play(Speech("", 3 * TICK_S, speech("x", 3, value=0.5).audio), more=True)
         await asyncio.sleep(3 * TICK_S)
-        playout.play(Speech("", 4 * TICK_S, speech("x", 4, value=0.75).audio))
+        mouth.play(Speech("", 4 * TICK_S, speech("x", 4, value=0.75).audio))
         await asyncio.sleep(2 * TICK_S)
-        return playout.clear()
+        return mouth.clear()
 
-    result, events, samples = on_a_playout(act)
+    result, events, samples = on_a_line(act)
     assert result == ("one", "two")  # five ticks of eight: half of the text is over
     assert len(sentences(events)) == 1
     expected = np.repeat([0.25, 0.5, 0.75], [TICK, 3 * TICK, TICK])
@@ -257,55 +289,71 @@ def test_a_continuation_is_part_of_the_piece_before():
 
 
 def test_a_continuation_of_a_piece_that_has_not_begun_only_makes_it_longer():
-    async def act(playout, line):
-        playout.play(mute("one", 1.0))
-        playout.play(mute("two", 1.0))
-        playout.play(mute("", 0.5))
-        playout.play(mute("three", 1.0))
+    async def act(mouth, line):
+        mouth.play(mute("one", 1.0))
+        mouth.play(mute("two", 1.0), more=True)
+        mouth.play(mute("", 0.5))
+        mouth.play(mute("three", 1.0))
         await asyncio.sleep(5)
-        return playout.take_heard()
+        return mouth.take_heard()
 
-    result, events, _ = on_a_playout(act)
+    result, events, _ = on_a_line(act)
     assert result == "one two three"
     assert sentences(events) == [(0.0, "one"), (1.0, "two"), (2.5, "three")]
     assert times(events, "speech_stopped") == [3.5]
 
 
-def test_a_continuation_that_comes_late_is_played_alone_and_cut_where_it_is():
-    tone = Audio(np.linspace(0.1, 0.9, 8 * TICK, dtype=np.float32), RATE_HZ)
+def test_a_word_whose_sound_comes_in_two_pieces_is_torn_by_a_cut_in_either_and_said_again():
+    tone = Audio(np.linspace(0.1, 0.9, 10 * TICK, dtype=np.float32), RATE_HZ)
 
-    async def act(playout, line):
-        playout.play(speech("one", 2))
+    async def act(mouth, line):
+        mouth.play(Speech("one", 2 * TICK_S, tone.between(0, 2 * TICK_S)), more=True)
         await asyncio.sleep(4 * TICK_S)
-        playout.play(Speech("", 8 * TICK_S, tone))
+        mouth.play(Speech("", 8 * TICK_S, tone.between(2 * TICK_S, 1)))
         await asyncio.sleep(3 * TICK_S)
-        playout.pause()
+        mouth.pause()
         await asyncio.sleep(TICK_S)
-        playout.resume()
+        mouth.resume()
         await asyncio.sleep(1)
-        return playout.clear()
+        return mouth.clear()
 
-    result, events, samples = on_a_playout(act)
+    result, events, samples = on_a_line(act)
     assert result == ("one", "")
-    np.testing.assert_array_equal(samples[4 * TICK : 7 * TICK], tone.samples[: 3 * TICK])
-    np.testing.assert_array_equal(samples[8 * TICK : 13 * TICK], tone.samples[3 * TICK :])
-    assert times(events, "speech_stopped") == [2 * TICK_S, 7 * TICK_S, 13 * TICK_S]
+    np.testing.assert_array_equal(samples[: 2 * TICK], tone.samples[: 2 * TICK])
+    np.testing.assert_array_equal(samples[4 * TICK : 7 * TICK], tone.samples[2 * TICK : 5 * TICK])
+    np.testing.assert_array_equal(samples[8 * TICK : 18 * TICK], tone.samples)
+    assert times(events, "speech_stopped") == [2 * TICK_S, 7 * TICK_S, 18 * TICK_S]
+
+
+def test_what_sounds_after_the_last_word_is_not_taken_up_again():
+    async def act(mouth, line):
+        mouth.play(Speech("one", 8 * TICK_S, words=(Word("one", 0.0, 2 * TICK_S),)))
+        await asyncio.sleep(4 * TICK_S)
+        mouth.pause()
+        idle = mouth.playback.idle
+        mouth.resume()
+        await asyncio.sleep(1)
+        return idle, mouth.take_heard()
+
+    result, events, _ = on_a_line(act)
+    assert result == (True, "one")
+    assert times(events, "speech_stopped") == [4 * TICK_S]
 
 
 def test_a_continuation_that_comes_while_paused_belongs_to_the_rest():
-    async def act(playout, line):
-        playout.play(mute("one two", 2.0))
-        playout.play(mute("", 2.0))
+    async def act(mouth, line):
+        mouth.play(mute("one two", 2.0), more=True)
+        mouth.play(mute("", 2.0), more=True)
         await asyncio.sleep(2.5)
-        playout.pause()
-        playout.play(mute("", 1.0))
-        playout.resume()
-        await asyncio.sleep(2.75)
-        return playout.clear()
+        mouth.pause()
+        mouth.play(mute("", 1.0), more=True)
+        mouth.resume()
+        await asyncio.sleep(2.25)
+        return mouth.clear()
 
-    result, events, _ = on_a_playout(act)
+    result, events, _ = on_a_line(act)
     assert result == ("one", "two")
-    assert sentences(events) == [(0.0, "one two"), (2.5, "two")]  # it has 2.0 + 1.0 s now
+    assert sentences(events) == [(0.0, "one two"), (2.5, "two")]  # half of the 5.0 s
 
 
 # --- whatever happens ----------------------------------------------------------------------
@@ -371,7 +419,7 @@ def test_any_sequence_sounds_and_is_heard_as_in_the_tick_by_tick_model(operation
     model, counted = Model(), iter(range(1, 128))
     expected, cuts = [], []
 
-    async def act(playout, line):
+    async def act(mouth, line):
         results = []
         for wait, (name, *arguments) in [*operations, (40, ("clear",))]:
             await asyncio.sleep(wait * TICK_S)
@@ -379,19 +427,19 @@ def test_any_sequence_sounds_and_is_heard_as_in_the_tick_by_tick_model(operation
                 model.tick()
             if name == "play":
                 words = [f"w{next(counted):03d}" for _ in arguments[0]]
-                playout.play(spoken(words, arguments[0]))
+                mouth.play(spoken(words, arguments[0]))
                 model.play(words, arguments[0])
             elif name == "resume":
-                playout.resume()
+                mouth.resume()
                 model.paused = False
             else:
                 cuts.append(len(model.samples) * TICK)
-                result = getattr(playout, name)()
+                result = getattr(mouth, name)()
                 expected.append(getattr(model, name)())
                 results.append(result)
         return results
 
-    results, events, samples = on_a_playout(act)
+    results, events, samples = on_a_line(act)
     assert results == expected
     wanted = np.repeat(np.array(model.samples, np.float32), TICK)
     fading = np.zeros(samples.size, bool)
@@ -423,71 +471,33 @@ CONTINUED = st.tuples(st.just("continue"), st.lists(st.integers(1, 6), min_size=
     )
 )
 def test_with_continuations_no_word_is_lost_doubled_or_out_of_order(operations):
-    async def act(playout, line):
+    async def act(mouth, line):
         texts, told, counted, silent_until = [], [], iter(range(1000)), []
         paused_s = None
-        for wait, (name, *arguments) in [*operations, (0, ("resume",)), (200, ("clear",))]:
+        last = [(0, ("finish",)), (0, ("resume",)), (200, ("clear",))]
+        for wait, (name, *arguments) in [*operations, *last]:
             await asyncio.sleep(wait * TICK_S)
             if name == "play":
                 words = [f"w{next(counted):03d}" for _ in arguments[0]]
                 texts += words
-                playout.play(mute(" ".join(words), sum(arguments[0]) * TICK_S))
+                mouth.play(mute(" ".join(words), sum(arguments[0]) * TICK_S), more=True)
             elif name == "continue":
-                playout.play(mute("", arguments[0][0] * TICK_S))
+                mouth.play(mute("", arguments[0][0] * TICK_S), more=True)
             elif name == "clear":
-                heard, unheard = playout.clear()
+                heard, unheard = mouth.clear()
                 told += [*heard.split(), *unheard.split()]
                 assert told == texts
             else:
-                getattr(playout, name)()
+                getattr(mouth, name)()
             if paused_s is not None:
                 silent_until.append((paused_s, line.now_s))
-            paused_s = line.now_s if playout._paused else None
-        assert playout.idle
+            paused_s = line.now_s if mouth.playback._is_paused else None
+        assert mouth.playback.idle
         return unheard, silent_until
 
-    (unheard, silences), events, _ = on_a_playout(act)
+    (unheard, silences), events, _ = on_a_line(act)
     assert unheard == ""  # there was time enough to say it all
     assert_alternating(events)
     for start_s, end_s in silences:
         begun = [e for e in events if e.source == "agent" and start_s < e.at_s < end_s]
         assert not begun
-
-
-@pytest.mark.slow
-@given(
-    st.lists(st.integers(1, 8), min_size=1, max_size=5).map(
-        lambda ticks: speech(" ".join(f"w{n}" for n in range(len(ticks))), *ticks)
-    ),
-    st.integers(-1, 60),
-)
-def test_a_cut_keeps_every_word_on_one_side(whole, at_tick):
-    heard, rest = split(whole, at_tick * TICK_S)
-    rest_text = rest.text if rest else ""
-    assert f"{heard} {rest_text}".split() == whole.text.split()
-    for word in whole.words[: len(heard.split())]:
-        assert word.end_s <= at_tick * TICK_S
-    if rest:
-        start_s = whole.duration_s - rest.duration_s
-        assert rest.audio.duration_s == rest.duration_s
-        late = [Word(w.text, w.start_s + start_s, w.end_s + start_s) for w in rest.words]
-        assert late == list(whole.words[len(heard.split()) :])
-        assert late[0].end_s > at_tick * TICK_S
-
-
-@pytest.mark.slow
-@given(st.text(max_size=60), st.floats(0.001, 20))
-def test_estimated_word_times_fill_the_speech(text, duration_s):
-    words = words_of(mute(text, duration_s))
-    assert [word.text for word in words] == text.split()
-    if words:
-        assert words[0].start_s == 0
-        assert words[-1].end_s == pytest.approx(duration_s)
-        assert all(a.end_s == b.start_s and a.start_s < a.end_s for a, b in pairwise(words))
-
-
-def test_joining_adds_sound_to_sound_and_keeps_the_words():
-    first, more = speech("one two", 2, 3, value=0.25), speech("x", 4)
-    whole = joined(first, Speech("", more.duration_s, more.audio))
-    assert (whole.text, whole.words, whole.duration_s) == ("one two", first.words, 9 * TICK_S)
-    np.testing.assert_array_equal(whole.audio.samples, [*first.audio.samples, *more.audio.samples])
