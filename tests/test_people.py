@@ -267,6 +267,14 @@ def test_canvas_gradebook_comes_back_with_old_columns_on_their_scale_and_new_one
     assert test_student[5:] == ["", ""]
 
 
+@pytest.mark.parametrize("scale", ["-", "", "(read only)"])
+def test_without_a_scale_the_points_are_the_grade(tmp_path, scale):
+    header, ada, _ = table_of(graded(MOODLE.replace('"100,00"', scale), tmp_path))
+    assert ada[header.index("Grade")] == "7"
+    _, possible, ada, *_ = table_of(graded(CANVAS.replace("10,5", f"{scale},5"), tmp_path))
+    assert [possible[5], ada[5]] == [scale or "4", "3"]
+
+
 def test_another_table_is_not_filled_in(tmp_path):
     with pytest.raises(ExerciseError, match="need Moodle's grading worksheet or Canvas' gradebook"):
         graded("Name,ID\nAda Byron,123\nBob O'Hara,124\n", tmp_path)

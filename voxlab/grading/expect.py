@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+from voxlab.errors import VoxlabError
+from voxlab.grading.fence import FenceError
 from voxlab.grading.submission import SubmissionError
 
 SHRINK_S = 2.0  # so long we look for a smaller input
-_NO_ARGUMENTS = (ArithmeticError, LookupError, TypeError, ValueError)  # a smaller input is none
+# What a smaller input raises that makes no sense, or that shows another fault.
+_NO_ARGUMENTS = (ArithmeticError, LookupError, TypeError, ValueError, VoxlabError)
 Same = Callable[[Any, Any], bool]
 
 
@@ -76,7 +79,9 @@ def _smallest(
     while (candidate := next(candidates, None)) and time.monotonic() < deadline_s:
         try:
             found = _fault(run, candidate, same)
-        except (*_NO_ARGUMENTS, SubmissionError):
+        except FenceError:
+            raise
+        except _NO_ARGUMENTS:
             continue
         if found and found[0] == fault[0]:
             case, fault = candidate, found

@@ -148,7 +148,7 @@ class Grader:
             for number, person in enumerate(people)
             for id in self.tests
         ]
-        jobs = min(jobs or os.cpu_count() or 1, len(tasks))
+        jobs = max(1, min(jobs or os.cpu_count() or 1, len(tasks)))
         graded: list[dict[str, ScoreCard]] = [{} for _ in people]
         with contextlib.ExitStack() as stack:
             cards: Iterable[tuple[int, ScoreCard]]

@@ -73,7 +73,10 @@ def _template() -> Any:
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("cards.html")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("cards.html")
 
 
 def as_json(cards: Sequence[ScoreCard]) -> dict[str, Any]:

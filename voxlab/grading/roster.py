@@ -136,7 +136,8 @@ class Roster:
             is_its = re.compile(rf"(?<![a-z\d]){card.exercise}(?!\d)").search
             at = next((at for at, name in enumerate(columns) if at >= end and is_its(name)), None)
             titles.append(card.exercise if at is None else self.header[at])
-            most.append(str(card.possible) if at is None or not top else top[at])
+            most.append("" if at is None else self._cell(top, columns[at]))
+            most[-1] = most[-1] or str(card.possible)
         table = [[*self.header[:end], *titles]]
         for row in self.rows:
             cells = most if row is top else [""] * len(most)
@@ -154,5 +155,6 @@ def _plain(name: str) -> str:
 
 
 def _scaled(points: int, possible: int, most: str) -> str:
-    """Return points on a platform's scale, whose maximum it may write with a comma."""
-    return f"{points / possible * float(most.replace(',', '.') or possible):g}"
+    """Return points on a platform's scale, if it has one; it may write it with a comma."""
+    number = re.fullmatch(r"\d+(?:[.,]\d+)?", most)
+    return f"{points / possible * float(most.replace(',', '.')):g}" if number else str(points)
