@@ -258,6 +258,25 @@ def test_an_idle_timeout_speaks_after_the_reply_has_been_played():
     run_virtual(turn())
 
 
+def test_no_idle_timeout_comes_while_the_user_speaks():
+    async def turn() -> None:
+        detection = {"type": "server_vad", "idle_timeout_ms": 1000, "interrupt_response": False}
+        async with session(engines(["An answer of a few words only."])) as client:
+            await client.update(audio={"input": {"turn_detection": detection}})
+            await client.send("response.create")
+            reading = asyncio.create_task(client.read_on())
+            await client.stream(tone(8.0) + quiet(1.0))
+            reading.cancel()
+            kinds = [kind for kind in client.types() if "input_audio" in kind or "done" in kind]
+            assert kinds.index("input_audio_buffer.speech_started") < kinds.index("response.done")
+            assert "input_audio_buffer.timeout_triggered" not in kinds
+            (started,) = client.of("input_audio_buffer.speech_started")
+            (stopped,) = client.of("input_audio_buffer.speech_stopped")
+            assert started["item_id"] == stopped["item_id"]
+
+    run_virtual(turn())
+
+
 def test_idle_timers_do_not_pile_up():
     async def replies() -> None:
         detection = {"type": "server_vad", "idle_timeout_ms": 3_600_000}

@@ -65,6 +65,11 @@ class InputAudio:
         """How much audio is in the buffer."""
         return len(self._data) / self.wire.bytes_per_s
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether somebody speaks, or pauses within a turn."""
+        return self._detector is not None and self._detector.in_turn
+
     def check(self, data: bytes) -> None:
         """Raise Refused if the data is not whole samples, or nobody listens and it is too much."""
         refuse_split_samples(data, self.wire, "audio")
@@ -81,7 +86,7 @@ class InputAudio:
         self._end += len(data) // self.wire.sample_bytes * (TICKS_PER_S // self.wire.rate_hz)
         if self._detector is not None:
             yield from self._detector.hear(self.wire.decode(data))
-            if not self._detector.in_turn and self.duration_s > KEPT_SILENCE_S:
+            if not self.in_turn and self.duration_s > KEPT_SILENCE_S:
                 self.drop_before(self.end_s - KEPT_SILENCE_S)
 
     def drop_before(self, at_s: float) -> float:

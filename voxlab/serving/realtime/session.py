@@ -340,8 +340,8 @@ class Session:
 
     def _on_idle(self) -> None:
         """Commit the silence after a reply."""
-        if self._idle_timer is None or not self._idle_timer.done():
-            return  # somebody has spoken since, or the timer of another reply runs
+        if self._idle_timer is None or not self._idle_timer.done() or self._audio.in_turn:
+            return  # something has happened since, another timer runs, or the user speaks
         idle_s = self._detection["idle_timeout_ms"] / 1000
         end_s = self._audio.end_s
         start_s = self._audio.drop_before(end_s - idle_s)
@@ -352,5 +352,5 @@ class Session:
             audio_start_ms=round(start_s * 1000),
             audio_end_ms=round(end_s * 1000),
         )
-        self._commit(self._audio.clear())
+        self._commit(self._audio.take(end_s))
         self._answer()
