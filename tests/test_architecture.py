@@ -230,6 +230,28 @@ def test_all_of_voxlab_but_figures_and_vendors_loads_without_a_heavy_package():
     assert HEAVY & set(done.stdout.split()) == set()
 
 
+WINDOWS = """
+import asyncio, multiprocessing.connection, concurrent.futures.process, subprocess, ssl, sys
+import signal, os
+for module in ("fcntl", "resource", "termios", "pwd", "grp"):
+    sys.modules[module] = None
+del signal.SIGHUP, os.fork
+sys.platform = "win32"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is no simulation")
+def test_windows_imports_every_light_module_and_hears_why_it_cannot_grade():
+    light = [f"voxlab.{name}".rstrip(".") for name in modules() if not loads_at_once(name)]
+    light.remove("voxlab.__main__")
+    lines = [f"import {', '.join(light)}", "from voxlab.grading.submission import Sandbox"]
+    code = "\n".join([WINDOWS, *lines, "Sandbox()"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "FenceError: grading runs each submission in a sandbox" in done.stderr, done.stderr
+    assert "use WSL" in done.stderr
+
+
 @pytest.mark.slow
 def test_importing_voxlab_loads_nothing_but_the_standard_library():
     code = "import sys; before = set(sys.modules); import voxlab; print(*set(sys.modules) - before)"

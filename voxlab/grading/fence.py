@@ -11,7 +11,6 @@ Sources: unshare(2), landlock(7), prctl(2), PEP 578.
 
 import ctypes
 import os
-import resource
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -41,8 +40,19 @@ def readable_folders() -> list[Path]:
     return [folder.resolve() for folder in folders if folder.exists()]
 
 
+def refuse_without_processes() -> None:
+    """Raise FenceError where no sandbox can be built, with what works there."""
+    if not hasattr(os, "fork"):
+        raise FenceError(
+            "grading runs each submission in a sandbox made of Linux's or macOS's processes, and "
+            "this system has none: use WSL. `import voxlab`, the lessons and calls work here"
+        )
+
+
 def limit_resources() -> None:
     """Limit memory, processor time, open files and, within namespaces of our own, processes."""
+    import resource  # not on Windows, where the rest of voxlab must still be importable
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     _lower(resource.RLIMIT_FSIZE, 0)
@@ -54,6 +64,8 @@ def limit_resources() -> None:
 
 
 def _lower(kind: int, limit: int) -> None:
+    import resource
+
     hard = resource.getrlimit(kind)[1]
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(kind, (limit, limit))

@@ -25,7 +25,7 @@ from typing import Any
 from voxlab import data, models
 from voxlab.errors import ExerciseError
 from voxlab.grading import plain
-from voxlab.grading.fence import FenceError
+from voxlab.grading.fence import FenceError, refuse_without_processes
 from voxlab.grading.reading import Source
 
 LOAD_LIMIT_S = 30.0
@@ -50,6 +50,7 @@ class Sandbox:
     """
 
     def __init__(self) -> None:
+        refuse_without_processes()
         self._lock = threading.Lock()
         self._home = tempfile.TemporaryDirectory(prefix="voxlab-grading-")
         self._control, theirs = socket.socketpair()
