@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from voxlab import data
+from voxlab.data.yaml_files import read_yaml
 
 CUT = "|"
 
@@ -42,7 +41,7 @@ class CutScore:
 
 def load_known_cuts(file: Path | None = None) -> list[KnownCuts]:
     """Return the texts of data/sentences.yaml, or of a file like it."""
-    kinds = yaml.safe_load((file or data.path("sentences.yaml")).read_text("utf-8"))
+    kinds = read_yaml(file or data.path("sentences.yaml"))
     return [
         KnownCuts(kind, tuple(text.split(CUT))) for kind, texts in kinds.items() for text in texts
     ]
