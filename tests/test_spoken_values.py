@@ -4,6 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxlab import data
+from voxlab.data.yaml_files import read_yaml
+from voxlab.providers.protocols import Message
+from voxlab.providers.rule_based.language_model import INTENTS, QUESTIONS, decide
 from voxlab.providers.rule_based.slots import find_slots
 from voxlab.text import DIGIT_WORDS, NUMBER_WORDS, TENS, normalise
 
@@ -69,3 +73,76 @@ def test_a_longer_address_is_never_cut_to_another_customers(first, last):
             "",
             f"{first}{ {'underscore': '_', 'dash': '-', 'dot': '.'}[between] }{last}@example.com",
         )
+
+
+LISTS = read_yaml(data.path("spoken_values.yaml"))
+BOOKING = {"day": "on Friday", "time": "at seven", "party_size": "for two people"}
+
+
+def results(part):
+    """Each text of a half with its slot, what is meant ("ask" in doubt), and what is found."""
+    return [
+        (slot, text, value, find_slots(normalise(text), slot).get(slot, "ask"))
+        for slot, texts in LISTS[part].items()
+        for text, value in texts.items()
+    ]
+
+
+def test_the_list_has_two_halves_of_over_ninety():
+    assert all(len(results(part)) > 90 for part in ("tuned", "held_out"))
+
+
+def test_the_tuned_half_of_the_list_is_right():
+    assert [each for each in results("tuned") if each[2] != each[3]] == []
+
+
+def test_the_held_out_half_has_no_wrong_value_and_few_needless_questions():
+    missed = [each for each in results("held_out") if each[2] != each[3]]
+    assert all(found == "ask" for *_, found in missed), missed
+    assert len(missed) <= 0.05 * len(results("held_out")), missed
+
+
+DOUBTS = [
+    (slot, text)
+    for part in LISTS.values()
+    for slot in BOOKING
+    for text, value in part[slot].items()
+    if value == "ask"
+]
+
+
+@pytest.mark.parametrize(("slot", "said"), DOUBTS)
+def test_a_value_in_doubt_is_asked_for_and_never_booked(slot, said):
+    wish = " ".join(words for name, words in BOOKING.items() if name != slot)
+    messages = [Message("user", f"I want a table {wish}"), Message("user", said)]
+    assert decide(messages, {intent.tool for intent in INTENTS}) == QUESTIONS[slot]
+
+
+def in_words(number, join):
+    """A number under 10 000 as people say it; join: what stands before the tens."""
+    for unit, word in ((1000, "thousand"), (100, "hundred")):
+        if number >= unit:
+            rest = f" {join}{in_words(number % unit, join)}" if number % unit else ""
+            return f"{in_words(number // unit, join)} {word}{rest}"
+    if number < len(NUMBER_WORDS):
+        return NUMBER_WORDS[number]
+    return TENS[number // 10 - 2] + (f" {DIGIT_WORDS[number % 10]}" if number % 10 else "")
+
+
+@given(st.integers(1, 9999), st.sampled_from(["", "and "]))
+def test_no_number_of_people_counts_as_a_part_of_it(number, join):
+    for written in (in_words(number, join), str(number), f"{number:,}"):
+        said = normalise(f"a table for {written} people")
+        assert find_slots(said).get("party_size") in (number, None)
+        assert find_slots(normalise(written), "party_size").get("party_size") in (number, None)
+        if number < 100:
+            assert find_slots(said)["party_size"] == number
+
+
+@given(st.integers(1, 12), st.integers(1, 59))
+def test_a_time_is_never_cut_to_its_hour(hour, minute):
+    past = f"oh {in_words(minute, '')}" if minute < 10 else in_words(minute, "")
+    wanted = f"{hour % 12 + 12:02d}:{minute:02d}"
+    for said in (f"at {hour}:{minute:02d}", f"at {NUMBER_WORDS[hour]} {past}"):
+        assert find_slots(normalise(said)).get("time") in (wanted, None), said
+        assert find_slots(normalise(said), "time").get("time") in (wanted, None), said

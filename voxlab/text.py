@@ -58,7 +58,8 @@ def normalise(text: str) -> str:
     >>> normalise("Uh-huh, it’s  Grace-Ann@Example.com, 7:30!")
     "uh huh it's grace-ann@example.com 7:30"
     """
-    plain = re.sub(r"[^\w@.':+-]", " ", _fold(text))
+    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", _fold(text))  # "1,000" is one number
+    plain = re.sub(r"[^\w@.':+-]", " ", plain)
     words = (word if "@" in word else word.replace("-", " ") for word in plain.split())
     return " ".join(" ".join(words).split())
 

@@ -1,7 +1,8 @@
 """Which values a sentence names: order number, email address, city, day, time, people, customer.
 
 Recognisers write the same words in many ways ("7:30", "seven thirty", "half past 7"), and callers
-correct themselves ("not two people, four people"): the last value that is not denied counts.
+correct themselves ("not two people, four people"): the last value that is not denied counts. A
+part is never taken for the whole, and of two ("four or five") none: then the agent asks.
 """
 
 import itertools
@@ -18,20 +19,46 @@ HOMOPHONES = {"to": "2", "too": "2", "for": "4", "fore": "4", "won": "1", "ate":
 TIMES = {"double": 2, "triple": 3, "treble": 3}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DAYS = ("today", "tonight", "tomorrow", *WEEKDAYS)
+ANOTHER_DAY = (
+    "".join(  # behind these, another day is meant
+        f"(?<!{words} )"
+        for words in ("after", "before", "next", "last", "from", "except", "day but")
+    )
+    + "(?<!week on )"
+)
 CITIES = ("Paris", "London", "New York", "Berlin", "Madrid", "Rome", "Chicago", "Tokyo", "Boston")
 
 UNDER_100 = rf"(?:{'|'.join(TENS)})(?: (?:{'|'.join(DIGIT_WORDS[1:])}))?|{'|'.join(NUMBER_WORDS)}"
-LARGER = "".join(  # not behind these: there it is a part of a larger number
-    f"(?<!{word} )" for word in (*TENS, "hundred", "hundred and", "thousand")
+LARGER = "".join(  # not behind these: there it is a part of another number
+    f"(?<!{word} )"
+    for word in (*TENS, "hundred", "hundred and", "thousand", "thousand and", "minus", "half")
 )
-NUMBER = rf"{LARGER}(\d{{1,2}}|{UNDER_100})"
-MINUTE = rf"(?:(?:{'|'.join(TENS[:4])})(?: (?:{'|'.join(DIGIT_WORDS[1:])}))?|ten|fifteen)"
-PEOPLE = r"(?:people|persons?|guests?|of us)"
+ONLY_BEGUN = r"(?! (?:hundred|thousand|million|dozen|point|and a half))(?![:.]\d)"
+UNCUT = rf"{LARGER}(?<!\d[:.])(?:\d{{1,2}}(?!\d)|(?:{UNDER_100})\b){ONLY_BEGUN}"
+NUMBER = f"({UNCUT})"
+MINUTE = (
+    rf"(?:(?:{'|'.join(TENS[:4])})(?: (?:{'|'.join(DIGIT_WORDS[1:])}))?|"
+    rf"{'|'.join(NUMBER_WORDS[10:20])}|(?:oh|o|zero) (?:{'|'.join(DIGIT_WORDS[1:])}))"
+)
+TO_THE_HOUR = r"(?:five|ten|twenty|twenty five|5|10|20|25)(?: minutes)?"
+PEOPLE = r"(?:people|persons?|guests?|of us|adults?|child|children|kids?)"
+SPELLED_PEOPLE = (
+    (r"\bhalf a dozen\b", "6 people"),
+    (r"\ba dozen\b", "12 people"),
+    (r"\b(?:just|only) me\b(?! and)", "1 person"),
+    (r"\b(?:me and my \w+|my \w+ and (?:i|me)|a couple(?! of))\b", "2 people"),
+)
 CLOCK = r"(?:o'clock|p\.? ?m\b|in the evening)"
 MORNING = r"(?:a\.? ?m\b\.?|in the morning)"
 AGAIN = r"(?:no|sorry|i mean|i meant|actually|or rather|rather|make it)(?: wait| sorry| no)*"
 HESITATION = r"\b(?:um+|uh+|er+|erm|hmm+)\b"
+WHEN = rf"(?:(?:half|quarter) (?:past|to) )?{UNCUT}(?: {MINUTE}| o'clock)?"
+EITHER = "|".join(  # "four or five people": which? To be asked
+    rf"\b(?:{value})(?: {PEOPLE})? or (?:(?:on|for|at|order) )?(?:{value})\b"
+    for value in (r"\d{1,2}[:.]\d\d", WHEN, r"\d+", "|".join(DAYS))
+)
 DENIED = rf"\bnot (?:(?:on|at|for|to|in) )?\w+(?: {PEOPLE})?"
+MARKS = {"dot": ".", r"\.": ".", "underscore": "_", "(?:dash|hyphen)": "-", "plus": "+"}
 BEFORE_AN_ADDRESS = (
     r"is|it's|its|email|mail|address|to|under|with|use|be|by|for|my|the|and|or|yes|sure"
 )
@@ -57,6 +84,7 @@ def find_slots(said: str, expected: str = "") -> dict[str, Any]:
     for value in (NUMBER, rf"({'|'.join(DAYS)})"):  # "for two, no, three": the last one counts
         again = rf"\b{value} {AGAIN} (?:(?:on|for|at) )?(?={value}\b)"
         said = re.sub(again, "", said)
+    said = re.sub(EITHER, " ", said)
     found = {name: find(said) for name, find in FINDERS.items()}
     found = {name: value for name, value in found.items() if value}
     if not found and expected in ANSWERS:
@@ -83,7 +111,7 @@ def _order_id(said: str) -> str:
 
 def _digits_of(words: list[str], n: int) -> str:
     """Return the digits that a word among others stands for; "" for none, " " if it only helps."""
-    word, before = words[n], words[n - 1] if n else ""
+    word = words[n]
     if word in TIMES and n + 1 < len(words) and words[n + 1] in DIGITS:
         return DIGITS[words[n + 1]] * (TIMES[word] - 1)
     if word in DIGITS:
@@ -94,7 +122,7 @@ def _digits_of(words: list[str], n: int) -> str:
         tens = str(VALUES[word])
         ends_here = n + 1 == len(words) or words[n + 1] not in DIGIT_WORDS[1:]
         return tens if ends_here else tens[0]  # "forty eight" is 48
-    return str(VALUES[word]) if word in VALUES and before else ""
+    return str(VALUES.get(word, ""))
 
 
 def _email(said: str) -> str:
@@ -103,7 +131,7 @@ def _email(said: str) -> str:
     "" if a word before it may be a part of it: another customer may have the shorter address.
     """
     written = said
-    for word, mark in (("dot", "."), (r"\.", "."), ("underscore", "_"), ("(?:dash|hyphen)", "-")):
+    for word, mark in MARKS.items():
         written = re.sub(rf"\s+{word}\s+", mark, written)
     written = re.sub(r"\b(?:\w )+\w\b(?= at |@)", lambda m: m[0].replace(" ", ""), written)
     pattern = r"(?:(\S+) )?\b([\w.+-]+)(?:\s*@\s*| at )((?:[\w-]+\.)+[a-z]{2,})\b"
@@ -119,17 +147,15 @@ def _city(said: str) -> str:
 
 
 def _day(said: str) -> str:
-    found = re.findall(rf"(?<!after )\b({'|'.join(DAYS)})\b", said)
+    found = re.findall(rf"{ANOTHER_DAY}\b({'|'.join(DAYS)})\b(?! week)", said)
     last = str(found[-1]) if found else ""
     return last.capitalize() if last in WEEKDAYS else last
 
 
 def _time(said: str) -> str:
     """Find a time of day; the forms that say most are tried first."""
-    morning = rf"\b{NUMBER}(?:[: .]?(\d\d))? ?{MORNING}"
-    if found := list(re.finditer(morning, said)):
-        past = int(found[-1][2] or 0)
-        return f"{_count(found[-1][1]) % 12:02d}:{past:02d}" if past < 60 else ""
+    if re.search(r"\b(?:noon|midday)\b", said):
+        return "12:00"
     forms: tuple[tuple[str, int | None], ...] = (  # the pattern of the hour; the minutes
         (r"\b(\d{1,2})[:.](\d\d)\b", None),
         (rf"\bhalf past {NUMBER}\b", 30),
@@ -138,26 +164,40 @@ def _time(said: str) -> str:
         (rf"\b(?:at|around|about|by) {NUMBER} ({MINUTE})\b(?! {PEOPLE})", None),
         (rf"\b({'|'.join(NUMBER_WORDS[1:13])}|\d{{1,2}}) ({MINUTE})\b(?! {PEOPLE})", None),
         (rf"\bat {NUMBER} (\d\d)\b", None),
-        (rf"\b{NUMBER} ?{CLOCK}", 0),
+        (rf"\b{NUMBER} ?(?:{CLOCK}|{MORNING})", 0),
         (rf"\b(?:at|around|about|by) {NUMBER}\b(?! {PEOPLE})", 0),
     )
+    is_morning = bool(re.search(rf"(?:\d|{UNDER_100}) ?a\.? ?m\b|(?<!good )\bmorning\b", said))
+    relative = rf"(?<!from )\b({TO_THE_HOUR}) (to|before|past|after) {NUMBER}\b(?! {PEOPLE})"
+    if found := re.search(relative, said):
+        past = _count(found[1].removesuffix(" minutes"))
+        return _clock(_count(found[3]), -past if found[2] in ("to", "before") else past, is_morning)
     for form, minutes in forms:
-        if found := list(re.finditer(form, said)):
-            match = found[-1]
-            return _evening(match[1], _count(match[2]) if minutes is None else minutes)
+        if matches := list(re.finditer(form, said)):
+            last = matches[-1]
+            minutes = _count(last[2]) if minutes is None else minutes
+            return _clock(_count(last[1]), minutes, is_morning)
     return ""
 
 
-def _evening(hour: str, minutes: int) -> str:
-    """Tables are booked for the evening: seven is 19:00."""
-    at_minutes = 60 * _count(hour) + minutes
-    if at_minutes < 12 * 60:
+def _clock(hour: int, minutes: int, is_morning: bool = False) -> str:
+    """Return HH:MM; "" for no time of day. Tables are booked for the evening: seven is 19:00."""
+    if not 0 < hour < 24 or minutes > 59 or (is_morning and hour > 12):
+        return ""
+    at_minutes = 60 * hour + minutes
+    if is_morning:
+        at_minutes %= 12 * 60
+    elif at_minutes < 12 * 60:
         at_minutes += 12 * 60
-    hours, minutes = divmod(at_minutes, 60)
-    return f"{hours:02d}:{minutes:02d}" if hours < 24 else ""
+    return f"{at_minutes // 60:02d}:{at_minutes % 60:02d}"
 
 
 def _party_size(said: str) -> int:
+    for words, people in SPELLED_PEOPLE:
+        said = re.sub(words, people, said)
+    both = rf"\b{NUMBER} {PEOPLE} (?:and|plus|with) {NUMBER} {PEOPLE}\b"
+    if groups := re.search(both, said):  # "two adults and three children"
+        return _count(groups[1]) + _count(groups[2])
     found = re.findall(rf"\b{NUMBER} {PEOPLE}\b", said)
     found = found or re.findall(rf"\b(?:for|party of) {NUMBER}\b(?!:| ?{CLOCK}| {MINUTE})", said)
     return _count(found[-1]) if found else 0
@@ -171,7 +211,8 @@ def _customer(said: str) -> str:
 
 
 def _count(word: str) -> int:
-    return sum(VALUES[each] if each in VALUES else int(each) for each in word.split())
+    figures = ("0" if each in ("oh", "o") else each for each in word.split())
+    return sum(VALUES[each] if each in VALUES else int(each) for each in figures)
 
 
 def _bare_number(said: str) -> str:
@@ -195,7 +236,7 @@ FINDERS: dict[str, Callable[[str], Any]] = {
 }
 ANSWERS: dict[str, Callable[[str], Any]] = {  # what counts when just this was asked for
     "city": lambda said: _bare_name(said).title(),
-    "time": lambda said: _evening(number, 0) if (number := _bare_number(said)) else "",
+    "time": lambda said: _clock(_count(number), 0) if (number := _bare_number(said)) else "",
     "party_size": lambda said: _count(number) if (number := _bare_number(said)) else 0,
     "customer": lambda said: _bare_name(said).split(" ")[-1].capitalize(),
 }
