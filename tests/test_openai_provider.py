@@ -1017,11 +1017,17 @@ def test_the_speech_request_asks_for_raw_samples() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["", " \n"])
-def test_blank_text_is_not_sent(text: str) -> None:
+@pytest.mark.parametrize("text", ["", " \n", "🙂", "---", "**"])
+def test_a_text_without_anything_to_say_is_not_sent(text: str) -> None:
     pieces, server = run(say(text))
     assert pieces == []
     assert not server.requests
+
+
+def test_markup_is_not_sent_but_the_piece_tells_the_whole_text() -> None:
+    pieces, server = run(say("**Total:** $5 🙂", speaks(PCM.tobytes())))
+    assert server.requests[0].json["input"] == "Total: $5"
+    assert pieces[0].text == "**Total:** $5 🙂"
 
 
 @pytest.mark.parametrize("kind", ["audio/mpeg", "audio/wav", "application/json", "text/html"])

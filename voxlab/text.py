@@ -1,7 +1,7 @@
 """The words of a text as code compares them, however a person, a model or a recogniser wrote them.
 
-Four forms, each for its own question: `plain_words` (were these words said?), `normalise` (which
-values are named?), `spoken_words` (how many words are wrong?), and the numbers behind the words.
+Three forms, each for its own question: `plain_words` (were these words said?), `normalise` (which
+values are named?), `spoken_words` (how many words are wrong?). And numbers in English words.
 """
 
 import re
@@ -15,6 +15,9 @@ DIGIT_WORDS = NUMBER_WORDS[:10]
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 VALUES = {word: number for number, word in enumerate(NUMBER_WORDS)}
 VALUES |= {word: 10 * number for number, word in enumerate(TENS, 2)}
+SCALES = ("thousand", "million", "billion", "trillion")
+_ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth"}
+_ORDINALS |= {"nine": "ninth", "twelve": "twelfth"}
 
 
 def _fold(text: str) -> str:
@@ -81,6 +84,53 @@ def spoken_words(text: str) -> list[str]:
     text = re.sub(rf"\b({'|'.join(TENS)})[ -]({'|'.join(DIGIT_WORDS[1:])})\b", _two_digits, text)
     text = re.sub(rf"\b({'|'.join(VALUES)})\b", lambda word: str(VALUES[word[0]]), text)
     return re.findall(r"[a-z']+|\d", text)
+
+
+def say_number(number: int) -> str:
+    """Return a whole number of 0 or more in words; from 10**15 on, its digits.
+
+    >>> say_number(1234), say_number(1_000_020)
+    ('one thousand two hundred thirty-four', 'one million twenty')
+    """
+    if number >= 1000 ** (len(SCALES) + 1):
+        return say_digits(str(number))
+    for power in range(len(SCALES), 0, -1):
+        if number >= 1000**power:
+            many, rest = divmod(number, 1000**power)
+            return _join(f"{say_number(many)} {SCALES[power - 1]}", rest)
+    if number >= 100:
+        return _join(f"{say_number(number // 100)} hundred", number % 100)
+    if number <= 20:
+        return NUMBER_WORDS[number]
+    ten, one = divmod(number, 10)
+    return TENS[ten - 2] + (f"-{NUMBER_WORDS[one]}" if one else "")
+
+
+def say_ordinal(number: int) -> str:
+    """Return a whole number as a rank.
+
+    >>> say_ordinal(3), say_ordinal(21), say_ordinal(30)
+    ('third', 'twenty-first', 'thirtieth')
+    """
+    *before, last = re.split("(?<=[- ])", say_number(number))
+    return "".join(before) + _ORDINALS.get(last, re.sub("y$", "ie", last) + "th")
+
+
+def say_digits(digits: str) -> str:
+    """Return digits one by one; six or more come in groups of three, the last of up to five.
+
+    >>> say_digits("007"), say_digits("4815162342")
+    ('zero zero seven', 'four eight one, five one six, two three four two')
+    """
+    groups = [digits]
+    if len(digits) >= 6:
+        ends = [*range(3, len(digits) - 2, 3), len(digits)]
+        groups = [digits[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return ", ".join(" ".join(DIGIT_WORDS[int(digit)] for digit in group) for group in groups)
+
+
+def _join(words: str, rest: int) -> str:
+    return f"{words} {say_number(rest)}" if rest else words
 
 
 def _two_digits(number: re.Match[str]) -> str:

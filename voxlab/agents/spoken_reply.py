@@ -21,6 +21,7 @@ from voxlab.providers.protocols import (
     ToolChoice,
     ToolSpec,
 )
+from voxlab.providers.read_aloud import without_markup
 from voxlab.providers.stream_guard import guarded
 from voxlab.sentences import SentenceChunker
 
@@ -130,7 +131,7 @@ class SpokenReply:
                 pieces += 1
                 yield speech
         self.note("tts", "done")
-        if not pieces and any(character.isalnum() for character in sentence):
+        if not pieces and any(map(str.isalnum, without_markup(sentence))):
             raise ProviderError(f"the speech synthesiser returned nothing for {sentence!r}")
 
 

@@ -22,7 +22,8 @@ from voxlab.audio import Audio, audible_span, silence
 from voxlab.clock import compute
 from voxlab.errors import ProviderError, missing_extra
 from voxlab.providers.protocols import Speech, Word
-from voxlab.providers.word_times import SILENT, timed_words
+from voxlab.providers.read_aloud import read_aloud, spoken_text
+from voxlab.providers.word_times import SILENT, as_written, timed_words
 from voxlab.samples import from_int16
 from voxlab.sentences import SentenceChunker
 
@@ -78,13 +79,15 @@ class EspeakTTS:
 
         Raises ProviderError if eSpeak has no such voice.
         """
-        whole, starts = _synthesize(text, self.voice, self.words_per_minute)
+        aloud = read_aloud(text, english=self.voice.startswith("en"))
+        said = spoken_text(aloud)
+        whole, starts = _synthesize(said, self.voice, self.words_per_minute)
         start_s, end_s = audible_span(whole)
         if not starts or end_s <= start_s:
             return Speech(text, 0.0, silence(0.0, whole.rate_hz))
         sound = whole.between(start_s, end_s)
-        words = _words(text, [(at, at_s - start_s) for at, at_s in starts], sound.duration_s)
-        return Speech(text, sound.duration_s, sound, words)
+        words = _words(said, [(at, at_s - start_s) for at, at_s in starts], sound.duration_s)
+        return Speech(text, sound.duration_s, sound, as_written(aloud, words))
 
     async def synthesize(self, text: str) -> AsyncIterator[Speech]:
         """Speak sentence by sentence; one without words yields nothing. Raises ProviderError."""

@@ -3,7 +3,8 @@
 Hibari reads text as phoneme symbols, its network gives each symbol a duration and a spectrum, and
 a few lines of signal processing make the waveform. The durations stay inside the network; our
 conversion of the model (onnx_conversions.py) brings them out, and this file maps them back to
-the words as they were written: "7:30" is one word on the page and two in the mouth.
+the words as they were written: "7:30" is one word on the page and two in the mouth. What is not
+plain words is rewritten before it is read (read_aloud.py).
 The engine is the Apache-2.0 package hibari-tts, pinned because we call its reading rules directly.
 """
 
@@ -24,7 +25,8 @@ from voxlab.clock import compute
 from voxlab.errors import ModelError, ProviderError
 from voxlab.models.onnx_sessions import open_session
 from voxlab.providers.protocols import Speech, Word
-from voxlab.providers.word_times import written_words
+from voxlab.providers.read_aloud import read_aloud, spoken_text
+from voxlab.providers.word_times import as_written, written_words
 from voxlab.sentences import SentenceChunker
 
 MODEL = "hibari"
@@ -144,7 +146,9 @@ class _Engine:
         """
         from hibari import dsp
 
-        reading = self._read(sentence)
+        aloud = read_aloud(sentence)
+        text = spoken_text(aloud)
+        reading = self._read(text)
         if not any(map(_sounds, reading)):
             return Speech(sentence, 0.0, silence(0.0, RATE_HZ))
         symbols = " ".join(phonemes for _, phonemes in reading if phonemes)
@@ -155,10 +159,10 @@ class _Engine:
         audio = Audio(dsp.synth(*(part[0] for part in spectrum), rng), RATE_HZ)
         start_s, end_s = audible_span(audio)
         ends_s = (ends.reshape(-1) * SYMBOL_S - LATE_S - start_s).clip(0.0, end_s - start_s)
-        words = written_words(sentence, list(_timed(reading, ends_s / pitch)), self._weight)
+        said = written_words(text, list(_timed(reading, ends_s / pitch)), self._weight)
         raised = Audio(audio.between(start_s, end_s).samples, round(RATE_HZ * pitch))
         sound = concatenate([raised.resample(RATE_HZ), silence(pause_s, RATE_HZ)])
-        return Speech(sentence, sound.duration_s, sound, words)
+        return Speech(sentence, sound.duration_s, sound, as_written(aloud, said))
 
     def _read(self, text: str) -> list[Reading]:
         """Return each word that Hibari makes of a text with its phonemes.

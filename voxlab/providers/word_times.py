@@ -10,6 +10,7 @@ import string
 from collections.abc import Callable, Iterator, Sequence
 
 from voxlab.providers.protocols import Word
+from voxlab.providers.read_aloud import Reading
 
 Span = tuple[float, float]
 SILENT: Span = (0.0, 0.0)
@@ -33,6 +34,33 @@ def written_words(
     """
     written = text.split()
     return timed_words(written, _spans(written, spoken, weight))
+
+
+def as_written(readings: Sequence[Reading], spoken: Sequence[Word]) -> tuple[Word, ...]:
+    """Hand the times of the words that were said to the words that were written.
+
+    readings: what was said for the written words (`read_aloud`); spoken: its words with their
+    times, as `written_words` or `timed_words` return them. Written words that are read together
+    share the time by their letters and digits. No sound gives ().
+
+    >>> said = [Word("five", 0.0, 0.4), Word("dollars.", 0.4, 1.0)]
+    >>> [(word.text, word.end_s) for word in as_written([Reading(("$5.",), "five dollars.")], said)]
+    [('$5.', 1.0)]
+    """
+    sounding = iter([span for word in spoken for span in _each_token(word)])
+    written: list[str] = []
+    spans: list[Span] = []
+    for reading in readings if spoken else ():
+        said = [span for _ in reading.spoken.split() if (span := next(sounding)) != SILENT]
+        whole = (said[0][0], said[-1][1]) if said else SILENT
+        written += reading.written
+        spans += _shares(whole, [sum(map(str.isalnum, word)) for word in reading.written])
+    return timed_words(written, spans)
+
+
+def _each_token(word: Word) -> list[Span]:
+    """Return the times of the words in a timed one: the others beside the first are silent."""
+    return [(word.start_s, word.end_s), *[SILENT] * (len(word.text.split()) - 1)]
 
 
 def timed_words(written: Sequence[str], spans: Sequence[Span]) -> tuple[Word, ...]:

@@ -37,6 +37,7 @@ from voxlab.providers.protocols import (
     ToolSpec,
     Transcript,
 )
+from voxlab.providers.read_aloud import without_markup
 from voxlab.vad.silero import SileroVAD
 
 __all__ = ["OpenAILLM", "OpenAISTT", "OpenAITTS", "connect", "openai"]
@@ -240,17 +241,18 @@ class OpenAITTS(Endpoint):
         """Speak one sentence, in pieces as the network brings them, at 24 kHz or the rate it says.
 
         The server tells no word times and no length: the first piece carries the whole text,
-        later ones "". What comes as a file, such as MP3, is one piece. Blank text gives no piece
-        and no request.
+        later ones "". What comes as a file, such as MP3, is one piece. Markup and emoji are not
+        sent; a text of nothing else, or a blank one, gives no piece and no request.
         Closing the generator, or cancelling its task, closes the HTTP stream.
         Raises ProviderError if the speech breaks off, is no sound, or there is none.
         """
-        if not text.strip():
+        spoken = without_markup(text)
+        if not spoken:
             return
         request = self.client.audio.speech.with_streaming_response.create(
             model=self.model,
             voice=self.voice,
-            input=text,
+            input=spoken,
             response_format="pcm",
             extra_body=self.settings,
         )
