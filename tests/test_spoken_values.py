@@ -146,3 +146,8 @@ def test_a_time_is_never_cut_to_its_hour(hour, minute):
     for said in (f"at {hour}:{minute:02d}", f"at {NUMBER_WORDS[hour]} {past}"):
         assert find_slots(normalise(said)).get("time") in (wanted, None), said
         assert find_slots(normalise(said), "time").get("time") in (wanted, None), said
+
+
+@given(st.lists(st.sampled_from(DIGIT_WORDS), min_size=5, max_size=9))
+def test_digits_of_an_order_number_are_no_time(words):
+    assert "time" not in find_slots(normalise(f"Where is order {' '.join(words)}?"))

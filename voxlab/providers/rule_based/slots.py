@@ -154,6 +154,8 @@ def _day(said: str) -> str:
 
 def _time(said: str) -> str:
     """Find a time of day; the forms that say most are tried first."""
+    digit = "|".join(DIGITS)
+    said = re.sub(rf"\b(?:(?:{digit}|\d) ){{4,}}(?:{digit}|\d)\b", " ", said)  # an order number
     if re.search(r"\b(?:noon|midday)\b", said):
         return "12:00"
     forms: tuple[tuple[str, int | None], ...] = (  # the pattern of the hour; the minutes
