@@ -30,6 +30,7 @@ def who_handed_in(people):
 # --- names of files ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(
     st.from_regex(r"[a-z]{1,6}[0-9]{0,3}|ex[0-9]{2}", fullmatch=True),
     st.sampled_from(sorted(KNOWN)),
