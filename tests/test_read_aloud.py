@@ -154,7 +154,7 @@ def test_without_sound_there_are_no_times():
 
 @pytest.mark.slow
 def test_what_is_said_is_heard():
-    """Of 121 texts benchmarks/readings.py has all heard; here are those that were lost once."""
+    """benchmarks/readings.py has the whole list heard; here are some that were lost once."""
     from voxlab.providers.hibari import HibariTTS
     from voxlab.providers.moonshine import MoonshineSTT
 

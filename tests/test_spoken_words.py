@@ -147,3 +147,31 @@ def test_every_word_is_told_once_in_a_sentence(steps):
         told += sentence.text.split()
     assert told == words.texts
     assert words.told == len(told)
+
+
+# --- scripts without spaces ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "你好。今天天气很好。你想要什么？",
+        "「行こう。」と言った。はい！",
+        "हाँ। नहीं।",
+        "Hi. 你好！Bye.",
+    ],
+)
+def test_sentences_that_stream_without_spaces_have_words_of_their_own(text):
+    for size in (1, 2, 3, len(text)):
+        words = SpokenWords()
+        for start in range(0, len(text), size):
+            words.stream(text[start : start + size])
+            words.grow(0.4)
+        words.finish()
+        told = []
+        while sentence := words.next_sentence():
+            texts = words.texts[words.told - sentence.count : words.told]
+            assert "".join(texts) == sentence.text.replace(" ", "")
+            told.append(sentence.text)
+        assert "".join(told).replace(" ", "") == text.replace(" ", "")
+        assert words.told == len(words.texts)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from voxlab.providers.protocols import Word
-from voxlab.sentences import SentenceChunker
+from voxlab.sentences import SentenceChunker, split_words
 
 FASTEST_CHARS_PER_S = 30.0  # the offline voice comes close to it in "What would you like?"
 USUAL_CHARS_PER_S = 15.0
@@ -109,11 +109,16 @@ class SpokenWords:
         for piece in re.findall(r"\s+|\S+", delta):
             if piece.isspace():
                 self._in_word = False
-            elif self._in_word:
-                self._passages[-1].texts[-1] += piece
+                continue
+            if self._in_word:
+                last = self._passages[-1].texts
+                last[-1], *pieces = split_words(last[-1] + piece)
             else:
-                start_s, self._in_word = self._likely_start_s(), True
-                self._passages.append(_Passage([piece], self.came_s, math.inf, start_s))
+                pieces = split_words(piece)
+            for text in pieces:
+                start_s = self._likely_start_s()
+                self._passages.append(_Passage([text], self.came_s, math.inf, start_s))
+            self._in_word = True
         self._cut(self._chunker.feed(delta))
 
     def grow(self, duration_s: float) -> None:
@@ -136,7 +141,7 @@ class SpokenWords:
         self._in_word = False
 
     def _cut(self, sentences: Sequence[str]) -> None:
-        self._sentences += [Sentence(text, len(text.split())) for text in sentences]
+        self._sentences += [Sentence(text, len(split_words(text))) for text in sentences]
 
     def next_sentence(self) -> Sentence | None:
         """Return the next sentence that is complete, once."""

@@ -40,6 +40,8 @@ UNITS = {
 FRACTIONS = {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter"}
 FRACTIONS |= {"3/4": "three quarters", "½": "one half", "¼": "one quarter", "¾": "three quarters"}
 SIGNS = {"-": "minus ", "−": "minus ", "–": "minus ", "+": "plus "}
+RELATIONS = {"~": "about ", "≈": "about ", "±": "plus or minus "}
+RELATIONS |= {"≥": "at least ", "≤": "at most ", "<": "less than ", ">": "more than "}
 IN_ADDRESSES = {".": " dot ", "/": " slash ", "-": " dash ", "_": " underscore ", "@": " at "}
 IN_ADDRESSES |= {"+": " plus ", ":": " colon "}
 _NAMED = re.compile(  # what is said digit by digit: codes always, other numbers from four digits on
@@ -64,8 +66,8 @@ def parse_decimal(number: str, symbol: str = "") -> tuple[int, str] | None:
     is_decimal = number.count(".") == 1 and "," not in number and symbol != "€"
     if grouped and not is_decimal and not (grouped[3] or "").startswith(grouped[2]):
         return int(re.sub(r"\D", "", grouped[1])), (grouped[3] or "")[1:]
-    plain = re.fullmatch(r"(\d{1,15})(?:[.,](\d+))?", number)
-    return (int(plain[1]), plain[2] or "") if plain else None
+    plain = re.fullmatch(r"(\d{0,15})(?:[.,](\d+))?", number)
+    return (int(plain[1] or 0), plain[2] or "") if plain else None
 
 
 def say_decimal(number: str, symbol: str = "") -> str | None:
@@ -184,6 +186,11 @@ def _named_number(match: Match) -> str | None:
     return say_digits(digits) if is_code or (len(digits) >= 7 and digits[-3:] != "000") else None
 
 
+def _scaled(match: Match) -> str | None:
+    said = say_decimal(match[1])
+    return said and f"{said} {SCALES[(match[2] or match[3]).lower()]}"
+
+
 def _numbered(match: Match) -> str:
     return f"number {say_digits(match[1]) if len(match[1]) >= 4 else match[1]}"
 
@@ -229,8 +236,8 @@ def _dash(match: Match) -> str:
 
 # --- the rules -----------------------------------------------------------------------------
 
-_SIGN = r"(?P<sign>(?<![\w)\]-])[-−–+])?"
-_NUMBER = r"\d+(?:[.,'\u00a0\u202f]\d+)*"
+_SIGN = r"(?P<sign>(?<![\w)\]%°€£¢-])[-−–+])?"
+_NUMBER = r"(?:\d+(?:[.,'\u00a0\u202f]\d+)*|\.\d+)"
 _FIRST = rf"(?P<number>(?<![\w.,])(?<!\d[-–]){_NUMBER})"
 _MOST = rf"(?:\s?[-–]\s?(?P<most>{_NUMBER}))?"
 _SPACED = r"(?<![\w.,])\d{1,3}(?: \d{3})+(?:,\d+)?"
@@ -269,9 +276,9 @@ ENGLISH: list[Rule] = [
     _rule(r"(?<![\d/])(\d{1,2})/(\d{1,2})/(\d{4}|\d\d)(?![\d/])", _american_date),
     _rule(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d|\.\d)", _european_date),
     _rule(r"(?<![\d:.])(\d{1,2}):(\d\d)(?::\d\d)?(?:\s?([AaPp])\.?[Mm]\b\.?)?(?![\d:])", _time),
-    _rule(r"(?<![\w.])(v)?(\d{1,9}(?:\.\d{1,9})+)(?!\w|\.\d)", _version),
     _rule(r"(?<![\d-])\d{4}(?:[ -]\d{4}){2,4}(?![\d-])", _groups),
     _rule(rf"(?<![\w.-])(?:{_PHONE})(?![\w-]|\.\d)", _groups),
+    _rule(r"(?<![\w.])(v)?(\d{1,9}(?:\.\d{1,9})+)(?!\w|\.\d)", _version),
     _rule(
         rf"{_SIGN}{_SYMBOL}(?P<minus>[-−])?(?P<number>{_NUMBER})"
         rf"(?:\s?[-–]\s?(?:(?P=symbol))?(?P<most>{_NUMBER}))?{_SCALE}{_PER}",
@@ -288,28 +295,35 @@ ENGLISH: list[Rule] = [
         rf"{_SIGN}{_FIRST}{_MOST}\s?(?P<unit>{_UNIT})(?![\w/²³])",
         _quantity(lambda m: UNITS[m["unit"]], _plural),
     ),
+    _rule(r"(?<![\w.,])(\d+(?:\.\d+)?)(?:(?<=[\d.]\d)([kKM])|([bB]n?))(?!\w)", _scaled),
     _rule(r"(?<!\w)#(\d+)(?!\w)", _numbered),
     _rule(r"(?<![\w.,:/-])0\d+(?![\w/:]|[.,]\d)", lambda m: say_digits(m[0])),
     _rule(r"(?<![\w.,:/#-])\d{2,}(?![\w/:%]|[.,]\d)", _named_number),
     _rule(_IDENTIFIER, _identifier),
     _rule(r"\b([Nn])o\.(?=\s?\d)", lambda m: f"{m[1]}umber"),
+    _rule(r"№\s?(?=\d)", "number "),
+    _rule(r"§\s?(?=\d)", "section "),
     _rule(r"\b([Ee])xt\.(?=\s?\d)", lambda m: f"{m[1]}xtension"),
     _rule(r"(?<!\w)(\d{1,3})[.)](?=\s)", _item),
     _rule(r"(?<![\d/])24/7(?![\d/])", "twenty-four seven"),
     _rule(r"(?<![\w./])(?:\d/\d|[½¼¾])(?![\w/]|\.\d)", lambda m: FRACTIONS.get(m[0])),
+    _rule(r"(?<![\w./])(\d{1,3})/\1(?![\w/]|\.\d)", lambda m: f"{m[1]} out of {m[1]}"),
     _rule(r"(?<![\d:])(\d{1,2}):(\d)(?![\d:])", _ratio),
     _rule(r"(?<![\d.,])\d+,\d{1,2}(?![\d,]|\.\d)", lambda m: say_decimal(m[0])),
+    _rule(r"(?<!\S)\.\d+(?!\w)", lambda m: say_decimal(m[0])),
     _rule(r"(?<=\d)\s?x\s?(?=\d)", " by "),
     _rule(r"(?<=\d)\s?[×*]\s?(?=\d)", " times "),
     _rule(r"(?<=[\w)])\s?=\s?(?=[\w(-])", " equals "),
     _rule(r"(?<=[\d)])\s?\+\s?(?=[\d(])", " plus "),
-    _rule(r"(?<=\d)\s?[-–]\s?(?=\d)", _dash),
+    _rule(r"(?<=[\d%°€£¢])\s?[-–]\s?(?=[$€£\d])", _dash),
     _rule(r"(?<![\w)\]-])[-−–+](?=\d)", lambda m: SIGNS[m[0]]),
-    _rule(r"(?<!\S)[~≈]\s?(?=[$€£\d])", "about "),
+    _rule(r"(?<=\d)x(?=\s)", " times"),
+    _rule(r"(?<!\S)([~≈±≥≤]|(?<=\s)[<>])\s?(?=[$€£\d])", lambda m: RELATIONS[m[1]]),
     _rule(r"\s?&\s?", " and "),
     _rule(r"(?<!\S)@(?=\w)", "at "),
     _rule(r"\band/or\b", "and or"),
     _rule(r"\s?→\s?", " to "),
+    _rule(r"(?<=\b[A-G])#(?!\w)", " sharp"),
     _rule(r"(?<!\w)#(?=[A-Za-z])", "hashtag "),
     _rule(r"(?<!\S)#+(?!\S)", ""),
 ]
