@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -20,7 +22,8 @@ from voxlab.agents.callers.script import load_script, parse_script
 from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call, play
 from voxlab.agents.shop import shop_agent
-from voxlab.cli import main, reports
+from voxlab.audio import Audio
+from voxlab.cli import calls, main, reports
 from voxlab.clock import run_virtual
 from voxlab.evaluation.turn_times import misheard
 from voxlab.timeline import Call, Event, Timeline
@@ -34,8 +37,22 @@ QUIET = {"text": "Hello.", "lasts_s": 1.0}
 
 @dataclass
 class Point:
-    x: float
+    x: object
 
+
+class Mute:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
+class Kind(IntEnum):
+    LOUD = 3
+
+
+ENDLESS = [1]
+ENDLESS.append(ENDLESS)
+ODD = [State.LISTENING, Kind.LOUD, Path("x"), {3, 1}, range(3), object, ENDLESS, 1j]
+SOUND = Audio(np.zeros(5000, np.float32), 16_000)
 
 strange = st.recursive(
     st.one_of(
@@ -43,12 +60,17 @@ strange = st.recursive(
         st.floats(),
         st.text(max_size=5),
         st.binary(max_size=5),
+        st.builds(Mute),
         st.builds(np.float32, st.floats(width=32)),
         st.builds(np.int64, st.integers(-(2**62), 2**62)),
         st.builds(np.array, st.lists(st.floats(), max_size=3)),
-        st.sampled_from([State.LISTENING, Path("x"), Point(1.0), {3, 1}, range(3), object]),
+        st.sampled_from([*ODD, Decimal("0.1"), np.array([None, {}], object), SOUND]),
     ),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.integers(), inner, max_size=3),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.builds(Point, inner),
+        st.dictionaries(st.integers() | st.text(max_size=3) | st.tuples(), inner, max_size=3),
+    ),
     max_leaves=8,
 )
 
@@ -60,9 +82,19 @@ def test_no_value_in_an_event_costs_the_record(value):
     assert len(Timeline.from_json(text)) == 1
 
 
-def test_numbers_of_numpy_are_written_as_numbers():
-    event = Event(1.0, "tool", "finished", {"a": np.float32(0.5), "b": np.arange(2)})
-    assert '"data": {"a": 0.5, "b": [0, 1]}' in Timeline([event]).to_json()
+def test_strange_values_are_written_as_what_they_mean():
+    means = [
+        (np.float32(0.5), 0.5),
+        (np.arange(2), [0, 1]),
+        (float("nan"), None),
+        (np.array([np.inf, 1.0]), [None, 1.0]),
+        (Point(Path("a/b")), {"x": "a/b"}),
+        ({2: (1, b"\xffx")}, {"2": [1, "\\xffx"]}),
+        ((State.LISTENING, Kind.LOUD), ["listening", 3]),
+    ]
+    event = Event(np.float32(1.5), "tool", "finished", {"result": [value for value, _ in means]})
+    (read,) = Timeline.from_json(Timeline([event]).to_json())
+    assert read == Event(1.5, "tool", "finished", {"result": [meant for _, meant in means]})
 
 
 # --- a party that breaks -------------------------------------------------------------------
@@ -116,45 +148,166 @@ def test_a_notebook_shows_in_red_who_failed_and_folds_the_trace():
 
 # --- signals -------------------------------------------------------------------------------
 
-
-def run_and_send(number, tmp_path, *options):
-    """Start a call in a process of its own, send it a signal in the middle, return its status."""
-    script = tmp_path / "script.yaml"
-    lines = [{**QUIET, "at": f"{n} s after the call starts"} for n in range(1, 200)]
-    script.write_text(json.dumps({"lines": lines}))
-    command = [sys.executable, "-m", "voxlab", "call", str(script), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Hello" in line or "A call" in line:
-            break
-    deadline_s = time.monotonic() + 20
-    while not has_begun(process.pid) and time.monotonic() < deadline_s:
-        os.sched_yield()
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, errors
+SIGNALS = [signal.SIGINT, signal.SIGHUP, signal.SIGTERM]
+LONG = {"lines": [{**QUIET, "at": f"{n} s after the call starts"} for n in range(1, 200)]}
 
 
-def has_begun(pid):
-    """Tell whether a process has taken SIGINT over from Python: the call is on."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = int(next(x for x in status.splitlines() if x.startswith("SigCgt")).split()[1], 16)
-    return bool(caught >> (signal.SIGHUP - 1) & 1)
+@pytest.fixture
+def long_call(tmp_path):
+    """Write a script of some minutes without sound; return the command that holds its call."""
+    (tmp_path / "script.yaml").write_text(json.dumps(LONG))
+    return ["call", str(tmp_path / "script.yaml"), "--out", str(tmp_path / "out")]
+
+
+@pytest.fixture
+def send(monkeypatch):
+    """Let each event of a given kind send this process a signal."""
+
+    def send(number, kind):
+        def interrupt(event):
+            if event.kind == kind:
+                os.kill(os.getpid(), number)
+
+        monkeypatch.setattr(reports, "print_failure", interrupt)
+
+    return send
+
+
+def stopped(folder):
+    """Return how a call ended whose record is whole."""
+    timeline = Call.load(folder).timeline
+    (ended,) = timeline.select("transport", "call_ended")
+    assert (folder / "call.png").is_file()
+    return ended.data["reason"], ended.at_s
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_a_signal_ends_the_call_with_its_record(number, tmp_path):
-    status, errors = run_and_send(number, tmp_path, "--live")
-    assert status == 128 + number, errors
-    timeline = Call.load(tmp_path / "out").timeline
-    (ended,) = timeline.select("transport", "call_ended")
-    assert ended.data["reason"] == f"stopped by {number.name}"
-    assert (tmp_path / "out" / "call.png").is_file()
+@pytest.mark.parametrize("agent", ["voxlab", "realtime"])
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_virtual_time_ends_the_call_with_its_record(
+    number, agent, long_call, send, tmp_path
+):
+    before = signal.getsignal(number)
+    send(number, "sentence")
+    assert main([*long_call, "--agent", agent]) == 128 + number
+    reason, at_s = stopped(tmp_path / "out")
+    assert reason == f"stopped by {number.name}"
+    assert at_s < 1.0
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_before_the_first_word_ends_the_call_too(long_call, send, tmp_path):
+    send(signal.SIGTERM, "call_started")
+    assert main(long_call) == 128 + signal.SIGTERM
+    assert stopped(tmp_path / "out") == ("stopped by SIGTERM", 0.0)
+
+
+def test_who_presses_ctrl_c_twice_does_not_lose_the_record(long_call, send, tmp_path, monkeypatch):
+    class Stuck:
+        async def run(self, line):
+            try:
+                await asyncio.sleep(9999)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)  # nobody waits for what comes after it
+                await asyncio.sleep(9999)
+
+    monkeypatch.setattr(calls, "_agent", lambda *_: Stuck())
+    send(signal.SIGINT, "speech_started")
+    assert main(long_call) == 130
+    assert stopped(tmp_path / "out") == ("stopped by SIGINT", 1.0)
+
+
+def test_a_party_that_ends_the_program_does_not_end_the_record(long_call, tmp_path, monkeypatch):
+    class Quits:
+        async def run(self, line):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.quit())
+
+        async def quit(self):
+            await asyncio.sleep(2.5)
+            sys.exit("I quit")
+
+    monkeypatch.setattr(calls, "_agent", lambda *_: Quits())
+    assert main(long_call) == 1
+    assert stopped(tmp_path / "out")[1] == 2.5
+    (failed,) = Call.load(tmp_path / "out").timeline.select("transport", "failed")
+    assert (failed.data["who"], failed.data["error"]) == ("agent", "SystemExit: I quit")
+
+
+@pytest.mark.slow
+def test_a_signal_while_the_record_is_written_lets_it_be_whole(long_call, tmp_path, monkeypatch):
+    save = Call.save
+
+    def interrupted(call, folder):
+        os.kill(os.getpid(), signal.SIGINT)
+        save(call, folder)
+
+    monkeypatch.setattr(Call, "save", interrupted)
+    script = json.dumps({"lines": LONG["lines"][:2]})
+    (tmp_path / "script.yaml").write_text(script)
+    assert main(long_call) == 130
+    assert stopped(tmp_path / "out")[0] == "the caller hung up"
+
+
+def test_a_signal_in_the_first_of_two_calls_leaves_out_the_second(long_call, send, tmp_path):
+    send(signal.SIGINT, "sentence")
+    assert main(["compare", *long_call[1:]]) == 130
+    assert stopped(tmp_path / "out" / "voxlab")[0] == "stopped by SIGINT"
+    assert not (tmp_path / "out" / "realtime").exists()
+
+
+def test_what_nohup_ignores_stays_ignored(long_call, send, tmp_path):
+    (tmp_path / "script.yaml").write_text(json.dumps({"lines": LONG["lines"][:2]}))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        send(signal.SIGHUP, "sentence")
+        assert main(long_call) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert stopped(tmp_path / "out")[0] == "the caller hung up"
+
+
+@pytest.mark.slow
+def test_a_signal_ends_a_live_call_in_a_process_of_its_own(long_call, tmp_path):
+    command = [sys.executable, "-u", "-m", "voxlab", *long_call, "--live"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert any("Hello" in line for line in process.stdout)
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 143
+    assert stopped(tmp_path / "out")[0] == "stopped by SIGTERM"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+def test_the_record_is_written_after_the_terminal_is_gone(long_call, tmp_path):
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-u", "-m", "voxlab", *long_call, "--live"]
+    take_terminal = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    take_terminal += "os.execv(sys.argv[1], sys.argv[1:])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", take_terminal, *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    told = b""
+    while b"Hello" not in told:
+        told += os.read(ours, 1000)
+    os.close(ours)  # the window is closed
+    assert process.wait(60) == 129
+    assert stopped(tmp_path / "out")[0] == "stopped by SIGHUP"
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_microphone_ends_the_call_with_its_record(
+    long_call, send, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "sounddevice", MagicMock())
+    send(signal.SIGINT, "sentence")
+    assert main([*long_call, "--mic"]) == 130
+    assert stopped(tmp_path / "out")[0] == "stopped by SIGINT"
 
 
 # --- what was said and what was heard ------------------------------------------------------
@@ -228,7 +381,9 @@ def test_a_report_names_the_line_that_waited_in_vain(tmp_path, capsys):
     lines = [{**QUIET, "id": "thanks", "at": '1 s after the agent says "never"'}]
     (tmp_path / "s.yaml").write_text(json.dumps({"lines": lines}))
     main(["call", str(tmp_path / "s.yaml"), "--out", str(tmp_path)])
-    assert 'line thanks waited for: 1 s after the agent says "never"' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert 'line thanks was not said: it waited for 1 s after the agent says "never".' in told
+    assert "since the caller's last word: hello this is acme" in told
 
 
 def test_a_tool_that_says_no_is_no_failed_call():

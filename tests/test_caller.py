@@ -182,18 +182,41 @@ def test_a_moment_that_is_known_is_waited_for_however_long():
 def test_patience_is_given_by_the_script_and_told_when_it_is_over():
     timeline = play(script(say("1 s after the agent stops"), patience_s=2.5), Puppet()).timeline
     (gave_up,) = timeline.select("caller", "gave_up")
-    assert (gave_up.at_s, gave_up.data["line"], gave_up.data["patience_s"]) == (2.5, "1", 2.5)
-    assert gave_up.data["moment"] == "1 s after the agent stops"
+    assert (gave_up.at_s, gave_up.data) == (2.5, {"line": "1", "patience_s": 2.5})
+
+
+def waits(timeline):
+    return [dict(event.data) for event in timeline.select("caller", "waited")]
+
+
+NEVER = '1 s after the agent says "shipped"'
 
 
 def test_a_line_that_waits_for_a_word_never_said_tells_what_was_said_instead():
-    agent = Puppet((0.0, "It is sent.", 1.0))
-    lines = [say('1 s after the agent says "shipped"', id="thanks")]
-    (gave_up,) = play(script(*lines), agent).timeline.select("caller", "gave_up")
-    assert gave_up.data["why"] == (
-        'line thanks waited for: 1 s after the agent says "shipped". '
-        'Since the caller\'s last line it said "it is sent".'
-    )
+    lines = [say(START, 1.0), say(NEVER, id="thanks")]
+    timeline = play(script(*lines), Puppet((0.2, "Well.", 0.2), (2.0, "It is sent.", 1.0))).timeline
+    assert waits(timeline) == [{"line": "thanks", "moment": NEVER, "said": "it is sent"}]
+
+
+def test_it_tells_that_also_if_somebody_else_ends_the_call():
+    class Leaves(Puppet):
+        async def run(self, line):
+            async with asyncio.timeout(2.0):
+                await super().run(line)
+
+    lines, left_out = [say(NEVER, id="thanks")], {"line": "thanks", "moment": NEVER}
+    timeline = play(script(*lines), Leaves((1.0, "I leave in a while", 2.0))).timeline
+    assert waits(timeline) == [{**left_out, "said": "i leave"}]
+    timeline = play(script(*lines, limit_s=3), AGENT).timeline
+    assert waits(timeline) == [{**left_out, "said": "good day to you"}]
+
+
+def test_who_cannot_hang_up_tells_what_for_and_who_can_does_not():
+    lines = [say(START, 1.0)]
+    (wait,) = waits(play(script(*lines, hang_up=NEVER), Puppet((2.0, "Sent.", 1.0))).timeline)
+    assert (wait["line"], wait["said"]) == ("hang_up", "sent")
+    assert waits(play(script(*lines), AGENT).timeline) == []
+    assert waits(play(script(say("9 s after the call starts"), limit_s=3), AGENT).timeline) == []
 
 
 def test_patience_ends_as_the_agent_begins():

@@ -9,9 +9,9 @@ Every figure, metric and grade is computed from these two, whoever held the call
 | | `sent`, `received` {event, sound_bytes}: of a realtime connection, its sound only counted |
 | | `connected` {again, resent_s}, `disconnected` {error}, `reconnecting` {attempt, delay_s}, |
 | | `refused` {code, message, param}, `overflow` {kept_s}: of the agent on such a connection |
-| | `stopped` {signal, name}: Ctrl-C, or the terminal or the system ended the call |
-| caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, |
-| | `gave_up` {line, moment, said, why}: the agent never did what the line waited for |
+| | `stopped` {signal}: its number; Ctrl-C, the terminal or the system ended the call |
+| caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, `gave_up` {line}, |
+| | `waited` {line, moment, said}: in vain for what the agent never did; what it said instead |
 | vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
 | turn | `state` {was, now, why}, `commit` {turn, text} |
 | stt | `partial` {text}, `final` {text}, `started`, `failed` {error} |
@@ -28,10 +28,11 @@ import bisect
 import html
 import json
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -60,26 +61,45 @@ class Event:
             raise ValueError(f"an event at {self.at_s} s: needs seconds from the start of the call")
 
 
-def _plain(value: Any) -> Any:
+_TEXTS = reprlib.Repr()
+_TEXTS.maxother = 500  # characters
+LONGEST = 1000  # numbers of an array; more are told as numpy shortens them
+DEEPEST = 20  # levels of an event's data; a list may even hold itself
+
+
+def to_plain(value: Any, depth: int = 0) -> Any:
     """Return a value as JSON can hold it: a strange one in an event must not cost the record.
 
-    Numbers and arrays of numpy become Python's, what is not finite becomes None, and anything
-    unknown its text.
+    Numbers and arrays of numpy become Python's, dataclasses mappings, what is not finite null, and
+    anything unknown a text.
     """
     match value:
-        case None | bool() | str() | int():
-            return str(value.value) if isinstance(value, Enum) else value
+        case Enum():
+            return to_plain(value.value, depth + 1)
+        case None | bool() | str():
+            return value
+        case int():
+            return int(value)
         case float():
             return float(value) if math.isfinite(value) else None
+        case np.ndarray() | np.generic() if value.size <= LONGEST and value.dtype.kind in "biufUS":
+            return to_plain(value.tolist(), depth)
+        case bytes() | bytearray():
+            return value.decode("utf-8", "backslashreplace")
+        case PurePath():
+            return str(value)
+        case _ if depth >= DEEPEST:
+            return "..."
         case Mapping():
-            return {str(key): _plain(each) for key, each in value.items()}
+            return {str(key): to_plain(each, depth + 1) for key, each in value.items()}
         case list() | tuple():
-            return [_plain(each) for each in value]
+            return [to_plain(each, depth + 1) for each in value]
         case set() | frozenset():
-            return sorted(map(_plain, value), key=repr)
-        case np.ndarray() | np.generic():
-            return _plain(value.tolist())
-    return str(value)
+            return sorted((to_plain(each, depth + 1) for each in value), key=repr)
+    if is_dataclass(value) and not isinstance(value, type):
+        members = {each.name: getattr(value, each.name, None) for each in fields(value)}
+        return to_plain(members, depth + 1)
+    return _TEXTS.repr(value)
 
 
 class Timeline:
@@ -121,7 +141,7 @@ class Timeline:
         """Return the timeline in the format of timeline.json, one event a line."""
         lines = [
             json.dumps(
-                {"at_s": e.at_s, "source": e.source, "kind": e.kind, "data": _plain(e.data)},
+                to_plain({"at_s": e.at_s, "source": e.source, "kind": e.kind, "data": e.data}),
                 ensure_ascii=False,
             )
             for e in self._events

@@ -1,12 +1,8 @@
 """Hold a call: bring a caller and an agent together on one line until somebody hangs up."""
 
 import asyncio
-import contextlib
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from types import FrameType
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from voxlab.agents.callers.script import CallScript
 from voxlab.agents.callers.simulated import Caller
@@ -14,11 +10,6 @@ from voxlab.agents.line import Line
 from voxlab.audio import Audio
 from voxlab.clock import run_real, run_virtual
 from voxlab.timeline import Call, Event
-
-# Ctrl-C, the terminal hangs up, the system asks to end; Windows has no SIGHUP
-ENDING_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGTERM") if hasattr(signal, name)
-)
 
 
 class Party(Protocol):
@@ -58,13 +49,11 @@ async def hold_call(
     limit_s: float = 300.0,
     lag_s: float = 0.0,
     on_event: Callable[[Event], None] | None = None,
-    signals: Sequence[signal.Signals] = (),
 ) -> Call:
     """Return the call that the two hold with each other, complete up to its end however it ends.
 
     background: sound at the caller's end. limit_s: the line is cut then. lag_s: see Line.
-    on_event: told of everything as it happens. signals: such as ENDING_SIGNALS; the first one ends
-    the call like a hang-up (transport, `stopped`), a second one does what it always does.
+    on_event: told of everything as it happens.
     A party that fails ends the call; the timeline tells who and why (transport, `failed`).
     No task is left behind.
     """
@@ -72,7 +61,7 @@ async def hold_call(
     if on_event is not None:
         line.subscribe(on_event)
     line.record("transport", "call_started")
-    async with _ended_by(signals, line), asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         parties = [
             group.create_task(_attend(line, party, name))
             for party, name in ((agent, "agent"), (caller, "caller"))
@@ -96,34 +85,7 @@ async def _attend(line: Line, party: Party, name: str) -> None:
         if task is None or task.cancelling():  # from outside: the call is over
             raise
         line.fail(name, error)
-    except (Exception, SystemExit) as error:  # whatever it is, the record up to here stays
+    except (KeyboardInterrupt, GeneratorExit):  # of the whole program
+        raise
+    except BaseException as error:  # whatever it is, the record up to here must not be lost
         line.fail(name, error)
-
-
-@contextlib.asynccontextmanager
-async def _ended_by(signals: Sequence[signal.Signals], line: Line) -> AsyncIterator[None]:
-    """Let the first of these signals end the call, and give them back afterwards."""
-    loop = asyncio.get_running_loop()
-    before: dict[signal.Signals, Any] = {}
-
-    def end(number: int, _: FrameType | None) -> None:
-        give_back()
-        # from here only the loop may touch the line: a signal comes in the middle of anything
-        loop.call_soon_threadsafe(_stop, line, signal.Signals(number))
-
-    def give_back() -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    if threading.current_thread() is threading.main_thread():  # nobody else may take signals
-        before = {each: signal.signal(each, end) for each in signals}
-    try:
-        yield
-    finally:
-        give_back()
-
-
-def _stop(line: Line, by: signal.Signals) -> None:
-    if not line.closed.is_set():
-        line.record("transport", "stopped", signal=int(by), name=by.name)
-        line.hang_up(f"stopped by {by.name}")

@@ -1,16 +1,14 @@
 """The `voxlab` command. Exit status: 0 done, 1 the call failed, 2 bad input (one line says why)."""
 
 import argparse
-import errno
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab import __version__
-from voxlab.cli import calls
+from voxlab.cli import calls, reports
 from voxlab.cli.calls import check_folder
 from voxlab.errors import LatencyError, VoxlabError
 from voxlab.grading import commands as grading
@@ -24,16 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
+    status = 0
     try:
-        status = command(arguments)
-        sys.stdout.flush()
+        with reports.unread():
+            status = command(arguments)
         return status
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            raise
-        # `voxlab ... | head`, or no terminal any more: nobody reads on; Python would flush again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0 if error.errno == errno.EPIPE else 129
     except VoxlabError as error:
         print(f"voxlab: {error}", file=sys.stderr)
         return 2

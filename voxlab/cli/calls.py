@@ -1,12 +1,15 @@
 """`voxlab call` and `voxlab compare`: hold calls, keep their records, tell what happened."""
 
 import argparse
+import contextlib
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab.cli import reports
+from voxlab.cli.stopping import Stopping
 from voxlab.errors import ProviderError, ScriptError
 
 if TYPE_CHECKING:
@@ -76,11 +79,11 @@ def _call(arguments: argparse.Namespace) -> int:
     _check(arguments)
     agent = _over(arguments.over, _agent(arguments.agent, script, arguments), script)
     print(f"{script.title}: {script.about}")
-    call = _hold(script, agent, arguments)
-    _save(call, arguments.out)
-    reports.report_call(call, arguments.out)
-    if arguments.json:
-        reports.print_json(reports.call_figures(call))
+    call = _hold(script, agent, arguments, arguments.out)
+    with reports.unread(errno.EIO):  # also if the terminal is gone; the exit status is told
+        reports.report_call(call, arguments.out)
+        if arguments.json:
+            reports.print_json(reports.call_figures(call))
     return reports.exit_status(call)
 
 
@@ -97,13 +100,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     calls: dict[str, Call] = {}
     for name in names:
         print(f"on {name}")
-        calls[name] = _hold(script, _agent(name, script, arguments), arguments)
-        _save(calls[name], arguments.out / name)
+        agent = _agent(name, script, arguments)
+        calls[name] = _hold(script, agent, arguments, arguments.out / name)
         if reports.stop_signal(calls[name]):  # the second call is not held; the first is kept
             return reports.exit_status(calls[name])
-    reports.report_both(calls, arguments.out)
-    if arguments.json:
-        reports.print_json({name: reports.call_figures(call) for name, call in calls.items()})
+    with reports.unread(errno.EIO):
+        reports.report_both(calls, arguments.out)
+        if arguments.json:
+            reports.print_json({name: reports.call_figures(call) for name, call in calls.items()})
     return max(map(reports.exit_status, calls.values()))
 
 
@@ -178,29 +182,38 @@ def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Provider
     return scripted([line.utterance.text for line in script.lines], RuleLLM())
 
 
-def _hold(script: "CallScript", agent: "Party", arguments: argparse.Namespace) -> "Call":
+def _hold(
+    script: "CallScript", agent: "Party", arguments: argparse.Namespace, folder: Path
+) -> "Call":
+    """Hold the call and write its record, whatever ends it."""
     from voxlab.agents.callers.microphone import LAG_S, Microphone
     from voxlab.agents.callers.simulated import Caller
-    from voxlab.agents.calls import ENDING_SIGNALS, Party, hold_call
+    from voxlab.agents.calls import hold_call
     from voxlab.clock import run_real, run_virtual
 
+    in_real_time = arguments.live or arguments.mic
+    options: dict[str, Any] = {"limit_s": script.limit_s, "background": script.background}
     caller: Party = Caller(script)
     if arguments.mic:
         caller = Microphone(script.limit_s)
+        options |= {"lag_s": LAG_S, "background": None}
         print("You are the caller (headphones!). You could say:")
         for line in script.lines:
             print(f"  {line.utterance.text}")
-    in_real_time = arguments.live or arguments.mic
-    call = hold_call(
-        agent,
-        caller,
-        background=None if arguments.mic else script.background,
-        limit_s=script.limit_s,
-        lag_s=LAG_S if arguments.mic else 0.0,
-        on_event=reports.print_live if in_real_time else _progress(script),
-        signals=ENDING_SIGNALS,
-    )
-    return run_real(call) if in_real_time else run_virtual(call)
+    with Stopping() as stopping:
+        held = hold_call(
+            agent,
+            stopping.watched(caller),
+            on_event=reports.print_live if in_real_time else _progress(script),
+            **options,
+        )
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):  # a second signal, or a party's
+            (run_real if in_real_time else run_virtual)(held)
+        call = stopping.end()
+        _save(call, folder)
+    if stopping.number and not reports.stop_signal(call):  # it came when the call was over
+        raise KeyboardInterrupt
+    return call
 
 
 def _progress(script: "CallScript") -> "Callable[[Event], None]":

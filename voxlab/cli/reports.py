@@ -1,9 +1,11 @@
 """What the commands print of a call: as it happens, and when it is over."""
 
 import contextlib
+import errno
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,22 @@ if TYPE_CHECKING:
     from voxlab.timeline import Call, Event
 
 PROVIDERS = ("stt", "llm", "tts", "turn", "transport")  # a tool may well say no: that is an answer
+
+
+@contextlib.contextmanager
+def unread(*more: int) -> Iterator[None]:
+    """End the block, without an error, once nobody reads what it prints: `voxlab ... | head`.
+
+    more: further numbers of `errno` that mean this. Python would print what is left at its end: it
+    goes to the null device.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, *more):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_live(event: "Event") -> None:
@@ -73,11 +91,20 @@ def report_call(call: "Call", folder: Path) -> None:
     for cut in interruptions(call.timeline):
         kept = "went on" if cut.resumed else f'heard: "{cut.heard}", dropped: "{cut.unheard}"'
         print(f"interruption at {cut.at_s:.2f} s, silent after {1000 * cut.yield_s:.0f} ms; {kept}")
-    for event in call.timeline.select("caller", "gave_up"):
-        print(f"\n{event.data['why']}")
+    for event in call.timeline.select("caller", "waited"):
+        print(f"\n{_tell_wait(**event.data)}")
     reason = call.timeline.select("transport", "call_ended")[-1].data["reason"]
     print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/call.wav and call.png")
     _print_failures(call)
+
+
+def _tell_wait(line: str, moment: str, said: str) -> str:
+    """Say which line was not said, what it waited for, and what was said instead."""
+    what = "the caller did not hang up" if line == "hang_up" else f"line {line} was not said"
+    return (
+        f"{what}: it waited for {moment}. Instead the agent said, since the caller's last word: "
+        f"{said or 'nothing'}"
+    )
 
 
 def _print_failures(call: "Call", who: str = "the call") -> None:

@@ -9,6 +9,7 @@ from voxlab.agents.line import Line
 from voxlab.text import plain_words
 from voxlab.timeline import Event
 
+HANG_UP = "hang_up"  # what waits when all lines are said
 SOFT_END_S = 0.1  # of a word, too soft to be heard on a telephone: it counts as said
 
 
@@ -29,44 +30,39 @@ class Caller:
         end = line.subscribe(hearing.note)
         try:
             for script_line in self.script.lines:
-                if not await self._reached(script_line.at, hearing, line):
-                    return self._give_up(line, hearing, script_line.id, script_line.at)
+                if not await self._reached(script_line.at, script_line.id, hearing):
+                    return self._give_up(line, script_line.id)
                 hearing.since_start_s = line.now_s
                 await _say(script_line, line)
                 hearing.ended_s[script_line.id] = hearing.since_end_s = line.now_s
-            if not await self._reached(self.script.hang_up, hearing, line):
-                return self._give_up(line, hearing, "hang_up", self.script.hang_up)
+            if not await self._reached(self.script.hang_up, HANG_UP, hearing):
+                return self._give_up(line, HANG_UP)
             line.record("caller", "hung_up")
             line.hang_up("the caller hung up")
         finally:
             end()
 
-    async def _reached(self, moment: Moment, hearing: "_Hearing", line: Line) -> bool:
-        """Wait for a moment; False if patience ran out first."""
-        while True:
-            due_s = hearing.due_s(moment)
-            gives_up_s = hearing.quiet_since_s() + self.script.patience_s
-            if due_s is None and not hearing.speaking and line.reached(gives_up_s):
-                return False
-            if due_s is not None and line.reached(due_s):
-                return True
-            until_s = due_s if due_s is not None else gives_up_s
-            await hearing.news(None if due_s is None and hearing.speaking else until_s)
+    async def _reached(self, moment: Moment, waiting: str, hearing: "_Hearing") -> bool:
+        """Wait for a moment; False if patience ran out first. waiting: the line, or HANG_UP."""
+        line, due_s = hearing.line, None
+        try:
+            while True:
+                due_s = hearing.due_s(moment)
+                gives_up_s = hearing.quiet_since_s() + self.script.patience_s
+                if due_s is None and not hearing.speaking and line.reached(gives_up_s):
+                    hearing.record_vain_wait(moment, waiting)
+                    return False
+                if due_s is not None and line.reached(due_s):
+                    return True
+                until_s = due_s if due_s is not None else gives_up_s
+                await hearing.news(None if due_s is None and hearing.speaking else until_s)
+        except asyncio.CancelledError:  # the call is over
+            if due_s is None and waiting != HANG_UP:
+                hearing.record_vain_wait(moment, waiting)
+            raise
 
-    def _give_up(self, line: Line, hearing: "_Hearing", waiting_to: str, at: Moment) -> None:
-        """Hang up, and note which line waited, for what, and what was heard instead."""
-        what = "hang_up" if waiting_to == "hang_up" else f"line {waiting_to}"
-        said = hearing.since_the_last_line()
-        instead = f'it said "{said}"' if said else "it said nothing"
-        line.record(
-            "caller",
-            "gave_up",
-            line=waiting_to,
-            patience_s=self.script.patience_s,
-            moment=str(at),
-            said=said,
-            why=f"{what} waited for: {at}. Since the caller's last line {instead}.",
-        )
+    def _give_up(self, line: Line, waiting: str) -> None:
+        line.record("caller", "gave_up", line=waiting, patience_s=self.script.patience_s)
         line.hang_up(f"the caller gave up after {self.script.patience_s:g} s of silence")
 
 
@@ -87,7 +83,7 @@ class _Hearing:
     """What the caller has heard of the agent so far."""
 
     def __init__(self, line: Line) -> None:
-        self._line = line
+        self.line = line
         self._news = asyncio.Event()
         self.since_start_s = -math.inf  # when the caller's latest line began
         self.since_end_s = 0.0  # ... and ended
@@ -124,7 +120,7 @@ class _Hearing:
     async def news(self, until_s: float | None) -> None:
         """Wait for the next thing heard, but not longer than until_s."""
         self._news.clear()
-        deadline = None if until_s is None else self._line.loop_time(until_s)
+        deadline = None if until_s is None else self.line.loop_time(until_s)
         try:
             async with asyncio.timeout_at(deadline):
                 await self._news.wait()
@@ -135,9 +131,13 @@ class _Hearing:
         """Return when somebody was last heard."""
         return max([self.since_end_s, *self._stops_s[-1:]])
 
-    def since_the_last_line(self) -> str:
-        """Return the agent's words since the caller's last line."""
-        return " ".join(word for word, at_s, _ in self._said if at_s >= self.since_end_s)
+    def record_vain_wait(self, moment: Moment, waiting: str) -> None:
+        """Note that a moment has not come, and what the agent said instead of it."""
+        words = [
+            word for word, at_s, _ in self._said if self.since_end_s <= at_s <= self.line.now_s
+        ]
+        said = " ".join(words)
+        self.line.record("caller", "waited", line=waiting, moment=str(moment), said=said)
 
     def due_s(self, moment: Moment) -> float | None:
         """Return when a line with this moment is to be said, as far as is known now."""
