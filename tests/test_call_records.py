@@ -25,7 +25,7 @@ from voxlab.agents.shop import shop_agent
 from voxlab.audio import Audio
 from voxlab.cli import calls, main, reports
 from voxlab.clock import run_virtual
-from voxlab.evaluation.turn_times import misheard
+from voxlab.evaluation.mishearing import find_misheard
 from voxlab.timeline import Call, Event, Timeline
 from voxlab.turn_taking.manager import State
 
@@ -141,7 +141,8 @@ def test_a_notebook_shows_in_red_who_failed_and_folds_the_trace():
     ]
     shown = Call(Timeline(events))._repr_html_()
     assert "color: #b3261e" in shown
-    assert "llm failed.</b> 401: &lt;wrong&gt; key" in shown
+    assert "1.00 s</b> llm failed: 401: &lt;wrong&gt; key" in shown
+    assert "agent failed: E" in shown
     assert "<details><summary>trace</summary><pre>Trace\nback</pre></details>" in shown
     assert "no order found" not in shown
 
@@ -313,27 +314,58 @@ def test_ctrl_c_at_the_microphone_ends_the_call_with_its_record(
 # --- what was said and what was heard ------------------------------------------------------
 
 
-def said_and_heard(said, heard):
-    return misheard(
-        Timeline(
-            [
-                Event(1.0, "caller", "speech_started", {"text": said}),
-                Event(2.0, "caller", "speech_stopped"),
-                Event(2.5, "stt", "final", {"text": heard}),
-            ]
-        )
-    )
+def compared(*said, heard=(), ends_s=30.0):
+    """Compare what is said, (start_s, end_s, text), with what is heard, (began_s, at_s, text)."""
+    events = [Event(ends_s, "transport", "call_ended", {"reason": ""})]
+    for start_s, end_s, text in said:
+        events += [Event(start_s, "caller", "speech_started", {"text": text})]
+        events += [Event(end_s, "caller", "speech_stopped")]
+    for began_s, at_s, text in heard:
+        events += [Event(began_s, "stt", "started"), Event(at_s, "stt", "final", {"text": text})]
+    return find_misheard(Timeline(events))
 
 
 def test_what_differs_from_the_script_is_told():
-    assert said_and_heard("Tuesday, please.", "To stay, please.") == {1.0: "To stay, please."}
-    assert said_and_heard("Stop.", "") == {1.0: ""}
+    said = (1.0, 2.0, "Tuesday, please.")
+    assert compared(said, heard=[(1.1, 2.5, "To stay, please.")]) == {1.0: "To stay, please."}
+    assert compared(said, heard=[(1.1, 2.5, "")]) == {1.0: ""}
 
 
-def test_what_only_looks_different_is_not():
-    assert (
-        said_and_heard("Order 12345. Goodbye!", "order one, two, three four five; good-bye") == {}
-    )
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("Order 12345. Goodbye!", "order one, two, three four five; good-bye"),
+        ("It is $86.50, today.", "it is 86 dollars and 50 cents to-day"),
+        ("Grace@example.com", "grace at example dot com"),
+    ],
+)
+def test_what_only_looks_different_is_not(said, heard):
+    assert compared((1.0, 2.0, said), heard=[(1.1, 2.5, heard)]) == {}
+
+
+def test_a_transcript_that_comes_while_the_caller_goes_on_belongs_to_what_they_said_before():
+    said = (1.0, 2.0, "Stop."), (2.25, 3.0, "Go.")
+    assert compared(*said, heard=[(1.1, 2.4, "Stop."), (2.4, 3.3, "Go.")]) == {}
+    assert compared(*said, heard=[(1.1, 2.4, "Top."), (2.4, 3.3, "Go.")]) == {1.0: "Top."}
+
+
+def test_a_line_in_pieces_and_two_lines_in_one_piece_are_what_was_said():
+    pieces = [(1.1, 2.0, "Stop"), (2.1, 3.0, "it.")]
+    assert compared((1.0, 2.5, "Stop it."), heard=pieces) == {}
+    said = (1.0, 2.0, "Stop."), (2.25, 3.0, "Go.")
+    assert compared(*said, heard=[(3.2, 3.3, "Stop. Go.")]) == {}
+
+
+def test_a_line_that_nobody_heard_is_told_unless_the_call_was_just_over():
+    said = (1.0, 2.0, "Stop."), (9.0, 10.0, "Go.")
+    assert compared(*said, heard=[(9.1, 10.5, "Go.")]) == {1.0: ""}
+    assert compared(*said, heard=[(1.1, 2.5, "Stop.")], ends_s=10.5) == {}
+    close = (1.0, 2.0, "Stop."), (2.5, 3.0, "Go.")
+    assert compared(*close, heard=[(2.6, 3.5, "Go.")]) == {1.0: ""}
+
+
+def test_without_a_recogniser_nothing_is_misheard():
+    assert compared((1.0, 2.0, "Stop.")) == {}
 
 
 @pytest.mark.slow

@@ -60,6 +60,18 @@ class Event:
         if not math.isfinite(self.at_s):
             raise ValueError(f"an event at {self.at_s} s: needs seconds from the start of the call")
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether a provider, a party or the connection failed; a tool's failure is an answer."""
+        return self.kind in ("failed", "refused") and self.source != "tool"
+
+    @property
+    def failure(self) -> str:
+        """Who failed, and why, of an event that is a failure."""
+        if self.kind == "refused":
+            return f"the server refused ({self.data.get('code')}): {self.data.get('message')}"
+        return f"{self.data.get('who', self.source)} failed: {self.data.get('error')}"
+
 
 _TEXTS = reprlib.Repr()
 _TEXTS.maxother = 500  # characters
@@ -131,6 +143,11 @@ class Timeline:
             for event in self._events
             if source in (None, event.source) and kind in (None, event.kind)
         ]
+
+    @property
+    def failures(self) -> list[Event]:
+        """What failed of providers, parties and connection; a tool's failure is an answer."""
+        return [event for event in self._events if event.is_failure]
 
     @property
     def duration_s(self) -> float:
@@ -220,16 +237,11 @@ class Call:
             sound = f"<p>a call of {self.timeline.duration_s:.1f} s, without sound</p>"
         else:
             sound = audio.player_html(self.user, self.agent)
-        return sound + "".join(map(_failure_html, self.timeline.select(kind="failed")))
+        return sound + "".join(map(_failure_html, self.timeline.failures))
 
 
 def _failure_html(event: Event) -> str:
-    """Return who failed and why, in red, with the trace folded; nothing for a tool that says no."""
-    if event.source == "tool":
-        return ""
-    who = html.escape(str(event.data.get("who", event.source)))
-    error = html.escape(str(event.data.get("error")))
-    trace = html.escape(str(event.data.get("trace", "")))
+    """Return who failed and why, in red, with the trace folded."""
+    what, trace = html.escape(event.failure), html.escape(str(event.data.get("trace", "")))
     folded = f"<details><summary>trace</summary><pre>{trace}</pre></details>" if trace else ""
-    what = f"<b>{event.at_s:.2f} s: {who} failed.</b> {error}"
-    return f'<div style="color: #b3261e">{what}{folded}</div>'
+    return f'<div style="color: #b3261e"><b>{event.at_s:.2f} s</b> {what}{folded}</div>'

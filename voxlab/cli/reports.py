@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voxlab.timeline import Call, Event
 
-PROVIDERS = ("stt", "llm", "tts", "turn", "transport")  # a tool may well say no: that is an answer
-
 
 @contextlib.contextmanager
 def unread(*more: int) -> Iterator[None]:
@@ -47,17 +45,13 @@ def print_live(event: "Event") -> None:
 
 
 def print_failure(event: "Event") -> None:
-    """Print one line on the error stream if the event is a provider's failure."""
-    if is_failure(event):
+    """Print a line on the error stream if a provider or a party fails, or the connection is lost."""
+    said = event.failure if event.is_failure else ""
+    if event.kind == "disconnected":
+        said = f"the connection was lost: {event.data.get('error')}"
+    if said:
         with contextlib.suppress(OSError):
-            who = event.data.get("who", event.source)
-            line = f"{event.at_s:7.2f} s  {who} failed: {event.data.get('error')}"
-            print(line, file=sys.stderr, flush=True)
-
-
-def is_failure(event: "Event") -> bool:
-    """Tell whether an event says that a provider, a party or the connection failed."""
-    return event.kind == "failed" and event.source in PROVIDERS
+            print(f"{event.at_s:7.2f} s  {said}", file=sys.stderr, flush=True)
 
 
 def stop_signal(call: "Call") -> int:
@@ -70,14 +64,15 @@ def exit_status(call: "Call") -> int:
     """Return 128 and the signal that ended the call, 1 if something failed, else 0."""
     if number := stop_signal(call):
         return 128 + number
-    return int(any(map(is_failure, call.timeline)))
+    return int(bool(call.timeline.failures))
 
 
 def report_call(call: "Call", folder: Path) -> None:
     """Print the transcript, the response times and the interruptions."""
-    from voxlab.evaluation.turn_times import interruptions, misheard, transcript, turn_times
+    from voxlab.evaluation.mishearing import find_misheard
+    from voxlab.evaluation.turn_times import interruptions, transcript, turn_times
 
-    heard_as = misheard(call.timeline)
+    heard_as = find_misheard(call.timeline)
     for at_s, who, text in transcript(call.timeline):
         print(f"{at_s:7.2f} s  {who:5}  {text}")
         if who == "user" and at_s in heard_as:
@@ -107,12 +102,12 @@ def _tell_wait(line: str, moment: str, said: str) -> str:
     )
 
 
-def _print_failures(call: "Call", who: str = "the call") -> None:
-    """Print each different failure once, with how often it came."""
-    reasons = [str(event.data.get("error")) for event in call.timeline if is_failure(event)]
+def _print_failures(call: "Call", name: str = "") -> None:
+    """Print each different failure once, with how often it came. name: of the call."""
+    reasons = [name + event.failure for event in call.timeline.failures]
     for reason in dict.fromkeys(reasons):
         times = f" ({reasons.count(reason)} times)" if reasons.count(reason) > 1 else ""
-        print(f"{who} failed: {reason}{times}")
+        print(reason + times)
 
 
 def report_both(calls: "Mapping[str, Call]", folder: Path) -> None:
@@ -136,13 +131,14 @@ def report_both(calls: "Mapping[str, Call]", folder: Path) -> None:
             told = str(error)
         print(f"\n{what}: {told}")
     for name, call in calls.items():
-        _print_failures(call, name)
+        _print_failures(call, f"on {name}, ")
     print(f"\nsee {' and '.join(f'{folder / name}/call.png' for name in calls)}")
 
 
 def call_figures(call: "Call") -> dict[str, Any]:
     """Return a call's figures as plain values; times in seconds."""
-    from voxlab.evaluation.turn_times import interruptions, misheard, transcript, turn_times
+    from voxlab.evaluation.mishearing import find_misheard
+    from voxlab.evaluation.turn_times import interruptions, transcript, turn_times
 
     timeline = call.timeline
     return {
@@ -153,11 +149,12 @@ def call_figures(call: "Call") -> dict[str, Any]:
         "transcript": [
             {"at_s": at_s, "who": who, "text": text} for at_s, who, text in transcript(timeline)
         ],
-        "misheard": [{"at_s": at_s, "heard": heard} for at_s, heard in misheard(timeline).items()],
+        "misheard": [
+            {"at_s": at_s, "heard": heard} for at_s, heard in find_misheard(timeline).items()
+        ],
         "failures": [
             {"at_s": event.at_s, "source": event.source, "error": str(event.data.get("error"))}
-            for event in timeline
-            if is_failure(event)
+            for event in timeline.failures
         ],
     }
 

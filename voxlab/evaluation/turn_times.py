@@ -7,7 +7,6 @@ user's turn to the first audible moment of the reply. Source: chapter 39.1.1.
 import math
 from dataclasses import dataclass
 
-from voxlab.text import spoken_words
 from voxlab.timeline import Timeline
 
 
@@ -145,24 +144,3 @@ def transcript(timeline: Timeline) -> list[tuple[float, str, str]]:
         if event.kind == "said" or (event.kind == "interrupted" and not event.data["heard"]):
             before_s = event.at_s
     return sorted(lines)
-
-
-def misheard(timeline: Timeline) -> dict[float, str]:
-    """Return what the agent recognised where it differs from what the caller said.
-
-    By the time at which the caller began, as `transcript` has it; "" if nothing was recognised.
-    Texts are compared by what they sound like: no capitals, marks or spaces, numbers as digits.
-    Empty if the script is not known.
-    """
-    if not timeline.select("caller", "speech_started"):
-        return {}
-    spans = _user_spans(timeline)
-    finals = [event for event in timeline.select("stt") if event.kind in ("final", "failed")]
-    found = {}
-    for (start_s, _, said), after in zip(spans, [*spans[1:], None], strict=False):
-        until_s = after[0] if after else math.inf
-        texts = [str(e.data.get("text", "")) for e in finals if start_s < e.at_s <= until_s]
-        heard = " ".join(text for text in texts if text)
-        if texts and "".join(spoken_words(heard)) != "".join(spoken_words(said)):
-            found[start_s] = heard
-    return found

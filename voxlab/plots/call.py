@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
-from voxlab.evaluation.turn_times import misheard, turn_times
-from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER, WAITING
+from voxlab.evaluation.mishearing import find_misheard
+from voxlab.evaluation.turn_times import turn_times
+from voxlab.plots.palette import AGENT, ERROR, FAILED, SILENCE, STAGE, USER, WAITING
 from voxlab.timeline import Call, Event, Timeline
 from voxlab.turn_taking.manager import State
 
@@ -23,6 +24,7 @@ STATE_LOOK = {
 }
 LANES = {"user": 14.0, "agent": 9.8, "turn": 7.2, "STT": 5.4, "LLM": 3.8, "tools": 2.2, "TTS": 0.6}
 WORDS_LINES = 3  # room for so many lines of words over each voice
+REASON_LINES = 6  # of what has failed, below the picture
 PLACEHOLDER = " …"
 LEGEND_CHARS = 22  # of small print, for an entry of the legend with its sign
 CHARS_PER_INCH = 16.0  # of the small print, on the safe side
@@ -157,9 +159,7 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
     for state, (color, hatch) in STATE_LOOK.items():
         if state in seen:
             handles.append(Patch(facecolor=color, alpha=0.55, hatch=hatch, label=state.value))
-    for event in [event for event in timeline if event.kind == "failed"]:
-        ax.axvline(event.at_s, color=ERROR, linestyle=":")
-        ax.text(event.at_s, -0.1, f" {event.source} failed", fontsize=7, color=ERROR)
+    _draw_failures(ax, timeline)
     if handles:
         ax.legend(
             handles=handles,
@@ -173,11 +173,41 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
         )
 
 
+def _draw_failures(ax: Axes, timeline: Timeline) -> None:
+    """Mark each failure where it happened, and write the reasons below the time axis."""
+    left, right = ax.get_xlim()
+    reasons = []
+    for event in timeline:
+        is_shown = event.kind == "failed" or event.is_failure
+        if not is_shown or not left <= event.at_s <= right:
+            continue
+        ax.axvline(event.at_s, color=ERROR, linestyle=":")
+        side = "left" if event.at_s < right - 0.1 * (right - left) else "right"
+        text = f" {event.source} {event.kind} "
+        ax.text(event.at_s, -0.1, text, fontsize=7, color=FAILED, ha=side, clip_on=True)
+        if event.is_failure:
+            reasons.append(event.failure)
+    width = int(chars_in(ax, right - left))
+    lines = [line for reason in dict.fromkeys(reasons) for line in textwrap.wrap(reason, width)]
+    if len(lines) > REASON_LINES:
+        lines[REASON_LINES - 1 :] = [PLACEHOLDER.strip()]
+    ax.annotate(
+        "\n".join(lines),
+        (0, 0),
+        (0, -36),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="top",
+        fontsize=7,
+        color=FAILED,
+    )
+
+
 def _user_words(timeline: Timeline) -> list[Span]:
     """Return what the caller said, and what the agent understood where it differs."""
     starts = timeline.select("caller", "speech_started")
     ends = timeline.select("caller", "speech_stopped")
-    heard_as = misheard(timeline)
+    heard_as = find_misheard(timeline)
     spans = []
     for start, end in zip(starts, ends, strict=False):
         said, heard = str(start.data["text"]), heard_as.get(start.at_s)

@@ -7,5 +7,6 @@ USER = "#0072B2"
 AGENT = "#D55E00"
 SILENCE = "#BBBBBB"
 ERROR = "#CC79A7"
+FAILED = "#B3261E"  # of small print: dark enough to be read
 STAGE = "#009E73"
 WAITING = "#F0E442"

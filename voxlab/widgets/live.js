@@ -161,7 +161,7 @@ function rowElement(row) {
   const part = (tag, text) => {
     if (text) line.appendChild(document.createElement(tag)).textContent = text;
   };
-  part("b", { user: "you", agent: "agent", tool: "tool" }[row.who]);
+  part("b", { user: "you", agent: "agent", tool: "tool", error: "failed" }[row.who]);
   const said = line.appendChild(document.createElement("span"));
   said.textContent = row.text;
   if (row.cut) said.append(" ", Object.assign(document.createElement("s"), { textContent: row.cut }));

@@ -23,7 +23,12 @@ from voxlab.plots import palette
 from voxlab.timeline import Call, Event, Timeline
 
 _FILES = files("voxlab.widgets")
-_COLOURS = {"user": palette.USER, "agent": palette.AGENT, "error": palette.ERROR}
+_COLOURS = {
+    "user": palette.USER,
+    "agent": palette.AGENT,
+    "error": palette.ERROR,
+    "failed": palette.FAILED,
+}
 
 
 class LiveCall(anywidget.AnyWidget):
@@ -131,7 +136,7 @@ def live_call(agent: Party, *, limit_s: float = 300.0) -> LiveCall:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the transcript: who ("user", "agent" or "tool"), what, and what was cut off.
+    """A line of the transcript: who ("user", "agent", "tool", "error"), what, and what was cut off.
 
     open: it may still grow.
     """
@@ -167,6 +172,8 @@ def transcribe(rows: tuple[Row, ...], event: Event) -> tuple[Row, ...]:
             return _changed(rows, "agent", open=False)
         case "tool", "started":
             return (*rows, Row("tool", str(event.data["name"]), open=False))
+        case _ if event.is_failure:
+            return (*rows, Row("error", event.failure, open=False))
     return rows
 
 

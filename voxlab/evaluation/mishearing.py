@@ -1,0 +1,58 @@
+"""What was said against what was heard: the caller's real words beside the recogniser's."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from voxlab.evaluation.turn_times import TurnTimes, turn_times
+from voxlab.text import spoken_words
+from voxlab.timeline import Event, Timeline
+
+JOINS_S = 2.0  # speech without a transcript of its own may be heard together with what soon follows
+
+
+def find_misheard(timeline: Timeline) -> dict[float, str]:
+    """Return what the recogniser made of each thing that it heard as something else.
+
+    By the time at which the caller began to say it, see `turn_times`; "" for what was missed.
+    Texts are compared as they sound, see `spoken_words`. Empty if the caller's words are not known.
+    """
+    results = [*_results(timeline)]
+    if not results or not timeline.select("caller", "speech_started"):
+        return {}
+    found: dict[float, str] = {}
+    together: list[TurnTimes] = []
+    said = turn_times(timeline)
+    for turn, after in zip(said, [*said[1:], None], strict=False):
+        until_s = after.start_s if after else math.inf
+        texts = [text for began_s, text in results if turn.start_s <= began_s < until_s]
+        together.append(turn)
+        if texts or min(until_s, timeline.duration_s) > turn.end_s + JOINS_S:
+            found |= _compare(together, " ".join(filter(None, texts)))
+            together = []
+    return found
+
+
+def _results(timeline: Timeline) -> Iterator[tuple[float, str]]:
+    """Yield when the recogniser began each of its pieces, and the text that came of it."""
+    begun: list[Event] = []
+    for event in timeline.select("stt"):
+        if event.kind == "started":
+            begun.append(event)
+        elif event.kind in ("final", "failed"):
+            same = [each for each in begun if each.data.get("id") == event.data.get("id")]
+            if same:
+                begun.remove(same[0])
+            yield (same[0] if same else event).at_s, str(event.data.get("text") or "")
+
+
+def _compare(said: Sequence[TurnTimes], heard: str) -> dict[float, str]:
+    """Return what was heard at the last of some things said close together, if it differs."""
+    *missed, last = said
+    if _sound_alike(" ".join(turn.text for turn in said), heard):
+        return {}
+    found = {turn.start_s: "" for turn in missed}
+    return found if _sound_alike(last.text, heard) else {**found, last.start_s: heard}
+
+
+def _sound_alike(one: str, other: str) -> bool:
+    return "".join(spoken_words(one)) == "".join(spoken_words(other))
