@@ -64,7 +64,7 @@ def test_a_call_that_fails_is_named_and_the_exit_status_is_1(script, tmp_path, c
     monkeypatch.setattr("voxlab.agents.realtime.agent.RealtimeAgent.run", break_off)
     assert main(["compare", str(script), "--out", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().out
-    assert "realtime failed: RuntimeError: out of order" in told
+    assert "realtime: agent failed: RuntimeError: out of order" in told
     assert "trials have a time from both" in told
 
 

@@ -1,7 +1,9 @@
-"""The `voxlab` command. Exit status: 0 done, 1 the call failed, 2 bad input (one line says why)."""
+"""The `voxlab` command.
+
+Exit status: 0 done, 1 something failed, 2 bad input (one line says why), 128 and a signal's number.
+"""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +18,23 @@ from voxlab.serving import commands as serving
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+OWN_BUDGET = """\
+example: voxlab budget yuki
+
+A budget of your own is a YAML file, or a list of them in one: voxlab budget mine.yaml
+
+  name: our shop
+  target_ms: 800
+  stages:
+    - {name: STT, latency_ms: 150}
+    - {name: LLM, latency_ms: 600, first_ms: 200}
+    - {name: TTS, latency_ms: 130, first_ms: 60, overlaps: [LLM]}
+
+latency_ms: from a stage's start to its last output; first_ms: to its first one. A stage starts
+after the one above it; or after those in `after`, and at the first output of those in `overlaps`.
+`heard` names the stage whose first output the caller hears; without it, that is the last stage."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
     about = "print a latency budget, the chapter's or your own, and draw its waterfall"
     budget = _add(commands, "budget", _budget, about, "yuki")
+    budget.formatter_class, budget.epilog = argparse.RawDescriptionHelpFormatter, OWN_BUDGET
     budget.add_argument(
         "name",
         metavar="NAME",
@@ -115,7 +135,7 @@ def _budget(arguments: argparse.Namespace) -> int:
         raise LatencyError(f"cannot write {picture}: {error}; choose another --out") from error
     print(f"\nsee {picture}")
     if arguments.json:
-        print(json.dumps([budget_figures(budget) for budget in budgets]))
+        reports.print_json({"budgets": [budget_figures(budget) for budget in budgets]})
     return 0
 
 

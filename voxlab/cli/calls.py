@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab.cli import reports
+from voxlab.cli.comparison import Comparison
 from voxlab.cli.stopping import Stopping
 from voxlab.errors import ProviderError, ScriptError
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 AGENTS = ("voxlab", "realtime")
 LINES = ("direct", "twilio")
+EXIT_STATUS = (
+    "exit status: 0 done, 1 a provider or a party failed, 2 bad input, 130 after Ctrl-C, 129 if "
+    "the terminal hung up, 143 after SIGTERM; a call that has begun leaves its record in any case"
+)
 Add = Callable[..., argparse.ArgumentParser]
 
 
@@ -31,6 +36,7 @@ def add(commands: Any, add_command: Add) -> None:
     call = add_command(
         commands, "call", _call, about, "data/calls/barge_in.yaml --out out/barge_in"
     )
+    call.epilog = f"{call.epilog}. {EXIT_STATUS}"
     call.add_argument("script", type=Path, help="a call script, see data/calls")
     clock = call.add_mutually_exclusive_group()
     clock.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
@@ -103,11 +109,17 @@ def _compare(arguments: argparse.Namespace) -> int:
         agent = _agent(name, script, arguments)
         calls[name] = _hold(script, agent, arguments, arguments.out / name)
         if reports.stop_signal(calls[name]):  # the second call is not held; the first is kept
+            print(f"stopped; see {arguments.out / name}/call.png")
             return reports.exit_status(calls[name])
+    compared = Comparison.of(calls)
     with reports.unread(errno.EIO):
-        reports.report_both(calls, arguments.out)
+        compared.report()
+        for name, call in calls.items():
+            reports.print_failures(call, f"{name}: ")
+        print(f"\nsee {' and '.join(f'{arguments.out / name}/call.png' for name in calls)}")
         if arguments.json:
-            reports.print_json({name: reports.call_figures(call) for name, call in calls.items()})
+            figures = {name: reports.call_figures(call) for name, call in calls.items()}
+            reports.print_json({"calls": figures, **compared.figures})
     return max(map(reports.exit_status, calls.values()))
 
 

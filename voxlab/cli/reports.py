@@ -45,7 +45,7 @@ def print_live(event: "Event") -> None:
 
 
 def print_failure(event: "Event") -> None:
-    """Print a line on the error stream if a provider or a party fails, or the connection is lost."""
+    """Print a line on the error stream if somebody fails, or the connection is lost."""
     said = event.failure if event.is_failure else ""
     if event.kind == "disconnected":
         said = f"the connection was lost: {event.data.get('error')}"
@@ -86,11 +86,13 @@ def report_call(call: "Call", folder: Path) -> None:
     for cut in interruptions(call.timeline):
         kept = "went on" if cut.resumed else f'heard: "{cut.heard}", dropped: "{cut.unheard}"'
         print(f"interruption at {cut.at_s:.2f} s, silent after {1000 * cut.yield_s:.0f} ms; {kept}")
-    for event in call.timeline.select("caller", "waited"):
-        print(f"\n{_tell_wait(**event.data)}")
+    if not stop_signal(call):
+        for event in call.timeline.select("caller", "waited"):
+            print(f"\n{_tell_wait(**event.data)}")
     reason = call.timeline.select("transport", "call_ended")[-1].data["reason"]
-    print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/call.wav and call.png")
-    _print_failures(call)
+    files = "call.png" if call.user is None else f"call.wav and {folder}/call.png"
+    print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/{files}")
+    print_failures(call)
 
 
 def _tell_wait(line: str, moment: str, said: str) -> str:
@@ -102,37 +104,12 @@ def _tell_wait(line: str, moment: str, said: str) -> str:
     )
 
 
-def _print_failures(call: "Call", name: str = "") -> None:
+def print_failures(call: "Call", name: str = "") -> None:
     """Print each different failure once, with how often it came. name: of the call."""
     reasons = [name + event.failure for event in call.timeline.failures]
     for reason in dict.fromkeys(reasons):
         times = f" ({reasons.count(reason)} times)" if reasons.count(reason) > 1 else ""
         print(reason + times)
-
-
-def report_both(calls: "Mapping[str, Call]", folder: Path) -> None:
-    """Print each turn at its stage boundaries, and the differences."""
-    import numpy as np
-
-    from voxlab.errors import VoxlabError
-    from voxlab.evaluation.stage_times import stage_table, stage_times
-    from voxlab.statistics.paired import compare_pairs
-
-    print("\nmilliseconds after the user's last sound; - for what an agent does not tell or do")
-    turns = [stage_times(call.timeline) for call in calls.values()]
-    both = [*zip(*turns, strict=False)]  # an agent that fails leaves the caller's last lines unsaid
-    for pair in both:
-        print(f"\n{pair[0].text}\n{stage_table(dict(zip(calls, pair, strict=True)))}")
-    for what, name in (("TTFB", "ttfb_s"), ("total", "total_s")):
-        first_s, second_s = ([getattr(pair[agent], name) for pair in both] for agent in (0, 1))
-        try:
-            told = compare_pairs(first_s, second_s, np.random.default_rng(0)).in_words(*calls)
-        except VoxlabError as error:
-            told = str(error)
-        print(f"\n{what}: {told}")
-    for name, call in calls.items():
-        _print_failures(call, f"on {name}, ")
-    print(f"\nsee {' and '.join(f'{folder / name}/call.png' for name in calls)}")
 
 
 def call_figures(call: "Call") -> dict[str, Any]:
@@ -153,7 +130,7 @@ def call_figures(call: "Call") -> dict[str, Any]:
             {"at_s": at_s, "heard": heard} for at_s, heard in find_misheard(timeline).items()
         ],
         "failures": [
-            {"at_s": event.at_s, "source": event.source, "error": str(event.data.get("error"))}
+            {"at_s": event.at_s, "source": event.source, "what": event.failure}
             for event in timeline.failures
         ],
     }
@@ -161,4 +138,6 @@ def call_figures(call: "Call") -> dict[str, Any]:
 
 def print_json(figures: Mapping[str, Any]) -> None:
     """Print figures as one JSON object on one line, the last of the output."""
-    print(json.dumps(figures))
+    from voxlab.timeline import to_plain
+
+    print(json.dumps(to_plain(figures)))

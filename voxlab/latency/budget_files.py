@@ -2,11 +2,10 @@
 
     name: our shop
     target_ms: 800
-    heard: TTS
     stages:
       - {name: STT, latency_ms: 150}
       - {name: LLM, latency_ms: 600, first_ms: 200}
-      - {name: TTS, latency_ms: 130, overlaps: [LLM]}
+      - {name: TTS, latency_ms: 130, first_ms: 60, overlaps: [LLM]}
 
 A list of such mappings is drawn as several budgets. `Stage` and `Budget` explain the keys.
 """
