@@ -11,6 +11,7 @@ from voxlab.data.recordings import (
     utterance,
     utterances,
 )
+from voxlab.data.yaml_files import read_yaml
 
 __all__ = [
     "VOICES",
@@ -19,6 +20,7 @@ __all__ = [
     "load_trials",
     "path",
     "prompts",
+    "read_yaml",
     "shop",
     "utterance",
     "utterances",

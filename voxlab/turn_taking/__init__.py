@@ -7,7 +7,7 @@ from voxlab.turn_taking.end_of_turn_tradeoff import (
     find_pauses,
     measure_tradeoff,
 )
-from voxlab.turn_taking.interruptions import Meaning, classify
+from voxlab.turn_taking.interruptions import Meaning, classify, count_confusions
 from voxlab.turn_taking.manager import (
     AgentFinished,
     AgentStarted,
@@ -30,6 +30,7 @@ __all__ = [
     "TurnOptions",
     "UserStarted",
     "classify",
+    "count_confusions",
     "find_pauses",
     "measure_tradeoff",
     "silence_needed_s",
