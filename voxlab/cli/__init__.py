@@ -124,6 +124,8 @@ def _budget(arguments: argparse.Namespace) -> int:
     import matplotlib
 
     matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     from voxlab.plots import plot_budgets
 
     picture = arguments.out / f"{Path(arguments.name).stem}.png"
@@ -131,6 +133,7 @@ def _budget(arguments: argparse.Namespace) -> int:
         arguments.out.mkdir(parents=True, exist_ok=True)
         figure = cast("Figure", plot_budgets(budgets).get_figure(root=True))
         figure.savefig(picture, dpi=100)
+        pyplot.close(figure)
     except OSError as error:
         raise LatencyError(f"cannot write {picture}: {error}; choose another --out") from error
     print(f"\nsee {picture}")

@@ -248,11 +248,14 @@ def _save(call: "Call", folder: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     from voxlab.plots import plot_call
 
     try:
         call.save(folder)
         figure = cast("Figure", plot_call(call).get_figure(root=True))  # None only if removed
         figure.savefig(folder / "call.png", dpi=100)
+        pyplot.close(figure)  # pyplot would keep it
     except OSError as error:
         raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error
