@@ -98,7 +98,7 @@ def test_latents_need_sound_at_the_codecs_rate(codec):
         latents_of(codec, audio.silence(1, 8000))
 
 
-# --- what numpy measures -------------------------------------------------------------------
+# --- what spectra tell ---------------------------------------------------------------------
 
 
 def sine(hz: float, rate_hz: int = 16_000, seconds: float = 0.5) -> Audio:
@@ -111,6 +111,13 @@ def test_a_full_sine_is_at_its_bin_with_0_db(bin_of_sine, rate_hz):
     levels_db = spectrogram_db(sine(bin_of_sine * 31.25, rate_hz))
     assert (levels_db.argmax(1) == bin_of_sine).all()
     np.testing.assert_allclose(levels_db.max(1), 0, atol=0.1)
+
+
+def test_a_spectrogram_is_numpys_transform_of_each_window_under_a_hann_window(voice):
+    windows = np.lib.stride_tricks.sliding_window_view(voice.samples, 512)[::128]
+    hann = np.hanning(512)
+    levels_db = 20 * np.log10(np.maximum(abs(np.fft.rfft(windows * hann)) * 2 / hann.sum(), 1e-9))
+    np.testing.assert_allclose(spectrogram_db(voice), np.maximum(levels_db, -90), atol=1e-6)
 
 
 def test_a_spectrogram_has_a_moment_every_8_ms():

@@ -106,6 +106,23 @@ def test_the_spectrogram_is_that_of_a_plain_fourier_transform():
     assert np.corrcoef(ours[5:-5], theirs[5:-5])[0, 1] > 0.97
 
 
+@pytest.mark.slow  # loading torchaudio
+def test_the_mel_spectrogram_is_torchaudios():
+    import torch
+    from torchaudio.transforms import MelSpectrogram
+
+    rng = np.random.default_rng(2)
+    samples = np.cumsum(rng.standard_normal(8 * RATE_HZ)).astype(np.float32)
+    heard = (samples - samples.mean(dtype=np.float64)) / samples.std(dtype=np.float64)
+    mel = MelSpectrogram(
+        RATE_HZ, n_fft=400, hop_length=160, n_mels=80, norm="slaney", mel_scale="slaney"
+    ).double()
+    power = mel(torch.from_numpy(heard))[:, :800].numpy()
+    levels = np.log10(np.maximum(power, 1e-10))
+    expected = (np.maximum(levels, levels.max() - 8) + 4) / 4
+    np.testing.assert_allclose(log_mel(samples), expected, atol=1e-4)  # its filters are float32
+
+
 def test_only_the_last_eight_seconds_are_heard_and_their_level_does_not_matter():
     rng = np.random.default_rng(1)
     samples = rng.standard_normal(10 * RATE_HZ).astype(np.float32)

@@ -1,12 +1,12 @@
-"""What a recording looks like, its spectrogram, and how far apart two are: numpy alone.
+"""What a recording looks like, its spectrogram, and how far apart two are.
 
-`quality` has measures that know more about ears, and need packages.
+`perceptual_metrics` has measures that know more about ears, and need packages of their own.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlab.audio import Audio, Samples
+from voxlab.audio import Audio
 from voxlab.errors import AudioError
 
 WINDOW_S, HOP_S = 0.032, 0.008
@@ -19,10 +19,24 @@ def spectrogram_db(sound: Audio) -> NDArray[np.float64]:
     A moment every 8 ms, bins from 0 Hz to half the rate, 31.25 Hz apart; a sine of full scale
     gives about 0 dB. Raises AudioError if the recording is shorter than a window of 32 ms.
     """
-    pieces = _windows(sound)
-    shape = np.hanning(pieces.shape[1])
-    magnitude = np.abs(np.fft.rfft(pieces * shape)) / (shape.sum() / 2)
-    return np.asarray(20 * np.log10(np.maximum(magnitude, 10 ** (FLOOR_DB / 20))))
+    import torch
+    from torchaudio.functional import spectrogram
+
+    window, hop = _window_and_hop(sound)
+    taper = torch.hann_window(window, periodic=False, dtype=torch.float64)
+    amplitudes = spectrogram(
+        torch.from_numpy(sound.samples.astype(np.float64)),
+        pad=0,
+        window=taper / (taper.sum() / 2),
+        n_fft=window,
+        hop_length=hop,
+        win_length=window,
+        power=1,
+        normalized=False,
+        center=False,
+    )
+    levels = amplitudes.clamp(min=10 ** (FLOOR_DB / 20)).log10() * 20
+    return np.asarray(levels.T)
 
 
 def spectral_distance_db(original: Audio, made: Audio) -> float:
@@ -50,8 +64,8 @@ def periodicity(sound: Audio) -> NDArray[np.float64]:
     The largest autocorrelation at the lags of a voice's pitch, 70 to 400 Hz, in pieces of 32 ms
     within 30 dB of the loudest. Raises AudioError if the recording is shorter than one of them.
     """
-    pieces = _windows(sound)
-    window = pieces.shape[1]
+    window, hop = _window_and_hop(sound)
+    pieces = np.lib.stride_tricks.sliding_window_view(sound.samples, window)[::hop]
     pieces = pieces.astype(np.float64) - pieces.mean(1, keepdims=True, dtype=np.float64)
     powers = (pieces**2).mean(1)
     pieces = pieces[powers > max(powers.max() / 1000, 1e-12)]
@@ -61,11 +75,11 @@ def periodicity(sound: Audio) -> NDArray[np.float64]:
     return np.asarray((repeated[:, lags] / overlap).max(1) / repeated[:, 0]).clip(0, 1)
 
 
-def _windows(sound: Audio) -> Samples:
-    """Return the pieces of 32 ms, one every 8 ms, float32 (moments, samples)."""
+def _window_and_hop(sound: Audio) -> tuple[int, int]:
+    """Return how many samples 32 ms and 8 ms are. Raises AudioError for less sound than that."""
     window, hop = round(WINDOW_S * sound.rate_hz), round(HOP_S * sound.rate_hz)
     if not hop:
         raise AudioError(f"a sound at {sound.rate_hz} Hz has no spectrum: use 8000 Hz or more")
     if sound.samples.size < window:
         raise AudioError(f"{sound.duration_s:.3f} s is too short, a window takes {WINDOW_S} s")
-    return np.lib.stride_tricks.sliding_window_view(sound.samples, window)[::hop]
+    return window, hop
