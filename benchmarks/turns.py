@@ -39,7 +39,7 @@ from voxlab.providers.protocols import Providers, Speech
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT
 from voxlab.providers.smart_turn import SmartTurn
 from voxlab.timeline import Call
-from voxlab.turn_taking import manager
+from voxlab.turn_taking import events, manager
 from voxlab.turn_taking.manager import TurnOptions
 from voxlab.vad.endpointing import VADOptions
 from voxlab.vad.silero import SileroVAD
@@ -290,11 +290,11 @@ def turn_manager_us_per_frame() -> float:
         edge = detector.step(probability)
         if edge is not None:
             started = "Started" in type(edge).__name__
-            event = manager.UserStarted() if started else manager.UserStopped()
+            event = events.UserStarted() if started else events.UserStopped()
             turn, _ = manager.step(turn, event, options)
             if turn.pending:
-                turn, _ = manager.step(turn, manager.Transcribed("words"), options)
-                turn, _ = manager.step(turn, manager.SilenceElapsed(), options)
+                turn, _ = manager.step(turn, events.Transcribed("words"), options)
+                turn, _ = manager.step(turn, events.SilenceElapsed(), options)
     return (time.process_time() - start_s) / len(probabilities) * 1e6
 
 

@@ -16,7 +16,8 @@ from voxlab.clock import run_virtual
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers, Transcript
 from voxlab.providers.scripted import ScriptedLLM, ScriptedTTS
-from voxlab.turn_taking.manager import TurnOptions, UserStarted, UserStopped
+from voxlab.turn_taking.events import UserStarted, UserStopped
+from voxlab.turn_taking.manager import TurnOptions
 from voxlab.vad.endpointing import VADOptions
 
 OPTIONS = VADOptions(min_speech_s=0.064, min_silence_s=0.192, padding_s=0.32)

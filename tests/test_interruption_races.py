@@ -32,7 +32,7 @@ from voxlab.agents.pipeline import agent as pipeline_agent
 from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.clock import VirtualLoop, run_virtual
 from voxlab.providers.protocols import Providers
-from voxlab.turn_taking import manager
+from voxlab.turn_taking import events
 
 TIE_S = 1e-6  # timers closer together than this are a tie; the scripts' others are 1/32 s apart
 SAME_ROUND_S, NEXT_ROUND_S = 1e-11, 1e-8  # the loop runs what is due within 1e-9 in one round
@@ -180,7 +180,7 @@ def test_an_agent_that_resumes_a_moment_after_it_has_decided_to_is_found_out(mon
     usual = pipeline_agent._Session._perform
 
     def perform(session, action):
-        if isinstance(action, manager.Resume):
+        if isinstance(action, events.Resume):
             asyncio.get_running_loop().call_soon(usual, session, action)
         else:
             usual(session, action)

@@ -24,7 +24,7 @@ from voxlab.providers.protocols import Message, Providers, ToolCall, ToolSpec, T
 from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS, scripted
 from voxlab.timeline import Call
-from voxlab.turn_taking import manager
+from voxlab.turn_taking import events, manager
 from voxlab.turn_taking.interruptions import Meaning
 from voxlab.turn_taking.manager import TurnOptions
 from voxlab.vad.endpointing import VADOptions
@@ -816,13 +816,13 @@ def test_the_record_of_a_call_with_broken_parts_can_be_saved(tmp_path):
 @pytest.mark.parametrize(
     "event",
     [
-        manager.CallStarted,
-        manager.UserStarted,
-        manager.UserStopped,
-        manager.Transcribed,
-        manager.SilenceElapsed,
-        manager.AgentStarted,
-        manager.AgentFinished,
+        events.CallStarted,
+        events.UserStarted,
+        events.UserStopped,
+        events.Transcribed,
+        events.SilenceElapsed,
+        events.AgentStarted,
+        events.AgentFinished,
     ],
 )
 def test_a_fault_of_the_agent_ends_the_call_and_keeps_the_record(monkeypatch, event):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from voxlab.plots import plot_transitions
-from voxlab.turn_taking.manager import EVENTS, TABLE, State, Turn, TurnOptions, UserStarted, step
+from voxlab.turn_taking.events import EVENTS, UserStarted
+from voxlab.turn_taking.manager import TABLE, State, Turn, TurnOptions, step
 from voxlab.turn_taking.transitions import transitions
 
 

@@ -9,11 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from voxlab.turn_taking import events as turn_events
 from voxlab.turn_taking import manager
-from voxlab.turn_taking.interruptions import Meaning
-from voxlab.turn_taking.manager import (
+from voxlab.turn_taking.events import (
     EVENTS,
-    TABLE,
     AgentFinished,
     AgentStarted,
     CallStarted,
@@ -31,17 +30,15 @@ from voxlab.turn_taking.manager import (
     Say,
     SilenceElapsed,
     StartTimer,
-    State,
     StopTimer,
     Timer,
     Transcribed,
-    Turn,
-    TurnOptions,
     UserIdle,
     UserStarted,
     UserStopped,
-    step,
 )
+from voxlab.turn_taking.interruptions import Meaning
+from voxlab.turn_taking.manager import TABLE, State, Turn, TurnOptions, step
 
 OPTIONS = TurnOptions()
 GREETING = TurnOptions(greeting="Hello, this is Acme.")
@@ -77,7 +74,7 @@ def test_every_event_is_defined_in_every_state_and_no_other():
 
 
 def test_the_events_and_actions_are_all_named():
-    assert set(EVENTS) == set(manager.Event.__args__)
+    assert set(EVENTS) == set(turn_events.Event.__args__)
 
 
 @pytest.mark.parametrize("options", [{"silence_s": -0.1}, {"user_idle_s": 0.0}])

@@ -8,7 +8,8 @@ from matplotlib.patches import Rectangle
 
 from voxlab.plots.call import STATE_LOOK
 from voxlab.plots.palette import SILENCE
-from voxlab.turn_taking.manager import EVENTS, TABLE, Rule, State
+from voxlab.turn_taking.events import EVENTS
+from voxlab.turn_taking.manager import TABLE, Rule, State
 from voxlab.turn_taking.transitions import Transitions, transitions
 
 NOTHING = "_ignore"  # the rule of events that are late or cannot happen

@@ -7,16 +7,9 @@ from voxlab.turn_taking.end_of_turn_tradeoff import (
     find_pauses,
     measure_tradeoff,
 )
+from voxlab.turn_taking.events import AgentFinished, AgentStarted, SilenceElapsed, UserStarted
 from voxlab.turn_taking.interruptions import Meaning, classify, count_confusions
-from voxlab.turn_taking.manager import (
-    AgentFinished,
-    AgentStarted,
-    SilenceElapsed,
-    State,
-    Turn,
-    TurnOptions,
-    UserStarted,
-)
+from voxlab.turn_taking.manager import State, Turn, TurnOptions
 
 __all__ = [
     "POLICIES",

@@ -15,8 +15,6 @@ from enum import StrEnum
 
 from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
 from voxlab.turn_taking.events import (
-    EVENTS,
-    Action,
     Actions,
     AgentFinished,
     AgentStarted,
@@ -44,42 +42,6 @@ from voxlab.turn_taking.events import (
     UserStopped,
 )
 from voxlab.turn_taking.interruptions import Meaning
-
-__all__ = [
-    "EVENTS",
-    "TABLE",
-    "Action",
-    "Actions",
-    "AgentFinished",
-    "AgentStarted",
-    "CallStarted",
-    "CancelReply",
-    "CloseSegment",
-    "EndJudged",
-    "EndTurnAfter",
-    "Event",
-    "HangUp",
-    "HearingFailed",
-    "JudgeEnd",
-    "OpenSegment",
-    "Pause",
-    "Reply",
-    "Resume",
-    "Say",
-    "SilenceElapsed",
-    "StartTimer",
-    "State",
-    "Step",
-    "StopTimer",
-    "Timer",
-    "Transcribed",
-    "Turn",
-    "TurnOptions",
-    "UserIdle",
-    "UserStarted",
-    "UserStopped",
-    "step",
-]
 
 
 class State(StrEnum):

@@ -8,17 +8,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
+from voxlab.turn_taking.events import EVENTS, EndJudged, Event, Transcribed
 from voxlab.turn_taking.interruptions import Meaning
-from voxlab.turn_taking.manager import (
-    EVENTS,
-    EndJudged,
-    Event,
-    State,
-    Transcribed,
-    Turn,
-    TurnOptions,
-    step,
-)
+from voxlab.turn_taking.manager import State, Turn, TurnOptions, step
 
 AT_MOST = 2  # segments and texts in a turn that we follow: more of them are more of the same
 

@@ -22,9 +22,10 @@ from voxlab.errors import ProviderError, ProviderTimeout
 from voxlab.providers.protocols import EndOfTurn, Message, Providers, Speech
 from voxlab.providers.stream_guard import guarded
 from voxlab.text import without_sound_marks
-from voxlab.turn_taking import manager
+from voxlab.turn_taking import events, manager
+from voxlab.turn_taking.events import Timer
 from voxlab.turn_taking.interruptions import Meaning, classify
-from voxlab.turn_taking.manager import Timer, Turn, TurnOptions
+from voxlab.turn_taking.manager import Turn, TurnOptions
 from voxlab.vad.endpointing import VADOptions
 
 INSTRUCTIONS = (
@@ -122,7 +123,7 @@ class _Session:
         self._judging: asyncio.Task[None] | None = None
         self._committed = ""  # all that the user said in this turn
         self._in_history = ""  # the part of it that the history has: tools have worked for it
-        self._events: deque[manager.Event] = deque()
+        self._events: deque[events.Event] = deque()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._playback = Playback(
             line,
@@ -147,7 +148,7 @@ class _Session:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._listen(ear))
-                self.post(manager.CallStarted())
+                self.post(events.CallStarted())
                 self._tasks.create_task(self._prepare_apology())
         finally:
             for timer in self._timers.values():
@@ -156,7 +157,7 @@ class _Session:
 
     # --- events in -------------------------------------------------------------------------
 
-    def post(self, event: manager.Event) -> None:
+    def post(self, event: events.Event) -> None:
         """Let something happen: step the turn manager and do what it says, in order."""
         self._events.append(event)
         if len(self._events) > 1:  # called while an earlier event is handled: it waits its turn
@@ -174,7 +175,7 @@ class _Session:
 
     async def _listen(self, ear: Ear) -> None:
         async for heard in ear.listen(self._line):
-            if isinstance(heard, manager.UserStopped):
+            if isinstance(heard, events.UserStopped):
                 self._silent_since_s = self._line.now_s - heard.silent_s
             if not isinstance(heard, Audio):
                 self.post(heard)
@@ -183,38 +184,38 @@ class _Session:
 
     # --- actions out -----------------------------------------------------------------------
 
-    def _perform(self, action: manager.Action) -> None:
+    def _perform(self, action: events.Action) -> None:
         match action:
-            case manager.OpenSegment():
+            case events.OpenSegment():
                 self._open_segment()
-            case manager.CloseSegment():
+            case events.CloseSegment():
                 self._close_segment()
-            case manager.JudgeEnd():
+            case events.JudgeEnd():
                 self._judge_end()
-            case manager.EndTurnAfter(silence_s):
+            case events.EndTurnAfter(silence_s):
                 self._start_timer(Timer.END_OF_TURN, self._silent_since_s + silence_s)
-            case manager.StartTimer(timer, delay_s):
+            case events.StartTimer(timer, delay_s):
                 self._start_timer(timer, self._line.now_s + delay_s)
-            case manager.StopTimer(timer):
+            case events.StopTimer(timer):
                 self._stop_timer(timer)
-            case manager.Reply(text):
+            case events.Reply(text):
                 self._commit(text)
-            case manager.Say(text):
+            case events.Say(text):
                 self._start_reply(text=text)
-            case manager.Pause():
+            case events.Pause():
                 self._playback.pause()
-            case manager.Resume():
+            case events.Resume():
                 self._turn_since_s = None
                 self._line.record("agent", "resumed")
                 self._playback.resume()
-            case manager.CancelReply():
+            case events.CancelReply():
                 self._cancel_reply()
-            case manager.HangUp(reason):
+            case events.HangUp(reason):
                 self._line.hang_up(reason)
 
     def _start_timer(self, timer: Timer, at_s: float) -> None:
         self._stop_timer(timer)
-        end = manager.SilenceElapsed() if timer is Timer.END_OF_TURN else manager.UserIdle()
+        end = events.SilenceElapsed() if timer is Timer.END_OF_TURN else events.UserIdle()
         self._timers[timer] = self._line.call_at(max(at_s, self._line.now_s), self.post, end)
 
     def _stop_timer(self, timer: Timer) -> None:
@@ -248,7 +249,7 @@ class _Session:
             self._line.record("turn", "failed", error=str(error))
             return
         self._line.record("turn", "judged", probability=round(probability, 4))
-        self.post(manager.EndJudged(probability))
+        self.post(events.EndJudged(probability))
 
     def _close_segment(self) -> None:
         if self._segment is not None:
@@ -269,9 +270,9 @@ class _Session:
                 self._line.record("stt", "failed", error=str(error))
             await segment.closed.wait()
         if text is None:
-            self.post(manager.HearingFailed())
+            self.post(events.HearingFailed())
         else:
-            self.post(manager.Transcribed(text, self._meaning(text, segment)))
+            self.post(events.Transcribed(text, self._meaning(text, segment)))
 
     def _meaning(self, text: str, segment: _Segment) -> Meaning:
         """Return what words mean that are said over the agent."""
@@ -327,7 +328,7 @@ class _Session:
     def _agent_started(self) -> None:
         if self._reply is not None:
             self._reply.audible = True
-        self.post(manager.AgentStarted())
+        self.post(events.AgentStarted())
 
     def _note_heard(self, played: Played) -> None:
         self._heard += [played.heard] if played.heard else []
@@ -350,7 +351,7 @@ class _Session:
         self._remember(reply, heard)
         self._in_history = ""
         self._mute_replies = self._mute_replies + 1 if reply.voice_failed else 0
-        self.post(manager.AgentFinished())
+        self.post(events.AgentFinished())
         if self._mute_replies >= FRAGILE_REPLIES:
             self._line.hang_up("the agent has lost its voice: see the failed events of tts")
         elif reply.ends_call:

@@ -13,7 +13,7 @@ from voxlab.audio import Audio, Samples, levels_db
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import VAD
 from voxlab.timeline import Event
-from voxlab.turn_taking.manager import UserStarted, UserStopped
+from voxlab.turn_taking.events import UserStarted, UserStopped
 from voxlab.vad.endpointing import SpeechDetector, SpeechStarted, SpeechStopped, VADOptions
 
 Heard = UserStarted | UserStopped | Audio

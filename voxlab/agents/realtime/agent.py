@@ -31,7 +31,7 @@ from voxlab.agents.tools import Tool, Toolbox
 from voxlab.audio import Resampler, to_pcm16
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import VAD
-from voxlab.turn_taking.manager import UserStarted, UserStopped
+from voxlab.turn_taking.events import UserStarted, UserStopped
 from voxlab.vad.endpointing import VADOptions
 
 Wire = dict[str, Any]
