@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from realtime_automaton import Automaton
 
+from voxlab.agents.sockets import SocketClosed
 from voxlab.providers.protocols import EndOfTurn, Providers, ToolCall
 from voxlab.providers.scripted import Answer, ScriptedLLM, ScriptedSTT, ScriptedTTS
 from voxlab.serving.realtime.engines import LevelVAD
 from voxlab.serving.realtime.session import SessionOptions
-from voxlab.serving.realtime.transport.session_loop import WireClosed, run_session
+from voxlab.serving.realtime.transport.session_loop import run_session
 
 Event = dict[str, Any]
 RATE_HZ = 24_000
@@ -70,7 +71,7 @@ class MemoryWire:
             await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            raise WireClosed
+            raise SocketClosed
         finally:
             working.cancel()
             leaving.cancel()

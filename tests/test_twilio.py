@@ -19,7 +19,7 @@ from voxlab.agents.callers.remote import LAG_S
 from voxlab.agents.callers.script import load_script
 from voxlab.agents.calls import hold_call, play
 from voxlab.agents.shop import shop_agent
-from voxlab.agents.telephone.socket import socket_pair
+from voxlab.agents.sockets import socket_pair
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
 from voxlab.agents.telephone.twilio_phone import OverTwilio, StreamOptions, TwilioPhone
 from voxlab.audio import Audio
@@ -27,6 +27,7 @@ from voxlab.cli import main
 from voxlab.clock import run_real, run_virtual
 from voxlab.errors import TelephonyError
 from voxlab.evaluation.turn_times import interruptions, transcript
+from voxlab.serving.sockets import WebSocket
 from voxlab.serving.twilio import TwilioOptions, serving_twilio, sign
 from voxlab.telephony import twilio
 from voxlab.telephony.g711 import MULAW
@@ -340,26 +341,6 @@ def test_a_script_without_sound_is_not_carried_over_a_telephone(capsys):
 # --- real sockets --------------------------------------------------------------------------
 
 
-class Client:
-    """The TextSocket of a WebSocket client, for the simulated phone."""
-
-    def __init__(self, connection):
-        self._connection = connection
-
-    async def receive(self):
-        from websockets.exceptions import ConnectionClosed
-
-        from voxlab.agents.telephone.socket import SocketClosed
-
-        try:
-            return await self._connection.recv()
-        except ConnectionClosed:
-            raise SocketClosed from None
-
-    async def send(self, message):
-        await self._connection.send(message)
-
-
 @pytest.mark.slow
 def test_a_call_through_a_real_socket_is_heard_by_both_and_told_when_it_is_over():
     calls = []
@@ -374,7 +355,7 @@ def test_a_call_through_a_real_socket_is_heard_by_both_and_told_when_it_is_over(
             connect(server.url) as connection,
         ):
             options = StreamOptions(parameters=(("language", "es"),))
-            return await hold_call(TwilioPhone(Client(connection), options), Silent())
+            return await hold_call(TwilioPhone(WebSocket(connection), options), Silent())
 
     call = run_real(main())
     assert np.abs(call.agent.samples).max() > 0.2

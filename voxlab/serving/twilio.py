@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from xml.sax.saxutils import quoteattr
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 
 from voxlab.agents.callers.remote import LAG_S
 from voxlab.agents.calls import Party, hold_call
-from voxlab.agents.telephone.socket import SocketClosed
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
-from voxlab.errors import TelephonyError, VoxlabError
+from voxlab.errors import TelephonyError
+from voxlab.serving.sockets import WebSocket, listen
 from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
 from voxlab.timeline import Call
 
@@ -59,26 +58,6 @@ def sign(url: str, auth_token: str) -> str:
     """
     digest = hmac.new(auth_token.encode(), url.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()
-
-
-class _Socket:
-    """A WebSocket as a TextSocket."""
-
-    def __init__(self, connection: ServerConnection) -> None:
-        self._connection = connection
-
-    async def receive(self) -> str:
-        try:
-            message = await self._connection.recv()
-        except ConnectionClosed:
-            raise SocketClosed from None
-        return message if isinstance(message, str) else message.decode("utf-8", "replace")
-
-    async def send(self, message: str) -> None:
-        try:
-            await self._connection.send(message)
-        except ConnectionClosed:
-            raise SocketClosed from None
 
 
 class _Host:
@@ -136,7 +115,7 @@ class _Host:
 
     async def hold(self, connection: ServerConnection) -> None:
         """Hold one call."""
-        caller = TwilioCaller(_Socket(connection))
+        caller = TwilioCaller(WebSocket(connection))
         self._calls += 1
         try:
             start = await caller.start()
@@ -176,22 +155,14 @@ async def serving_twilio(
     """
     options = options or TwilioOptions()
     host = _Host(make_agent, options, on_call)
-    try:
-        server = await serve(
-            host.hold,
-            options.host,
-            options.port,
-            process_request=host.route,
-            compression=None,
-            max_size=LONGEST_MESSAGE,
-            max_queue=MESSAGES_AHEAD,
-            close_timeout=2,
-        )
-    except OSError as error:
-        raise VoxlabError(
-            f"cannot listen on {options.host}:{options.port} ({error.strerror}): "
-            "choose another --port, 0 for any that is free"
-        ) from error
+    server = await listen(
+        host.hold,
+        options.host,
+        options.port,
+        process_request=host.route,
+        max_size=LONGEST_MESSAGE,
+        max_queue=MESSAGES_AHEAD,
+    )
     async with server:
         host.address = f"{options.host}:{server.sockets[0].getsockname()[1]}"
         voice_url = host.url.removesuffix(MEDIA_PATH).replace("ws", "http", 1) + VOICE_PATH

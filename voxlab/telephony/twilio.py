@@ -122,7 +122,7 @@ def _json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TelephonyError(f"a message that is no JSON: {str(text)[:80]!r}") from error
+        raise TelephonyError(f"a message that is no JSON: {text[:80]!r}") from error
 
 
 def _start(message: Mapping[str, Any]) -> Start:

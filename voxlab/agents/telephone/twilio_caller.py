@@ -14,7 +14,7 @@ import numpy as np
 
 from voxlab.agents.callers.remote import LOST_S, RemoteCaller
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.agents.telephone.socket import SocketClosed, TextSocket
+from voxlab.agents.sockets import MessageSocket, SocketClosed
 from voxlab.audio import Samples
 from voxlab.errors import TelephonyError
 from voxlab.telephony import g711
@@ -46,7 +46,7 @@ class TwilioCaller:
     `start` waits for the stream's beginning and tells what Twilio says of the call; `run` needs it.
     """
 
-    def __init__(self, socket: TextSocket) -> None:
+    def __init__(self, socket: MessageSocket) -> None:
         self._socket = socket
         self._stream_sid = ""
         self._outbox: asyncio.Queue[str] = asyncio.Queue(OUTBOX)

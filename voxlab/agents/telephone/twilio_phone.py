@@ -17,7 +17,7 @@ import numpy as np
 from voxlab.agents.callers.remote import LAG_S
 from voxlab.agents.calls import Party, hold_call
 from voxlab.agents.line import Line
-from voxlab.agents.telephone.socket import MemorySocket, SocketClosed, TextSocket, socket_pair
+from voxlab.agents.sockets import MemorySocket, MessageSocket, SocketClosed, socket_pair
 from voxlab.agents.telephone.twilio_caller import FRAME, FRAME_S, TwilioCaller
 from voxlab.audio import AUDIBLE_DB, Audio, Samples, level_db
 from voxlab.telephony import g711
@@ -59,7 +59,7 @@ class TwilioPhone:
     voice, and notes when the agent is audible. It ends when the agent's end closes.
     """
 
-    def __init__(self, socket: TextSocket, options: StreamOptions | None = None) -> None:
+    def __init__(self, socket: MessageSocket, options: StreamOptions | None = None) -> None:
         self._socket = socket
         self._options = options or StreamOptions()
         self._sequence = 0

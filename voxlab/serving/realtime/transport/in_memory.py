@@ -16,9 +16,10 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Close
 
 from voxlab.agents.realtime.connection import Connect, Connection, over
+from voxlab.agents.sockets import SocketClosed
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.session import SessionOptions
-from voxlab.serving.realtime.transport.session_loop import WireClosed, run_session
+from voxlab.serving.realtime.transport.session_loop import run_session
 
 FRAMES_AHEAD = 8
 
@@ -61,7 +62,7 @@ class _Pipe:
 
 
 class Link:
-    """Both ends of one connection: the session's Wire, and the socket below the openai client."""
+    """Both ends of a connection: the session's, and the socket below the openai client."""
 
     def __init__(self) -> None:
         self._up, self._down = _Pipe(), _Pipe()
@@ -84,13 +85,13 @@ class Link:
         """Return the client's next frame."""
         frame = await self._up.get()
         if frame is None:
-            raise WireClosed
+            raise SocketClosed
         return frame
 
     async def send_down(self, frame: str) -> None:
         """Send the client a frame."""
         if not await self._down.put(frame):
-            raise WireClosed
+            raise SocketClosed
 
     async def recv(self, decode: bool | None = None) -> bytes:
         """Return the server's next frame."""

@@ -20,12 +20,11 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from voxlab.errors import VoxlabError
 from voxlab.serving.realtime.engines import Engines
 from voxlab.serving.realtime.protocol import client_events
 from voxlab.serving.realtime.protocol.errors import Refused
@@ -37,7 +36,8 @@ from voxlab.serving.realtime.transport.authentication import (
     NotAdmitted,
 )
 from voxlab.serving.realtime.transport.http import Answer, HttpRequest, error_body, speaking
-from voxlab.serving.realtime.transport.session_loop import WireClosed, run_session
+from voxlab.serving.realtime.transport.session_loop import run_session
+from voxlab.serving.sockets import WebSocket, listen
 
 LARGEST_FRAME = 24 * 2**20  # 15 MiB of audio are 20 MiB in base64
 FRAMES_AHEAD = 2  # read from the socket before the session takes them
@@ -75,23 +75,6 @@ class RealtimeServer:
         return len(self._server.connections)
 
 
-class _SocketWire:
-    def __init__(self, connection: ServerConnection) -> None:
-        self._connection = connection
-
-    async def receive(self) -> str | bytes:
-        try:
-            return await self._connection.recv()
-        except ConnectionClosed:
-            raise WireClosed from None
-
-    async def send(self, frame: str) -> None:
-        try:
-            await self._connection.send(frame)
-        except ConnectionClosed:
-            raise WireClosed from None
-
-
 class _Host:
     """Answers whoever comes."""
 
@@ -122,7 +105,7 @@ class _Host:
             token=secrets.token_hex(4),
             started_at=int(now),
         )
-        await run_session(_SocketWire(connection), self._engines(), options)
+        await run_session(WebSocket(connection), self._engines(), options)
 
     async def _turn_away(self, connection: ServerConnection, refusal: NotAdmitted) -> None:
         event_id = f"event_{secrets.token_hex(8)}"
@@ -167,14 +150,6 @@ def _subprotocol(
     return Subprotocol("realtime") if "realtime" in offered else None
 
 
-def _quiet() -> logging.Logger:
-    """Return a logger that says nothing: websockets reports each client that vanishes."""
-    logger = logging.getLogger(f"{__name__}.websockets")
-    logger.propagate = False
-    logger.addHandler(logging.NullHandler())
-    return logger
-
-
 def use_few_threads() -> None:
     """Let the running loop's engines compute in as many threads as there are cores, two at least.
 
@@ -196,7 +171,7 @@ async def serving(
     options = options or ServerOptions()
     client_events.check({"type": "response.cancel"})  # loads the SDK's models: no session waits
     host = _Host(engines, options)
-    starting = serve(
+    server = await listen(
         host.hold,
         options.host,
         options.port,
@@ -204,19 +179,9 @@ async def serving(
         create_connection=speaking(host.respond),
         process_request=host.route,
         select_subprotocol=_subprotocol,
-        compression=None,
         max_size=LARGEST_FRAME,
         max_queue=FRAMES_AHEAD,
-        close_timeout=2,
-        logger=_quiet(),
     )
-    try:
-        server = await starting
-    except OSError as error:
-        raise VoxlabError(
-            f"cannot listen on {options.host}:{options.port} ({error.strerror}): "
-            "choose another --port, 0 for any that is free"
-        ) from error
     async with server:
         port = server.sockets[0].getsockname()[1]
         place = f"{options.host}:{port}{PATH}"

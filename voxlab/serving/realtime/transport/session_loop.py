@@ -7,8 +7,8 @@ inbox, then the client's own connection: nobody else notices.
 """
 
 import asyncio
-from typing import Protocol
 
+from voxlab.agents.sockets import MessageSocket, SocketClosed
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.errors import Refused
@@ -19,26 +19,10 @@ INBOX = 4  # messages; a frame may hold 15 MiB of audio
 FAREWELL_S = 5.0  # the last events have so long to reach the client
 
 
-class WireClosed(Exception):
-    """The client is gone."""
-
-
-class Wire(Protocol):
-    """A connection to a client: a WebSocket, or two queues in memory."""
-
-    async def receive(self) -> str | bytes:
-        """Return the next frame. Raises WireClosed."""
-        ...
-
-    async def send(self, frame: str) -> None:
-        """Send a frame; returns when the connection can take more. Raises WireClosed."""
-        ...
-
-
 class _TimeIsUp(Exception): ...
 
 
-async def run_session(wire: Wire, providers: Providers, options: SessionOptions) -> None:
+async def run_session(wire: MessageSocket, providers: Providers, options: SessionOptions) -> None:
     """Hold a session until the client leaves or the time is up; then nothing is left running."""
     inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX)
     queue = SendQueue(options.token, beta_dialect.outgoing if options.is_beta else None)
@@ -73,5 +57,5 @@ async def run_session(wire: Wire, providers: Providers, options: SessionOptions)
             async with asyncio.timeout(FAREWELL_S):
                 await queue.flushed()
             raise _TimeIsUp
-    except* (WireClosed, _TimeIsUp, TimeoutError):
+    except* (SocketClosed, _TimeIsUp, TimeoutError):
         pass

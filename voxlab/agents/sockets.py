@@ -1,4 +1,4 @@
-"""Text messages between two ends, in order: what a WebSocket is to both of them."""
+"""Messages between two ends, in order: what a WebSocket is to both of them."""
 
 import asyncio
 from typing import Protocol
@@ -10,15 +10,15 @@ class SocketClosed(Exception):
     """The other end has closed, or is gone."""
 
 
-class TextSocket(Protocol):
+class MessageSocket(Protocol):
     """One end."""
 
-    async def receive(self) -> str:
+    async def receive(self) -> str | bytes:
         """Return the next message. Raises SocketClosed after the last one."""
         ...
 
     async def send(self, message: str) -> None:
-        """Send a message. Raises SocketClosed if nobody takes it any more."""
+        """Send a message when there is room. Raises SocketClosed if nobody takes it any more."""
         ...
 
 
