@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from voxlab import audio
@@ -317,7 +317,6 @@ MOMENTS = st.builds(
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(QUARTERS, st.sampled_from(["yes", "no yes", "no"]), QUARTERS), max_size=5),
     st.lists(MOMENTS, min_size=1, max_size=5),

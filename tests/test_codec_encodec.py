@@ -75,7 +75,7 @@ def test_codes_and_sound_are_those_of_the_package(codec):
 
 @pytest.mark.slow
 @given(st.integers(1, 9000), st.lists(st.integers(0, 9000), max_size=3))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_streams_give_what_the_whole_gives(codec, samples, cuts):
     clip = noise(samples, seed=samples)
     whole = codec.encode(Audio(clip, RATE_HZ), stages=4)

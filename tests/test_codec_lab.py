@@ -106,7 +106,7 @@ def sine(hz: float, rate_hz: int = 16_000, seconds: float = 0.5) -> Audio:
 
 
 @given(st.integers(3, 100), st.sampled_from([8000, 16_000, 24_000]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_full_sine_is_at_its_bin_with_0_db(bin_of_sine, rate_hz):
     levels_db = spectrogram_db(sine(bin_of_sine * 31.25, rate_hz))
     assert (levels_db.argmax(1) == bin_of_sine).all()

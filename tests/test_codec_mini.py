@@ -60,7 +60,7 @@ def test_codes_are_int32_of_stages_by_frames_the_last_frame_filled_up(codec):
 
 
 @given(st.integers(1, 16_000), st.lists(st.integers(0, 16_000), max_size=6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_codes_of_a_stream_are_those_of_the_whole(codec, speech, samples, cuts):
     clip = speech.samples[8_000 : 8_000 + samples]
     encoder = codec.encoder()
@@ -76,7 +76,7 @@ def test_codes_of_a_stream_are_those_of_the_whole(codec, speech, samples, cuts):
 
 
 @given(st.integers(1, 60), st.lists(st.integers(0, 60), max_size=6), st.integers(1, 8))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_sound_of_a_stream_is_that_of_the_whole_within_one_in_ten_thousand(
     codec, frames, cuts, stages
 ):

@@ -64,7 +64,7 @@ def test_a_block_sees_itself_and_six_frames_before():
 
 
 @given(st.integers(1, 9), st.integers(0, 319))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_sound_later_than_the_look_ahead_changes_no_earlier_latent(network, frame, offset):
     x = sound(12)
     end_of_look_ahead = frame * 320 + SMALL.margin  # for the frames before `frame`
@@ -76,7 +76,7 @@ def test_sound_later_than_the_look_ahead_changes_no_earlier_latent(network, fram
 
 
 @given(st.integers(1, 11))
-@settings(max_examples=11, deadline=None)
+@settings(max_examples=11)
 def test_a_later_latent_changes_no_sound_that_a_stream_has_given_out(network, frame):
     latents = torch.randn(1, 12, 6, generator=torch.Generator().manual_seed(1))
     changed = latents.clone()
@@ -88,7 +88,7 @@ def test_a_later_latent_changes_no_sound_that_a_stream_has_given_out(network, fr
 
 
 @given(st.lists(st.integers(0, 1000), max_size=5), st.integers(1, 12))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_layers_memory_makes_pieces_equal_to_the_whole(network, cuts, frames):
     whole = network.encode(sound(frames))
     padded = torch.nn.functional.pad(sound(frames), (240, 240))

@@ -41,7 +41,7 @@ def test_the_original_is_perfect_and_noise_makes_it_worse(speech):
 
 
 @given(st.floats(-20, 40), st.floats(0.01, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_si_sdr_is_the_ratio_of_orthogonal_parts_at_any_loudness(ratio_db, gain):
     time_s = np.arange(RATE_HZ) / RATE_HZ
     target, error = np.sin(2 * np.pi * 200 * time_s), np.sin(2 * np.pi * 300 * time_s)
@@ -81,7 +81,7 @@ def test_a_missing_package_names_its_extra(package, speech, monkeypatch):
 
 
 @given(st.integers(0, 2000), st.sampled_from([1.0, -0.4]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_late_copy_is_moved_back_to_the_original(lag, gain):
     original = audio.noise("pink", 0.5, RATE_HZ, np.random.default_rng(lag))
     late = Audio(np.concatenate([np.zeros(lag), gain * original.samples]), RATE_HZ)

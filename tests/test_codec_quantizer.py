@@ -35,7 +35,7 @@ def learned_codebooks(points, stages, codes, rng):
 # --- the nearest codeword ------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 2 * BLOCK), st.integers(1, 40), st.integers(1, 9))
 def test_no_codeword_is_nearer_than_the_nearest(seed, frames, codes, features):
     rng = np.random.default_rng(seed)
@@ -46,7 +46,7 @@ def test_no_codeword_is_nearer_than_the_nearest(seed, frames, codes, features):
     assert np.all(found <= distances.min(1) + 1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds)
 def test_a_codeword_is_its_own_nearest_however_far_out_it_lies(seed):
     rng = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ def test_codes_are_equal_to_those_of_encodecs_own_quantizer(features, stages, co
 # --- the chain -----------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 4))
 def test_fewer_stages_give_the_first_rows_of_the_same_codes(seed, stages):
     rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def test_fewer_stages_give_the_first_rows_of_the_same_codes(seed, stages):
     assert np.array_equal(quantizer.encode(vectors, stages), quantizer.encode(vectors)[:stages])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds)
 def test_what_is_left_and_what_is_decoded_make_the_whole(seed):
     rng = np.random.default_rng(seed)
@@ -99,7 +99,7 @@ def test_what_is_left_and_what_is_decoded_make_the_whole(seed):
     assert np.allclose(quantizer.decode(quantizer.encode(vectors)) + left, vectors, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds)
 def test_no_vector_is_worse_off_with_a_stage_that_may_say_nothing(seed):
     rng = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def test_a_vector_between_the_codewords_is_worse_off_with_a_stage_that_must_spea
     assert abs(after[0, 0]) > abs(before[0, 0])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seeds)
 def test_each_stage_learned_by_k_means_takes_energy_from_its_training_data(seed):
     from voxlab.codec.learning import LearningQuantizer

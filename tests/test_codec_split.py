@@ -17,7 +17,7 @@ held_out = st.sets(names, max_size=3)
 UNSEEN = {"new-1", "new-2"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(clips, max_size=30), held_out)
 def test_no_phrase_of_the_test_is_in_the_training(clips, names):
     parts = split(clips, names, UNSEEN)
@@ -26,7 +26,7 @@ def test_no_phrase_of_the_test_is_in_the_training(clips, names):
     assert trained & tested == set()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(clips, max_size=30), held_out)
 def test_no_unseen_speaker_is_in_the_training_nor_among_the_known(clips, names):
     parts = split(clips, names, UNSEEN)
@@ -34,7 +34,7 @@ def test_no_unseen_speaker_is_in_the_training_nor_among_the_known(clips, names):
     assert {clip.speaker for clip in parts.unseen} <= UNSEEN
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(clips, max_size=30), held_out)
 def test_every_clip_is_in_exactly_one_part(clips, names):
     parts = split(clips, names, UNSEEN)
@@ -42,7 +42,7 @@ def test_every_clip_is_in_exactly_one_part(clips, names):
     assert sorted(placed, key=repr) == sorted(clips, key=repr)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(clips, max_size=30), held_out)
 def test_what_is_held_out_is_held_out(clips, names):
     assert not {clip.name for clip in split(clips, names, UNSEEN).train} & names

@@ -67,7 +67,7 @@ def test_a_text_without_words_yields_nothing(tts, text):
     assert tts.speak(text).duration_s == 0.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(alphabet=st.sampled_from("ab e7:$.,!—'\"&🙂é<[\n\0"), max_size=20))
 def test_no_text_breaks_the_voice_or_loses_a_word(tts, text):
     words = tts.speak(text).words

@@ -114,7 +114,7 @@ QUARTERS = st.integers(0, 6).map(lambda quarters: quarters / 4)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(QUARTERS, min_size=24, max_size=24),
     st.lists(st.integers(1, 3), min_size=2, max_size=2),

@@ -241,7 +241,7 @@ def test_nothing_of_a_long_recording_is_lost(long_speech):
     assert run_virtual(transcripts(in_stream, recording))[-1].text == heard
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(duration_s=st.floats(0, 120), seed=st.integers(0, 9))
 def test_the_pieces_of_a_recording_are_the_recording(duration_s, seed):
     recording = noise("white", duration_s, 1000, np.random.default_rng(seed))

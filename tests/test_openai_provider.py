@@ -328,7 +328,7 @@ json_objects = st.dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arguments=st.lists(json_objects, min_size=1, max_size=4), data=st.data())
 def test_any_cutting_and_interleaving_of_fragments_gives_the_calls_back(
     arguments: list[dict[str, Any]], data: st.DataObject
@@ -954,7 +954,7 @@ async def say(text: str, *replies: Reply, **options: Any) -> tuple[list[Speech],
 PCM = (np.sin(np.arange(1000) / 5) * 32767).astype("<i2")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     cuts=st.lists(st.integers(0, PCM.nbytes), max_size=6).map(sorted),
     odd=st.sampled_from([b"", b"x"]),

@@ -119,7 +119,7 @@ def test_every_body_is_understood_or_named(name: str, kind: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=st.sampled_from([*SHAPES]), cuts=st.lists(st.integers(0, 3000), max_size=8))
 def test_where_the_network_cuts_a_reply_does_not_matter(name: str, cuts: list[int]) -> None:
     deltas, expected = SHAPES[name]
@@ -255,7 +255,7 @@ def only_what_an_agent_knows(pieces: list[Any]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(body=st.lists(lines, max_size=6).map(b"".join), thinks=st.sampled_from([None, True, False]))
 def test_a_garbled_stream_is_text_calls_or_a_provider_error(
     body: bytes, thinks: bool | None
@@ -296,7 +296,7 @@ def test_a_transcript_that_was_asked_for_as_a_text_is_one() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=st.lists(lines, max_size=5).map(b"".join))
 def test_a_garbled_transcript_is_one_final_text_or_a_provider_error(body: bytes) -> None:
     with only_provider_errors():
@@ -382,7 +382,7 @@ def test_what_is_no_sound_is_named_and_never_played(name: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     head=st.sampled_from([b"", b"RIFF", b"ID3", b"fLaC", b"OggS", b"\xff\xfb", b"{", *FILES]),
     rest=st.binary(max_size=200),

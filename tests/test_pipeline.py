@@ -481,7 +481,7 @@ GAPS = st.integers(5, 60).map(lambda sixteenths: sixteenths / 16)  # else two li
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(GAPS, st.booleans()), min_size=1, max_size=6),
     st.lists(ANSWERS, max_size=12),

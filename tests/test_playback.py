@@ -413,7 +413,7 @@ def spoken(names, ticks):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(OPERATIONS)
 def test_any_sequence_sounds_and_is_heard_as_in_the_tick_by_tick_model(operations):
     model, counted = Model(), iter(range(1, 128))
@@ -460,7 +460,7 @@ CONTINUED = st.tuples(st.just("continue"), st.lists(st.integers(1, 6), min_size=
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(

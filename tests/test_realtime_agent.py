@@ -279,7 +279,7 @@ def test_words_are_noted_where_they_sound():
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.floats(0.1, 5.5), min_size=1, max_size=3),
     st.sampled_from([ServerVAD(), ServerVAD(interrupts=False), SemanticVAD(), None]),
@@ -393,7 +393,7 @@ def test_a_filler_plays_while_the_tool_runs_and_the_answer_follows_it():
 
 
 @pytest.mark.slow
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(latency_s=st.floats(0.05, 6.0))
 def test_a_result_is_read_once_whatever_the_user_says_meanwhile(latency_s):
     """Before, during and after the user's next turn: it is never lost, never asked for twice."""
@@ -440,7 +440,7 @@ def dropping(*times_s: float) -> Callable[[Link], None]:
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0.01, 20.0), min_size=1, max_size=3))
 def test_a_lost_connection_loses_nothing_that_was_said(times_s):
     """Amid the user's words, the transcript, the thinking or the answer: each turn is answered."""
@@ -458,7 +458,7 @@ def test_a_lost_connection_loses_nothing_that_was_said(times_s):
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats(0.01, 8.0))
 def test_tools_are_not_run_again_because_a_connection_was_lost(at_s):
     runs: list[str] = []
@@ -759,7 +759,7 @@ def test_gaps_in_the_sound_do_not_count_as_heard():
 # --- playback -------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.floats(0.0, 0.6), st.floats(0.02, 0.5)), min_size=1, max_size=8),
     st.floats(0.0, 4.0),

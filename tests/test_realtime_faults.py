@@ -192,7 +192,7 @@ async def told_after(delay_s: float, client: Client) -> Told:
 )
 @example(bytes_per_s=1_000, barges_in=True, delay_s=5.0)
 @example(bytes_per_s=1_000, barges_in=False, delay_s=5.0)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @pytest.mark.slow
 def test_a_slow_reader_changes_nothing_for_its_neighbour_and_misses_nothing(
     bytes_per_s: float, barges_in: bool, delay_s: float

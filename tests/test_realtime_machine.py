@@ -285,7 +285,6 @@ class RandomSession(RuleBasedStateMachine):
 RandomSession.TestCase.settings = settings(
     max_examples=SESSIONS,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestRandomSessions = pytest.mark.slow(RandomSession.TestCase)

@@ -24,7 +24,7 @@ def codes_of(draw, joint):
 
 
 @given(sizes)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_token_has_one_id_and_every_id_one_token(joint):
     tokens = [joint.token(id) for id in range(joint.size)]
     assert len(set(tokens)) == joint.size
@@ -34,7 +34,7 @@ def test_every_token_has_one_id_and_every_id_one_token(joint):
 
 
 @given(st.data(), sizes)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_codes_survive_the_vocabulary_and_never_meet_the_text(draws, joint):
     codes = draws.draw(codes_of(joint))
     ids = joint.audio_ids(codes)
@@ -125,7 +125,7 @@ def test_positions_are_those_that_the_patterns_really_take(frames, stages):
 
 
 @given(st.data(), sizes, st.integers(0, 9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_text_and_sound_interleave_and_part_again(draws, joint, pad):
     ids = joint.audio_ids(draws.draw(codes_of(joint)))
     frames = ids.shape[1]

@@ -69,7 +69,7 @@ def may_see(pattern, stage, frame, changed_stage, changed_frame):
 
 @pytest.mark.parametrize("pattern", patterns.PATTERNS)
 @given(codes_and_a_place())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_code_changes_only_what_may_see_it(pattern, drawn):
     codes, changed_stage, changed_frame = drawn
     other = codes.copy()

@@ -154,7 +154,7 @@ def assert_remembered(call, llm, voice):
     assert call.timeline.select("transport", "call_ended")[0].data["reason"] == "the caller hung up"
 
 
-CALLS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
+CALLS = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 BARGE_IN = st.floats(1.5, 12.0)
 
 

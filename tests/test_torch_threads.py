@@ -39,7 +39,7 @@ def close(blocks, which):
 
 
 @pytest.mark.usefixtures("three_threads")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=steps)
 def test_overlapping_blocks_give_back_the_settings_of_every_thread(steps):
     workers = [ThreadPoolExecutor(1) for _ in range(WORKERS)]

@@ -617,7 +617,7 @@ class HonestCall(RuleBasedStateMachine):
 
 
 TestHonestCall = pytest.mark.slow(HonestCall.TestCase)
-TestHonestCall.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestHonestCall.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 def test_the_module_has_no_clock_no_await_and_no_sound():

@@ -161,8 +161,11 @@ class SpeechDetector:
 
         level_db: how loud the frame is (dB of full scale); without it every room is quiet.
         """
-        if level_db is not None and self.room.hides(probability, level_db, self.state.speaking):
-            probability = min(probability, 0.0)  # NaN and -1 are still refused
+        is_room = level_db is not None and self.room.hides(
+            probability, level_db, self.state.speaking
+        )
+        if is_room and probability > 0:  # NaN and -1 are left for `step` to refuse
+            probability = 0.0
         self.state, event = step(self.state, probability, self.options, self.frame_s)
         return event
 
