@@ -553,9 +553,9 @@ hold(manager, strip("....S" + 20 * ".")).events
 
 # %%
 from voxlab import show_source
-from voxlab.turn_taking import manager
+from voxlab.turn_taking import AgentFinished, UserStarted, manager
 
 for (state, event), rule in manager.TABLE.items():
-    if event in (manager.UserStarted, manager.AgentFinished):
+    if event in (UserStarted, AgentFinished):
         print(f"{state.value:12} {event.__name__:14} {rule.__name__.strip('_')}")
 show_source(manager.step)
