@@ -33,6 +33,7 @@ LINE_HZ = 16_000
 STEP = 1 / 80  # between the levels of two words
 TEXT = "I am told that. A wonderful harbour opened near our town. One day."
 BYE = "Goodbye."
+BYE_NUMBER = 20  # its level is that of a twentieth word
 EDGE_S = 0.004  # of a word that the resampler rounds off
 HELD_BACK_S = 0.03  # more than it holds back
 
@@ -55,8 +56,11 @@ class StallingTTS:
 
     async def synthesize(self, text):
         texts = text.split()
-        numbers = range(self.spoken, self.spoken + len(texts))
-        self.spoken += len(texts)
+        if text == BYE:  # no word of the story may be taken for it
+            numbers = range(BYE_NUMBER, BYE_NUMBER + 1)
+        else:
+            numbers = range(self.spoken, self.spoken + len(texts))
+            self.spoken += len(texts)
         sizes = [round(self.words_s[number % len(self.words_s)] * RATE_HZ) for number in numbers]
         levels = np.array([(1 + number) * STEP for number in numbers], np.float32)
         samples, ends_s = np.repeat(levels, sizes), np.cumsum(sizes) / RATE_HZ
