@@ -16,7 +16,7 @@ def consume(open_stream, timeout_s=2.0):
     async def main():
         items, loop = [], asyncio.get_running_loop()
         try:
-            async with aclosing(guarded(open_stream, timeout_s, "the oracle")) as stream:
+            async with aclosing(guarded(open_stream, timeout_s, "the oracle", int)) as stream:
                 async for item in stream:
                     items.append(item)
         except ProviderError as error:
@@ -104,7 +104,7 @@ def test_a_stream_that_cannot_be_closed_does_no_harm(closing):
             await asyncio.Event().wait()
 
     async def main():
-        async with aclosing(guarded(stubborn, 2.0, "the oracle")) as stream:
+        async with aclosing(guarded(stubborn, 2.0, "the oracle", object)) as stream:
             item = await anext(stream)
         return item, asyncio.get_running_loop().time()
 
@@ -130,7 +130,7 @@ def test_a_cancellation_is_never_swallowed(cleanup):
             closed.append(True)
 
     async def consumer():
-        async with aclosing(guarded(stream, None, "the oracle")) as items:
+        async with aclosing(guarded(stream, None, "the oracle", object)) as items:
             async for _ in items:
                 pass
 

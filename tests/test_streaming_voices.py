@@ -17,7 +17,7 @@ from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.agent import RealtimeAgent
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
-from voxlab.agents.spoken_words import SLOWEST_CHARS_PER_S
+from voxlab.agents.spoken_words import FASTEST_CHARS_PER_S, SLOWEST_CHARS_PER_S
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers, Speech, TextDelta, Word
@@ -109,9 +109,13 @@ PACES = st.floats(SLOWEST_CHARS_PER_S, 25.0)
 @st.composite
 def voices(draw):
     is_timed = draw(st.booleans())
-    pace = draw(PACES)
-    spread_s = [(len(word) + 1) / pace for word in TEXT.split()]
-    words_s = draw(DURATIONS) if is_timed else spread_s
+    lengths = [len(word) + 1 for word in TEXT.split()]
+    if is_timed:  # no faster than anybody speaks: a Realtime agent is told no times
+        fastest_s = [length / FASTEST_CHARS_PER_S for length in lengths]
+        words_s = list(map(max, draw(DURATIONS), fastest_s))
+    else:
+        pace = draw(PACES)
+        words_s = [length / pace for length in lengths]
     return StallingTTS(words_s, draw(PIECES), draw(WAITS), is_timed)
 
 

@@ -86,6 +86,7 @@ class SpokenReply:
             lambda: self.providers.llm.stream(messages, tools, *asked),
             self.llm_timeout_s,
             "the language model",
+            TextDelta | ToolCall,
         )
         first = True
         async with aclosing(stream):
@@ -122,6 +123,7 @@ class SpokenReply:
             lambda: self.providers.tts.synthesize(sentence),
             self.tts_timeout_s,
             "the speech synthesiser",
+            Speech,
         )
         pieces = 0
         async with aclosing(stream):

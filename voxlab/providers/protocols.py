@@ -2,14 +2,25 @@
 
 An agent knows only these. `offline` runs real engines on this machine, `scripted` plays given
 answers with given delays, and each vendor has a file that translates its wire format.
-Every failure of a provider is a ProviderError.
+Every failure of a provider is a ProviderError. The values refuse what no agent can use.
 """
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from voxlab.audio import Audio, Samples
+
+
+def _need_text(value: object, what: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is {value!r:.80}, and a str was needed")
+
+
+def _need_seconds(value: float, what: str) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{what} is {value!r:.80}, and seconds from 0 on were needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,9 @@ class Transcript:
     text: str
     is_final: bool
 
+    def __post_init__(self) -> None:
+        _need_text(self.text, "the transcript's text")
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -27,6 +41,9 @@ class Word:
     text: str
     start_s: float
     end_s: float
+
+    def __post_init__(self) -> None:
+        _need_text(self.text, "a word's text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +61,24 @@ class Speech:
     audio: Audio | None = None
     words: tuple[Word, ...] = ()
 
+    def __post_init__(self) -> None:
+        _need_text(self.text, "the speech's text")
+        _need_seconds(self.duration_s, "the speech's duration_s")
+        for word in self.words:
+            _need_seconds(word.start_s, f"the start of {word.text!r}")
+            _need_seconds(word.end_s, f"the end of {word.text!r}")
+        if not isinstance(self.audio, Audio | None):
+            raise TypeError(f"the speech's audio is {self.audio!r:.80}, and an Audio was needed")
+
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
     """The next few characters of a reply."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        _need_text(self.text, "the reply's text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +88,11 @@ class ToolCall:
     id: str
     name: str
     arguments: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        _need_text(self.name, "the tool's name")
+        if not isinstance(self.arguments, Mapping):
+            raise TypeError(f"the tool's arguments are {self.arguments!r:.80}: a dict was needed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,20 @@ a barge-in stops everything at once, and the history keeps only what was spoken.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
 from voxlab.agents.pipeline.reply import Reply, ReplyOptions
+from voxlab.agents.pipeline.segment import Segment
 from voxlab.agents.playback import Playback
 from voxlab.agents.tools import Tool, Toolbox
 from voxlab.agents.utterance import Played
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError, ProviderTimeout
-from voxlab.providers.protocols import EndOfTurn, Message, Providers, Speech
-from voxlab.providers.stream_guard import guarded
+from voxlab.providers.protocols import EndOfTurn, Message, Providers, Speech, Transcript
+from voxlab.providers.stream_guard import guarded, judged
 from voxlab.text import without_sound_marks
 from voxlab.turn_taking import events, manager
 from voxlab.turn_taking.events import Timer
@@ -34,7 +35,6 @@ INSTRUCTIONS = (
     "weather. Answer in one or two short spoken sentences, without lists or symbols."
 )
 GREETING = "Hello, this is Acme. How can I help you?"
-SEGMENT_FRAMES = 10_000  # more than five minutes of speech without a pause
 FRAGILE_REPLIES = 2  # so many replies in a row without a voice, and the agent hangs up
 
 
@@ -76,35 +76,6 @@ class PipelineAgent:
         await _Session(self, line).run()
 
 
-class _Segment:
-    """A stretch of the user's speech on its way to the recogniser."""
-
-    def __init__(self, since_s: float, final_within_s: float) -> None:
-        self.since_s = since_s
-        self._frames: asyncio.Queue[Audio | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
-        self._final_within_s = final_within_s
-        self.closed = asyncio.Event()
-        self.limit = asyncio.timeout(None)  # runs from the end of the segment on
-
-    def push(self, frame: Audio) -> None:
-        if self._frames.qsize() < SEGMENT_FRAMES:  # else nobody listens: it is not missed
-            self._frames.put_nowait(frame)
-
-    def close(self) -> None:
-        self.closed.set()
-        self._frames.put_nowait(None)
-        self.expect_final()
-
-    def expect_final(self) -> None:
-        if self.closed.is_set() and self.limit.when() is None:
-            with contextlib.suppress(RuntimeError):  # not entered yet, or already over
-                self.limit.reschedule(asyncio.get_running_loop().time() + self._final_within_s)
-
-    async def audio(self) -> AsyncIterator[Audio]:
-        while (frame := await self._frames.get()) is not None:
-            yield frame
-
-
 class _Session:
     """One call of a PipelineAgent: feeds the turn manager and carries out its actions.
 
@@ -134,7 +105,7 @@ class _Session:
         )
         self._heard: list[str] = []  # of this reply
         self._history: list[Message] = [Message("system", agent.options.instructions)]
-        self._segment: _Segment | None = None
+        self._segment: Segment | None = None
         self._hearing = asyncio.Lock()  # segments are recognised one after the other
         self._reply: Reply | None = None
         self._reply_task: asyncio.Task[None] | None = None
@@ -231,7 +202,7 @@ class _Session:
         since_s = self._line.now_s - vad.min_speech_s  # the first sound, as far as we know
         if self._turn_since_s is None:
             self._turn_since_s = since_s - vad.padding_s
-        self._segment = _Segment(since_s, self._options.stt_timeout_s)
+        self._segment = Segment(since_s, self._options.stt_timeout_s)
         self._tasks.create_task(self._recognise(self._segment))
 
     def _judge_end(self) -> None:
@@ -244,7 +215,7 @@ class _Session:
     async def _judge(self, judge: EndOfTurn, turn: Audio) -> None:
         """Tell the turn manager whether the turn sounds finished; not, if the judge fails."""
         try:
-            probability = await judge.probability(turn)
+            probability = await judged(judge, turn)
         except ProviderError as error:
             self._line.record("turn", "failed", error=str(error))
             return
@@ -256,7 +227,7 @@ class _Session:
             self._segment.close()
             self._segment = None
 
-    async def _recognise(self, segment: _Segment) -> None:
+    async def _recognise(self, segment: Segment) -> None:
         """Tell the turn manager what was said in a segment; segments keep their order.
 
         A recogniser that has done, or failed, before the segment ends is heard when it ends.
@@ -274,7 +245,7 @@ class _Session:
         else:
             self.post(events.Transcribed(text, self._meaning(text, segment)))
 
-    def _meaning(self, text: str, segment: _Segment) -> Meaning:
+    def _meaning(self, text: str, segment: Segment) -> Meaning:
         """Return what words mean that are said over the agent."""
         if self._turn.state is not manager.State.INTERRUPTED:
             return Meaning.REQUEST
@@ -283,10 +254,12 @@ class _Session:
         self._line.record("turn", "interruption", text=text, meaning=meaning)
         return meaning
 
-    async def _transcript(self, segment: _Segment) -> str:
+    async def _transcript(self, segment: Segment) -> str:
         self._line.record("stt", "started")
         stt = self._agent.providers.stt
-        stream = guarded(lambda: stt.transcribe(segment.audio()), None, "the recogniser")
+        stream = guarded(
+            lambda: stt.transcribe(segment.audio()), None, "the recogniser", Transcript
+        )
         try:
             async with segment.limit, contextlib.aclosing(stream):
                 segment.expect_final()
@@ -390,7 +363,7 @@ class _Session:
             return
         options, tts = self._options.reply, self._agent.providers.tts
         stream = guarded(
-            lambda: tts.synthesize(options.apology), options.tts_timeout_s, "the voice"
+            lambda: tts.synthesize(options.apology), options.tts_timeout_s, "the voice", Speech
         )
         try:
             async with contextlib.aclosing(stream):

@@ -12,6 +12,7 @@ from voxlab.agents.line import RATE_HZ, Line
 from voxlab.audio import Audio, Samples, levels_db
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import VAD
+from voxlab.providers.stream_guard import speech_probability
 from voxlab.timeline import Event
 from voxlab.turn_taking.events import UserStarted, UserStopped
 from voxlab.vad.endpointing import SpeechDetector, SpeechStarted, SpeechStopped, VADOptions
@@ -45,7 +46,8 @@ class AudioEar:
         preroll: deque[Samples] = deque(maxlen=math.ceil(preroll_s / frame_s))
         speaking = False
         async for frame in line.frames(size):
-            edge = detector.step(stream.probability(frame), float(levels_db(frame)))
+            probability = speech_probability(stream, frame)
+            edge = detector.step(probability, float(levels_db(frame)))
             if isinstance(edge, SpeechStarted):
                 speaking = True
                 line.record("vad", "speech_started", speech_at_s=edge.at_s)

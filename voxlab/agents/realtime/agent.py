@@ -84,6 +84,7 @@ class _Call:
         self._outbox: asyncio.Queue[Wire] | None = None  # None: not connected
         self._greeted = False
         self._lost_in_a_row = 0
+        self._fault = ""  # of the server, in this connection
         self._commits: dict[str, float] = {}  # turns whose words have not come: committed when
         self._turns = 0
         setup = (agent.settings, agent.options)
@@ -114,7 +115,7 @@ class _Call:
             try:
                 await self._hold_connection()
             except* Lost as lost:
-                why = str(_first(lost))
+                why = f"{_first(lost)}{self._fault}"
             self._outbox = None
             self._line.record("transport", "disconnected", error=why)
             for item_id in self._commits:
@@ -156,7 +157,7 @@ class _Call:
 
     def _begin(self) -> None:
         """Configure the session; tell a new one what was said, and send what it has not heard."""
-        self._outbox = asyncio.Queue(OUTBOX)
+        self._outbox, self._fault = asyncio.Queue(OUTBOX), ""
         session = self._agent.settings.to_wire(self._agent.tools.specs)
         self._send({"type": "session.update", "event_id": SETUP, "session": session})
         is_first, self._greeted = not self._greeted, True
@@ -176,7 +177,7 @@ class _Call:
     def _greet(self) -> None:
         if self._options.greeting:
             said = f'{GREETING_INSTRUCTIONS}"{self._options.greeting}"'
-            self._replying.ask(f"{self._agent.settings.instructions} {said}")
+            self._replying.ask(instructions=f"{self._agent.settings.instructions} {said}")
 
     async def _receive(self, connection: Connection) -> Wire:
         with explained():
@@ -264,6 +265,9 @@ class _Call:
         match event["type"]:
             case "error" if event["error"].get("event_id") == SETUP:
                 raise refusal(event["error"])
+            case "error" if event["error"].get("type") == "server_error":
+                self._fault = f", after: {event['error'].get('message')}"
+                self._replying.on_event(event)
             case "input_audio_buffer.speech_started":
                 self._on_speech(event)
             case "input_audio_buffer.speech_stopped":

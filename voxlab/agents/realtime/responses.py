@@ -71,7 +71,8 @@ class Replying:
         self._requested = False  # a response was asked for, and has not begun
         self._dropped: set[str] = set()  # responses that the user has spoken over
         self._here: set[str] = set()  # messages that this session knows
-        self._running = 0  # rounds of tools
+        self._running = 0  # rounds of tools that are not done
+        self._rounds = 0  # of this reply
         self._outputs = 0
         self._returned: set[str] = set()  # results on their way to the server
         self._unanswered: set[str] = set()  # results there that no response has read
@@ -89,16 +90,27 @@ class Replying:
     def turn_committed(self, *, is_answered: bool) -> None:
         """The user's turn is over. is_answered: the server makes a response by itself."""
         self.user_speaks = False
+        self._rounds = 0
         self._become(State.THINKING, "committed")
         self._requested = is_answered
         if not is_answered:
             self.ask()
 
-    def ask(self, instructions: str | None = None) -> None:
-        """Ask for a response."""
+    def ask(self, **response: str) -> None:
+        """Ask for a response. response: settings of its own, such as instructions."""
         self._requested = True
-        response = {"instructions": instructions} if instructions else {}
         self._send({"type": "response.create", "event_id": "ask", "response": response})
+
+    def _ask_after_tools(self) -> None:
+        """Ask for an answer to results; after too many rounds, for one that calls no tool."""
+        most = self._options.max_rounds
+        if self._rounds > most:
+            raise ProviderError(f"{self._rounds} rounds of tools, the last though none was allowed")
+        if self._rounds < most:
+            self.ask()
+        else:
+            self._line.record("llm", "failed", error=f"no answer after {most} rounds of tools")
+            self.ask(tool_choice="none")
 
     def close(self) -> None:
         """The call is over."""
@@ -216,6 +228,9 @@ class Replying:
         self._active = None
         if response["status"] == "failed":
             self._on_failure(response)
+        elif response["status"] == "completed" and not response["output"]:
+            said = "the response is empty: no words, no tool"
+            self._line.record("llm", "failed", id=response["id"], error=said)
         else:
             self._failures = 0
             self._line.record("llm", "done", id=response["id"], text=self._text)
@@ -228,6 +243,7 @@ class Replying:
                 self._heard.append(self._text)
             if calls:
                 self._running += 1
+                self._rounds += 1
                 self._spawn(self._run_tools(calls))
         self._answer_results()
         self._finish()
@@ -279,7 +295,7 @@ class Replying:
         for call, task in zip(calls, tasks, strict=True):
             self._return(call["call_id"], task.result())
         if not (self._active or self._requested or self.user_speaks):
-            self.ask()
+            self._ask_after_tools()
 
     async def _run_tool(self, call: Wire) -> str:
         try:
@@ -310,7 +326,7 @@ class Replying:
     def _answer_results(self) -> None:
         """Ask for an answer to results that came while another response was being made."""
         if self._unanswered and not (self._requested or self.user_speaks):
-            self.ask()
+            self._ask_after_tools()
 
     # --- what is heard ----------------------------------------------------------------------
 

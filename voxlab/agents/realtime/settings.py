@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from voxlab.agents.pipeline.agent import GREETING, INSTRUCTIONS
+from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.protocol import RATE_HZ
 from voxlab.providers.protocols import ToolSpec
 
@@ -120,6 +121,7 @@ class RealtimeOptions:
     connection is opened again so often in a row, first after retry_after_s and then after twice as
     long each time, at most retry_at_most_s. kept_s: so much of the user's sound is kept for the
     next connection. failures: so many failed responses in a row, and the agent gives up.
+    max_rounds: how often the model may call tools in a reply; then it is to answer without.
     """
 
     greeting: str = GREETING
@@ -131,3 +133,4 @@ class RealtimeOptions:
     retry_at_most_s: float = 8.0
     kept_s: float = 30.0
     failures: int = 2
+    max_rounds: int = ReplyOptions().max_rounds

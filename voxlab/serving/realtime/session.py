@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.conversation import (
     LARGEST_ITEM,
@@ -75,6 +76,10 @@ class SessionOptions:
     filler: str = ""
 
 
+class Deaf(Exception):
+    """The VAD fails: the session hears nobody, and cannot go on."""
+
+
 class NobodySpeaks:
     """The idle timeout is over."""
 
@@ -134,7 +139,7 @@ class Session:
         self._emit("error", error=error.to_wire(event_id))
 
     async def handle(self, message: Message) -> None:
-        """Do what a message asks for."""
+        """Do what a message asks for. Raises Deaf, once the client is told why."""
         match message:
             case Said() | Made():
                 self._on_piece(message)
@@ -160,6 +165,9 @@ class Session:
             await self._on_event(event)
         except Refused as error:
             self.refuse(error, event_id)
+        except ProviderError as error:
+            self.refuse(Refused("engine_failed", str(error), kind="server_error"), event_id)
+            raise Deaf from error
         except Exception as error:  # our own fault must not end the session
             log.exception("the session cannot handle %.200r", frame)
             said = f"The server had an error while processing your request: {error}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import STT
+from voxlab.providers import protocols
 from voxlab.providers.stream_guard import guarded
 from voxlab.serving.realtime.conversation import Item, Sound
 from voxlab.serving.realtime.transport.send_queue import SendQueue
@@ -51,7 +51,7 @@ class Transcriber:
     spawn: starts a task of the session.
     """
 
-    def __init__(self, stt: STT, patience_s: float, spawn: Spawn) -> None:
+    def __init__(self, stt: protocols.STT, patience_s: float, spawn: Spawn) -> None:
         self._stt = stt
         self._patience_s = patience_s
         self._spawn = spawn
@@ -89,12 +89,18 @@ class Transcriber:
         async def segment() -> AsyncIterator[Audio]:
             yield sound.audio
 
-        text, patience_s = "", self._patience_s + sound.duration_s  # long audio takes its time
-        stream = guarded(lambda: self._stt.transcribe(segment()), patience_s, "the recogniser")
+        patience_s = self._patience_s + sound.duration_s  # long audio takes its time
+        stream = guarded(
+            lambda: self._stt.transcribe(segment()),
+            patience_s,
+            "the recogniser",
+            protocols.Transcript,
+        )
         try:
             async with aclosing(stream):
                 async for transcript in stream:
-                    text = without_sound_marks(transcript.text)
+                    if transcript.is_final:
+                        return without_sound_marks(transcript.text)
         except ProviderError as error:
             return error
-        return text
+        return ProviderError("the recogniser ended without a final transcript")

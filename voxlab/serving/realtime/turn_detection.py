@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from voxlab.audio import Audio, Resampler, Samples
+from voxlab.errors import ProviderError
 from voxlab.providers.protocols import VAD, EndOfTurn
+from voxlab.providers.stream_guard import judged, speech_probability
 from voxlab.serving.realtime.protocol.audio_formats import DETECTOR_QUALITY, WireFormat
 from voxlab.vad.endpointing import (
     SpeechDetector,
@@ -79,8 +81,8 @@ async def ask_judge(judge: EndOfTurn | None, turn: Audio) -> float:
     if judge is None:
         return UNJUDGED
     try:
-        return await judge.probability(turn)
-    except Exception:  # the judge is an engine: the turn ends all the same, only later
+        return await judged(judge, turn)
+    except ProviderError:  # the turn ends all the same, only later
         return UNJUDGED
 
 
@@ -134,7 +136,7 @@ class TurnDetector:
         self._rest = np.concatenate([self._rest, self._resampler.feed(samples)])
         while self._rest.size >= size:
             frame, self._rest = self._rest[:size], self._rest[size:]
-            if edge := self._step(self._stream.probability(frame)):
+            if edge := self._step(speech_probability(self._stream, frame)):
                 yield edge
 
     @property

@@ -7,23 +7,27 @@ inbox, then the client's own connection: nobody else notices.
 """
 
 import asyncio
+from contextlib import suppress
 
 from voxlab.agents.sockets import MessageSocket, SocketClosed
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.errors import Refused
-from voxlab.serving.realtime.session import Message, Session, SessionOptions
+from voxlab.serving.realtime.session import Deaf, Message, Session, SessionOptions
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 
 INBOX = 4  # messages; a frame may hold 15 MiB of audio
 FAREWELL_S = 5.0  # the last events have so long to reach the client
 
 
-class _TimeIsUp(Exception): ...
+class _Over(Exception): ...
 
 
 async def run_session(wire: MessageSocket, providers: Providers, options: SessionOptions) -> None:
-    """Hold a session until the client leaves or the time is up; then nothing is left running."""
+    """Hold a session until the client leaves, the time is up or the VAD fails.
+
+    Then nothing is left running.
+    """
     inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX)
     queue = SendQueue(options.token, beta_dialect.outgoing if options.is_beta else None)
 
@@ -49,13 +53,14 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
             group.create_task(write())
             try:
                 async with asyncio.timeout(options.longest_s):
-                    await handle_messages(session)
+                    with suppress(Deaf):
+                        await handle_messages(session)
             except TimeoutError:
                 minutes = options.longest_s / 60
                 said = f"Your session hit the maximum duration of {minutes:g} minutes."
                 session.refuse(Refused("session_expired", said))
             async with asyncio.timeout(FAREWELL_S):
                 await queue.flushed()
-            raise _TimeIsUp
-    except* (SocketClosed, _TimeIsUp, TimeoutError):
+            raise _Over
+    except* (SocketClosed, _Over, TimeoutError):
         pass
