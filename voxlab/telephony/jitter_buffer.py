@@ -69,7 +69,8 @@ class JitterBuffer:
     _transits_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _first_timestamp: int | None = None
     _newest: RtpPacket | None = None
-    _next: int | None = None  # the timestamp due; None between talkspurts
+    _next: int | None = None  # the timestamp due; None before the first
+    _is_idle: bool = True  # between talkspurts: what comes is held until _plays_from_s
     _plays_from_s: float = 0.0
     _starving: int = 0
     _since_change: int = 0
@@ -101,7 +102,7 @@ class JitterBuffer:
         elif self._next is not None and self._distance(packet.timestamp, self._next) < 0:
             self.counts.too_late += 1
         else:
-            if self._next is None and not self._held:
+            if self._is_idle and not self._held:
                 self._plays_from_s = at_s + self.delay_s
             self._held[packet.timestamp] = packet
             if self._newest is None or ahead > 0:
@@ -109,10 +110,10 @@ class JitterBuffer:
 
     def get(self, at_s: float) -> Frame:
         """Return what to play for the frame that begins at at_s; call it once every frame_s."""
-        if self._next is None:
+        if self._is_idle or self._next is None:
             if not self._held or at_s < self._plays_from_s - UNEVEN_S:
                 return Frame(Played.SILENCE)
-            self._next = self._earliest()
+            self._is_idle, self._next = False, self._earliest()
         if self._changes_delay(at_s):
             return Frame(Played.LATE)
         packet = self._held.pop(self._next, None)
@@ -124,7 +125,7 @@ class JitterBuffer:
             return self._over_a_hole(at_s)
         self._starving += 1  # wait where we are: what is late may still be played
         if self._starving > FRAMES_CONCEALED:
-            self._starving, self._next = 0, None
+            self._starving, self._is_idle = 0, True
             return Frame(Played.SILENCE)
         return Frame(Played.LATE)
 
@@ -133,7 +134,7 @@ class JitterBuffer:
         earliest = self._earliest()
         gap_frames = self._distance(earliest, self._next or 0) // self.frame_samples
         if self._held[earliest].marker or gap_frames > FRAMES_CONCEALED:
-            self._next, self._plays_from_s = None, at_s + self.delay_s  # a new talkspurt
+            self._is_idle, self._plays_from_s = True, at_s + self.delay_s  # a new talkspurt
             self._starving = 0
             return Frame(Played.SILENCE)
         self.counts.lost += 1
