@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxlab import audio
+from voxlab import audio, data
 from voxlab.audio import Audio
 from voxlab.errors import AudioError
 
@@ -442,28 +442,50 @@ def test_babble_needs_voices_with_sound():
 
 def played(html):
     """Return the samples (samples, channels) and the rate inside a player's HTML."""
-    kind, content = re.search(r'src="data:audio/(\w+);base64,([^"]+)"', html).groups()
-    assert kind == "wav"
-    return soundfile.read(io.BytesIO(base64.b64decode(content)), always_2d=True)
+    content = re.search(r'src="data:audio/ogg;base64,([^"]+)"', html)[1]
+    with soundfile.SoundFile(io.BytesIO(base64.b64decode(content))) as file:
+        assert file.subtype == "OPUS"
+        return file.read(always_2d=True), file.samplerate
+
+
+def tone_level(samples, frequency_hz, rate_hz=RATE_HZ):
+    """Return the amplitude of a tone in samples: the projection on it, at any phase."""
+    turns = np.exp(-2j * np.pi * frequency_hz / rate_hz * np.arange(samples.size))
+    return 2 * abs(np.mean(samples * turns))
 
 
 def test_the_player_plays_the_recording_at_its_own_level():
     soft = tone(level=0.01)
     samples, rate_hz = played(soft._repr_html_())
-    assert rate_hz == RATE_HZ
-    np.testing.assert_allclose(samples[:, 0], soft.samples, atol=1e-4)
+    assert (samples.shape, rate_hz) == ((soft.samples.size, 1), RATE_HZ)
+    assert tone_level(samples[:, 0], 440) == pytest.approx(0.01, rel=0.05)
 
 
 def test_the_player_clips_what_is_beyond_full_scale():
-    samples, _ = played(Audio([3.0, -3.0, 0.0], RATE_HZ)._repr_html_())
-    np.testing.assert_allclose(samples[:, 0], [1, -1, 0], atol=1e-4)
+    loud = 3 * tone().samples
+    clipped, _ = played(Audio(np.clip(loud, -1, 1), RATE_HZ)._repr_html_())
+    np.testing.assert_array_equal(played(Audio(loud, RATE_HZ)._repr_html_())[0], clipped)
 
 
 def test_the_player_of_two_has_the_first_on_the_left():
     samples, _ = played(audio.player_html(tone(300), tone(700, 0.1)))
-    np.testing.assert_allclose(samples[:, 0], tone(300).samples, atol=1e-4)
-    np.testing.assert_allclose(samples[:1600, 1], tone(700, 0.1).samples, atol=1e-4)
-    assert not samples[1600:, 1].any()
+    assert tone_level(samples[:, 0], 300) == pytest.approx(0.5, rel=0.05)
+    assert tone_level(samples[:1600, 1], 700) == pytest.approx(0.5, rel=0.05)
+    assert np.abs(samples[2400:, 1]).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "plays_at_hz"), [(6000, 8000), (11_025, 12_000), (44_100, 48_000), (96_000, 48_000)]
+)
+def test_a_rate_that_opus_does_not_have_is_played_at_the_next(rate_hz, plays_at_hz):
+    samples, played_hz = played(tone(440, rate_hz=rate_hz)._repr_html_())
+    assert (played_hz, samples.shape[0]) == (plays_at_hz, pytest.approx(plays_at_hz / 2, abs=1))
+    assert tone_level(samples[:, 0], 440, played_hz) == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_player_is_a_fifth_of_the_file_that_it_plays():
+    voice = data.utterance("order_where").audio
+    assert len(audio.data_uri(voice)) < 0.2 * 2 * voice.samples.size  # of 16 bits, in base64
 
 
 def test_a_recording_of_nothing_is_shown_as_that():

@@ -29,6 +29,7 @@ HEAR = {
     "audible_span": audio.audible_span,
     "trim": audio.trim,
     "player_html": audio.player_html,
+    "data_uri": audio.data_uri,
     "frames": lambda sound: audio.frames(sound, sound.rate_hz // 100),
     "resample": lambda sound: sound.resample(8000),
     "mix": lambda sound: audio.mix(sound, sound, 10.0),

@@ -190,8 +190,8 @@ def test_a_call_plays_itself_in_stereo():
     content = base64.b64decode(re.search(r'base64,([^"]+)"', html)[1])
     samples, rate_hz = soundfile.read(io.BytesIO(content))
     assert rate_hz == 8000
-    np.testing.assert_allclose(samples[:, 0], tone(300).samples, atol=1e-4)
-    np.testing.assert_allclose(samples[:, 1], np.clip(3 * tone(700).samples, -1, 1), atol=1e-4)
+    spectra = np.abs(np.fft.rfft(samples, axis=0))
+    assert (10 * spectra.argmax(axis=0)).tolist() == [300, 700]  # Hz, of 0.1 s
 
 
 def test_a_call_without_sound_says_so():
