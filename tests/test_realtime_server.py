@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import shutil
 import signal
 import ssl
@@ -318,10 +319,12 @@ def test_another_language_model_answers_by_its_address():
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_prints_its_address_and_says_goodbye_when_it_is_stopped(stop: signal.Signals):
     command = [sys.executable, "-m", "voxlab", "serve", "realtime", "--port", "0"]
-    command += ["--providers", "scripted"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    command += ["--providers", "scripted", "--verbose"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as server:
         try:
             assert server.stdout is not None
+            assert server.stderr is not None
             url = server.stdout.readline().split()[0]
             assert url.startswith("ws://127.0.0.1:")
             address = url.replace("ws", "http", 1) + "/client_secrets"
@@ -329,13 +332,25 @@ def test_the_command_prints_its_address_and_says_goodbye_when_it_is_stopped(stop
                 urllib.request.urlopen(urllib.request.Request(address, b"{}"))
             with connect(url + MODEL, additional_headers=KEY) as client:
                 assert json.loads(client.recv())["type"] == "session.created"
+                client.send('{"type": "input_audio_buffer.append", "audio": "secret!"}')
+                assert json.loads(client.recv())["type"] == "error"
                 server.send_signal(stop)
                 with pytest.raises(websockets.ConnectionClosed):
                     client.recv(timeout=PATIENCE_S)
                 assert client.close_code == 1001  # going away
             server.wait(PATIENCE_S)
+            told = server.stderr.read()
         finally:
             server.kill()
+    for line in (
+        "POST /v1/realtime/client_secrets: 401 invalid_api_key",
+        r"session \w+: 127.0.0.1:\d+ opens gpt-realtime",
+        r"session \w+: invalid_\w+: ",
+        r"session \w+: closed after \d\.\d s",
+    ):
+        assert re.search(line, told)
+    assert "secret!" not in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize(

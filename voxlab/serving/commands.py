@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -40,6 +41,7 @@ def add(commands: Any, add_command: Add) -> None:
     realtime.add_argument("--beta", action="store_true", help="allow the retired beta dialect")
     realtime.add_argument("--tls", action="store_true", help="wss, with a certificate of our own")
     realtime.add_argument("--filler", default="", help="said before a tool is called in silence")
+    _add_verbose(realtime)
 
     about = "answer calls of Twilio's media streams with the shop's agent"
     twilio = add_command(kinds, "twilio", _twilio, about, "")
@@ -56,10 +58,23 @@ def add(commands: Any, add_command: Add) -> None:
     twilio.add_argument(
         "--out", type=Path, metavar="DIR", help="write each call's recording and timeline there"
     )
+    _add_verbose(twilio)
+
+
+def _add_verbose(command: argparse.ArgumentParser) -> None:
+    about = "log connections, errors and closings on the error stream"
+    command.add_argument("--verbose", action="store_true", help=about)
+
+
+def _start_log(arguments: argparse.Namespace) -> None:
+    """Log warnings, with --verbose also who comes, what fails and who goes; never what is said."""
+    logging.basicConfig(format="%(asctime)s  %(message)s")
+    logging.getLogger("voxlab").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
 
 
 def _twilio(arguments: argparse.Namespace) -> int:
     _check_port(arguments.port)
+    _start_log(arguments)
     from voxlab.clock import run_real
 
     run_real(_serve_twilio(arguments))
@@ -108,6 +123,7 @@ def _realtime(arguments: argparse.Namespace) -> int:
     if bool(arguments.llm_url) != bool(arguments.llm_model):
         raise VoxlabError("a language model needs both --llm-url and --llm-model")
     _check_port(arguments.port)
+    _start_log(arguments)
     from voxlab.clock import run_real
     from voxlab.serving.realtime import engines
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+log = logging.getLogger(__name__)
 Event = dict[str, Any]
 Shim = Callable[[Event], Iterable[Event]]
 
@@ -21,11 +23,19 @@ class _Waiting:
     size: int
 
 
+def error_of(fields: Event) -> Event | None:
+    """Return the error that an event tells of, its own or that of a response."""
+    details = fields.get("response", {}).get("status_details") or {}
+    error: Event | None = fields.get("error") or details.get("error")
+    return error
+
+
 class SendQueue:
     """The events of a session that the writer has not sent yet, in order.
 
     token: makes the session's names unique; shim: turns an event into those of another dialect.
     `emit` never waits; who makes sound or text awaits `room`, who answers a client `relief`.
+    What tells of an error is logged.
     """
 
     def __init__(self, token: str, shim: Shim | None = None) -> None:
@@ -44,6 +54,8 @@ class SendQueue:
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Queue an event."""
+        if error := error_of(fields):
+            log.info("session %s: %s: %s", self._token, error.get("code"), error.get("message"))
         event = {"type": kind, "event_id": self.new_id("event"), **fields}
         told = self._shim(event) if self._shim else (event,)
         frames = tuple(json.dumps(each, separators=(",", ":")) for each in told)

@@ -94,6 +94,7 @@ class _Host:
         try:
             admitted = self._authenticator.admit(request.path, request.headers, protocols, now)
         except NotAdmitted as refusal:
+            log.info("refused %s: %s", _address(connection), refusal.code)
             await self._turn_away(connection, refusal)
             return
         settings = {name: v for name, v in admitted.settings.items() if name != "model"}
@@ -105,7 +106,13 @@ class _Host:
             token=secrets.token_hex(4),
             started_at=int(now),
         )
-        await run_session(WebSocket(connection), self._engines(), options)
+        log.info("session %s: %s opens %s", options.token, _address(connection), options.model)
+        began_s = time.monotonic()
+        try:
+            await run_session(WebSocket(connection), self._engines(), options)
+        finally:
+            lasted_s = time.monotonic() - began_s
+            log.info("session %s: closed after %.1f s", options.token, lasted_s)
 
     async def _turn_away(self, connection: ServerConnection, refusal: NotAdmitted) -> None:
         event_id = f"event_{secrets.token_hex(8)}"
@@ -125,6 +132,12 @@ class _Host:
 
     def respond(self, request: HttpRequest) -> Answer:
         """Answer what is not a WebSocket."""
+        status, body = self._answer(request)
+        code = body.get("error", {}).get("code", "")
+        log.info("%s %.200s: %d %s", request.method, request.target, status, code)
+        return status, body
+
+    def _answer(self, request: HttpRequest) -> Answer:
         if urlsplit(request.target).path.rstrip("/") != SECRETS_PATH:
             said = f"Unknown request URL: {request.method} {request.target[:200]}."
             return HTTPStatus.NOT_FOUND, error_body("unknown_url", said)
@@ -142,6 +155,11 @@ class _Host:
         except Refused as error:
             return HTTPStatus.BAD_REQUEST, error_body(error.code, str(error), error.param)
         return HTTPStatus.OK, secret
+
+
+def _address(connection: ServerConnection) -> str:
+    host, port = connection.remote_address[:2]
+    return f"{host}:{port}"
 
 
 def _subprotocol(
