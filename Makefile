@@ -27,7 +27,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 lab: setup
-	$(BIN)/jupyter lab notebooks/00_first_call.ipynb
+	$(BIN)/voxlab lessons
+	$(BIN)/jupyter lab --ServerApp.root_dir=. $(LAB_FLAGS) lessons/00_first_call.ipynb
 
 test: setup
 	$(BIN)/python -m pytest
@@ -35,10 +36,11 @@ test: setup
 notebooks: setup
 	$(BIN)/python notebooks/run.py
 
-# The live cell in a real browser: needs Chromium or Chrome (CHROMIUM=/path/to/it, or on the PATH).
+# In a real browser: needs Chromium or Chrome (CHROMIUM=/path/to/it, or on the PATH).
 browser: setup
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
 	$(BIN)/python notebooks/browser_check.py --out build/browser
+	$(BIN)/python notebooks/lesson_check.py
 
 # Realtime clients that other people wrote. Their pins and ours conflict: an environment of their own.
 clients: $(CLIENTS)/.ready $(if $(shell command -v npm),$(AGENTS_JS)/.ready)

@@ -21,7 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,37 +85,41 @@ def say(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path) -> Iterator[str]:
-    """Run JupyterLab on a folder, with settings of its own; yield the notebook's address."""
+def jupyterlab(folder: Path, command: Callable[[list[str]], list[str]]) -> Iterator[str]:
+    """Run JupyterLab with settings of its own; yield its address, which ends in "/lab/tree/".
+
+    folder: for settings, runtime files and the log. command: takes the flags.
+    """
     settings = folder / "settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     news = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(news))
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.strip())])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(notebook, folder / "live.ipynb")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "settings"}
     places |= {"JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_RUNTIME_DIR": "runtime"}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += [
-        "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-    ]
-    command += [f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=t"]
-    command += ["--LabApp.expose_app_in_browser=True"]
+    flags = ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
+    flags += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    flags += ["--IdentityProvider.token=t", "--LabApp.expose_app_in_browser=True"]
     environment = os.environ | {name: str(folder / place) for name, place in places.items()}
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen(command(flags), env=environment, stdout=log, stderr=log)
     try:
         wait_for_server(server, f"http://127.0.0.1:{port}/api/status?token=t", folder)
-        yield f"http://127.0.0.1:{port}/lab/tree/live.ipynb?reset&token=t"
+        yield f"http://127.0.0.1:{port}/lab/tree/"
     finally:
         server.terminate()
         server.wait(30)
+
+
+def live_notebook(folder: Path) -> Callable[[list[str]], list[str]]:
+    """Write a notebook with the live cell; return the command that runs JupyterLab on it."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.strip())])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, folder / "live.ipynb")
+    lab = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    return lambda flags: [*lab, *flags]
 
 
 def wait_for_server(server: "subprocess.Popen[bytes]", address: str, folder: Path) -> None:
@@ -151,14 +155,21 @@ def in_kernel(folder: Path, code: str) -> None:
 
 @contextlib.contextmanager
 def page_of(browser: Browser, address: str) -> Iterator[Page]:
-    """Open the notebook, run it, and hold it to requests to this machine."""
+    """Open the live notebook, run it, and hold it to requests to this machine."""
+    with notebook_page(browser, address, "live.ipynb") as page:
+        run_cells(page)
+        yield page
+
+
+@contextlib.contextmanager
+def notebook_page(browser: Browser, address: str, path: str) -> Iterator[Page]:
+    """Open a notebook, wait for its kernel, and hold it to requests to this machine."""
     outside: list[str] = []
     with browser.new_page(viewport={"width": 1100, "height": 800}) as page:
         page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
         page.add_init_script(path=HERE / "browser_tap.js")
-        page.goto(address)
+        page.goto(f"{address}{path}?reset&token=t")
         page.wait_for_function(f"{SESSION}?.kernel?.status === 'idle'", timeout=WAIT_MS)
-        run_cells(page)
         yield page
     expect(not outside, f"no request leaves this machine: {outside}")
 
@@ -334,7 +345,7 @@ def main() -> None:
         fake = [f"--use-file-for-fake-audio-capture={folder / 'person.wav'}"]
         fake += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         with (
-            jupyterlab(folder) as address,
+            jupyterlab(folder, live_notebook(folder)) as address,
             playwright.chromium.launch(
                 executable_path=browser_path(), args=FLAGS + fake
             ) as browser,

@@ -8,7 +8,7 @@ Floors (imports go down or stay level; tests/test_architecture.py reads this tab
 2 `vad` `turn_taking` `statistics` `latency` `telephony` `codec` `providers`
 3 `agents` `speech_lm`
 4 `evaluation` `serving`
-5 `plots` `widgets` `notebook` `grading` `cli` `__main__`
+5 `plots` `widgets` `notebook` `course` `grading` `cli` `__main__`
 """
 
 from importlib import import_module

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from voxlab import __version__
 from voxlab.cli import calls, reports
 from voxlab.cli.calls import check_folder
+from voxlab.course import commands as course
 from voxlab.errors import LatencyError, VoxlabError
 from voxlab.grading import commands as grading
 from voxlab.serving import commands as serving
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="FILE.wav", help="what it became; or .flac"
     )
 
+    course.add(commands, _add)
     grading.add(commands, _add)
     serving.add(commands, _add)
     return parser
