@@ -10,7 +10,7 @@ import heapq
 from functools import partial
 
 import pytest
-from test_pipeline import (
+from pipeline_calls import (
     FILLED,
     HELLO,
     calls,

@@ -19,7 +19,6 @@ from voxlab.clock import run_virtual
 from voxlab.plots import palette
 from voxlab.providers.protocols import Providers, Speech
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT
-from voxlab.timeline import Event
 from voxlab.turn_taking.manager import TurnOptions
 from voxlab.vad.silero import SileroVAD
 from voxlab.widgets import live_call
@@ -100,7 +99,8 @@ def end_of(call):
     return call.timeline.select("transport", "call_ended")[0]
 
 
-# --- where a block goes --------------------------------------------------------------------
+# --- where a block goes ---------------------------------------------------------------------
+
 
 ARRIVALS = st.lists(st.tuples(st.integers(0, 4000), st.integers(1, 4000), st.booleans()))
 
@@ -143,7 +143,7 @@ def test_after_a_jam_nothing_of_the_speech_is_lost_and_silence_makes_up_for_it()
     assert now - BLOCK <= filled <= now + LAG_S / 2 * RATE_HZ
 
 
-# --- both voices ---------------------------------------------------------------------------
+# --- both voices ----------------------------------------------------------------------------
 
 
 def test_what_is_said_into_the_browser_is_on_the_line_sample_for_sample():
@@ -209,7 +209,7 @@ def test_sound_that_is_changed_on_the_line_is_changed_in_the_browser():
     np.testing.assert_allclose(after, ducked, atol=1e-6)
 
 
-# --- how it ends ---------------------------------------------------------------------------
+# --- how it ends ----------------------------------------------------------------------------
 
 
 def test_a_browser_that_is_gone_ends_the_call():
@@ -234,7 +234,7 @@ def test_a_block_that_is_no_sound_ends_the_call_with_the_reason():
     assert "NaN" in end_of(hold(Talker(until_s=60.0), browser)).data["reason"]
 
 
-# --- with an agent -------------------------------------------------------------------------
+# --- with an agent --------------------------------------------------------------------------
 
 
 class HissingTTS:
@@ -274,62 +274,7 @@ def test_a_barge_in_silences_the_browser_and_is_told_by_the_call():
     assert [row.text for row in rows if row.who == "user"] == ["Where is it?", "Will it rain?"]
 
 
-# --- the transcript ------------------------------------------------------------------------
-
-
-def shown(*events):
-    rows = ()
-    for source, kind, told in events:
-        rows = transcribe(rows, Event(0.0, source, kind, told))
-    return [(row.who, row.text, row.cut, row.note) for row in rows]
-
-
-def test_the_transcript_grows_with_what_is_heard_and_said():
-    assert shown(
-        ("agent", "sentence", {"text": "Hello."}),
-        ("agent", "sentence", {"text": "How are you?"}),
-        ("agent", "said", {"text": "Hello. How are you?"}),
-        ("stt", "partial", {"text": "Where"}),
-        ("stt", "partial", {"text": "Where is"}),
-        ("stt", "final", {"text": "Where is it?"}),
-        ("tool", "started", {"name": "lookup_order"}),
-        ("agent", "sentence", {"text": "It is here."}),
-    ) == [
-        ("agent", "Hello. How are you?", "", ""),
-        ("user", "Where is it?", "", ""),
-        ("tool", "lookup_order", "", ""),
-        ("agent", "It is here.", "", ""),
-    ]
-
-
-def test_an_interrupted_sentence_shows_what_was_heard_of_it_and_what_was_not():
-    assert shown(
-        ("agent", "sentence", {"text": "It will come on Friday."}),
-        ("stt", "partial", {"text": "No"}),
-        ("stt", "final", {"text": "No, stop."}),
-        ("turn", "interruption", {"text": "No, stop.", "meaning": "stop"}),
-        ("agent", "interrupted", {"heard": "It will", "unheard": "come on Friday."}),
-    ) == [("agent", "It will", "come on Friday.", ""), ("user", "No, stop.", "", "(stop)")]
-
-
-def test_a_sentence_that_is_taken_up_again_begins_a_new_row():
-    assert shown(
-        ("agent", "sentence", {"text": "It will come."}),
-        ("stt", "final", {"text": "uh huh"}),
-        ("agent", "resumed", {}),
-        ("agent", "sentence", {"text": "will come."}),
-    ) == [
-        ("agent", "It will come.", "", "paused, goes on"),
-        ("user", "uh huh", "", ""),
-        ("agent", "will come.", "", ""),
-    ]
-
-
-def test_a_cough_leaves_no_row():
-    assert shown(("stt", "final", {"text": ""})) == []
-
-
-# --- the widget ----------------------------------------------------------------------------
+# --- the widget -----------------------------------------------------------------------------
 
 
 class Kernel(BaseComm):

@@ -1,86 +1,14 @@
-"""The agent's mouth: which words sound when, and which have been heard."""
+"""Playback of the agent's voice: which words sound when, and which have been heard."""
 
 import asyncio
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from playback_line import FADE, TICK, TICK_S, mute, on_a_line, speech
 
-from voxlab.agents.line import RATE_HZ, Line
-from voxlab.agents.playback import Playback
+from voxlab.agents.line import RATE_HZ
 from voxlab.audio import Audio
-from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Speech, Word
-
-TICK_S = 1 / 64  # a power of two: every time in these tests is exact
-TICK = RATE_HZ // 64  # samples
-FADE = RATE_HZ // 200
-
-
-def speech(text, *ticks, value=0.5):
-    """Speech whose words last the given numbers of ticks, a constant as its sound."""
-    ends = np.cumsum(ticks) * TICK_S
-    words = [
-        Word(word, float(end - count * TICK_S), float(end))
-        for word, end, count in zip(text.split(), ends, ticks, strict=True)
-    ]
-    audio = Audio(np.full(sum(ticks) * TICK, value, np.float32), RATE_HZ)
-    return Speech(text, sum(ticks) * TICK_S, audio, tuple(words))
-
-
-def mute(text, duration_s):
-    return Speech(text, duration_s)
-
-
-class Mouth:
-    """Plays speeches one by one, as the pipeline agent does, and collects what was heard."""
-
-    def __init__(self, line, pause_s=0.0):
-        self.over, self.utterance = [], ""
-        self.playback = Playback(
-            line,
-            lambda: line.record("turn", "started"),
-            lambda: line.record("turn", "drained"),
-            self.over.append,
-            pause_s=pause_s,
-        )
-        self.pause, self.resume = self.playback.pause, self.playback.resume
-
-    def play(self, piece, more=False):
-        """Play a speech, or go on with the one before. more: it will go on."""
-        if piece.text or not self.utterance:
-            self.finish()
-            self.utterance = self.playback.open()
-        self.playback.play(self.utterance, piece)
-        if not more:
-            self.finish()
-
-    def finish(self, **how):
-        self.playback.complete(self.utterance, **how)
-        self.utterance = ""
-
-    def take_heard(self):
-        heard, self.over[:] = [played.heard for played in self.over], []
-        return " ".join(filter(None, heard))
-
-    def clear(self):
-        """Forget the reply; return what was heard of it, and what was not."""
-        self.utterance, stopped = "", self.playback.stop()
-        unheard = " ".join(filter(None, (played.unheard for played in stopped)))
-        self.over += stopped
-        return self.take_heard(), unheard
-
-
-def on_a_line(act, pause_s=0.0):
-    """Run `await act(mouth, line)`; return its result, the events and the agent's samples."""
-
-    async def main():
-        line = Line()
-        result = await act(Mouth(line, pause_s), line)
-        return result, list(line.timeline), line.agent.between(0, 5 * RATE_HZ)
-
-    return run_virtual(main())
 
 
 def times(events, kind, source="agent"):
@@ -91,7 +19,7 @@ def sentences(events):
     return [(event.at_s, event.data["text"]) for event in events if event.kind == "sentence"]
 
 
-# --- one piece after the other -------------------------------------------------------------
+# --- one piece after the other --------------------------------------------------------------
 
 
 def test_pieces_follow_each_other_without_a_gap():
@@ -178,7 +106,7 @@ def test_a_piece_without_duration_is_said_at_once():
     assert len(times(events, "speech_started")) == len(times(events, "speech_stopped")) == 3
 
 
-# --- interrupted ---------------------------------------------------------------------------
+# --- interrupted ----------------------------------------------------------------------------
 
 
 def test_a_pause_cuts_at_the_sample_and_resumes_at_the_word():
@@ -268,7 +196,7 @@ def test_after_clearing_everything_can_be_played_again():
     assert times(events, "speech_stopped") == [0.0, 1.0]
 
 
-# --- pieces that continue the one before ---------------------------------------------------
+# --- pieces that continue the one before ----------------------------------------------------
 
 
 def test_a_continuation_is_part_of_the_piece_before():
@@ -354,150 +282,3 @@ def test_a_continuation_that_comes_while_paused_belongs_to_the_rest():
     result, events, _ = on_a_line(act)
     assert result == ("one", "two")
     assert sentences(events) == [(0.0, "one two"), (2.5, "two")]  # half of the 5.0 s
-
-
-# --- whatever happens ----------------------------------------------------------------------
-
-PLAY = st.tuples(st.just("play"), st.lists(st.integers(1, 6), min_size=1, max_size=4))
-OPERATIONS = st.lists(
-    st.tuples(
-        st.integers(0, 9),
-        PLAY | st.sampled_from([("pause",), ("resume",), ("clear",)]),
-    ),
-    max_size=14,
-)
-
-
-class Model:
-    """The same mouth as simple as can be: it says its words tick by tick."""
-
-    def __init__(self):
-        self.words = []  # [name, ticks in all, ticks left]
-        self.paused = False
-        self.heard = []
-        self.samples = []
-
-    def tick(self):
-        if self.paused or not self.words:
-            self.samples.append(0.0)
-            return
-        name, _, _ = word = self.words[0]
-        word[2] -= 1
-        self.samples.append(value_of(name))
-        if not word[2]:
-            self.words.pop(0)
-            self.heard.append(name)
-
-    def play(self, names, ticks):
-        self.words += [[name, count, count] for name, count in zip(names, ticks, strict=True)]
-
-    def pause(self):
-        self.paused = True
-        if self.words:
-            self.words[0][2] = self.words[0][1]
-
-    def clear(self):
-        heard, unheard = " ".join(self.heard), " ".join(name for name, _, _ in self.words)
-        self.words, self.heard, self.paused = [], [], False
-        return heard, unheard
-
-
-def value_of(name):
-    return np.float32(int(name[1:]) / 128)
-
-
-def spoken(names, ticks):
-    made = speech(" ".join(names), *ticks)
-    values = np.repeat([value_of(name) for name in names], [count * TICK for count in ticks])
-    return Speech(made.text, made.duration_s, Audio(values, RATE_HZ), made.words)
-
-
-@pytest.mark.slow
-@settings(max_examples=100)
-@given(OPERATIONS)
-def test_any_sequence_sounds_and_is_heard_as_in_the_tick_by_tick_model(operations):
-    model, counted = Model(), iter(range(1, 128))
-    expected, cuts = [], []
-
-    async def act(mouth, line):
-        results = []
-        for wait, (name, *arguments) in [*operations, (40, ("clear",))]:
-            await asyncio.sleep(wait * TICK_S)
-            for _ in range(wait):
-                model.tick()
-            if name == "play":
-                words = [f"w{next(counted):03d}" for _ in arguments[0]]
-                mouth.play(spoken(words, arguments[0]))
-                model.play(words, arguments[0])
-            elif name == "resume":
-                mouth.resume()
-                model.paused = False
-            else:
-                cuts.append(len(model.samples) * TICK)
-                result = getattr(mouth, name)()
-                expected.append(getattr(model, name)())
-                results.append(result)
-        return results
-
-    results, events, samples = on_a_line(act)
-    assert results == expected
-    wanted = np.repeat(np.array(model.samples, np.float32), TICK)
-    fading = np.zeros(samples.size, bool)
-    for cut in cuts:
-        fading[cut : cut + FADE] = True
-    checked = ~fading[: wanted.size]
-    np.testing.assert_array_equal(samples[: wanted.size][checked], wanted[checked])
-    assert not samples[wanted.size :][~fading[wanted.size :]].any()
-    assert_alternating(events)
-
-
-def assert_alternating(events):
-    kinds = [event.kind for event in events if event.kind.startswith("speech_")]
-    assert kinds == ["speech_started", "speech_stopped"] * (len(kinds) // 2)
-
-
-CONTINUED = st.tuples(st.just("continue"), st.lists(st.integers(1, 6), min_size=1, max_size=1))
-
-
-@pytest.mark.slow
-@settings(max_examples=100)
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 9),
-            PLAY | CONTINUED | st.sampled_from([("pause",), ("resume",), ("clear",)]),
-        ),
-        max_size=14,
-    )
-)
-def test_with_continuations_no_word_is_lost_doubled_or_out_of_order(operations):
-    async def act(mouth, line):
-        texts, told, counted, silent_until = [], [], iter(range(1000)), []
-        paused_s = None
-        last = [(0, ("finish",)), (0, ("resume",)), (200, ("clear",))]
-        for wait, (name, *arguments) in [*operations, *last]:
-            await asyncio.sleep(wait * TICK_S)
-            if name == "play":
-                words = [f"w{next(counted):03d}" for _ in arguments[0]]
-                texts += words
-                mouth.play(mute(" ".join(words), sum(arguments[0]) * TICK_S), more=True)
-            elif name == "continue":
-                mouth.play(mute("", arguments[0][0] * TICK_S), more=True)
-            elif name == "clear":
-                heard, unheard = mouth.clear()
-                told += [*heard.split(), *unheard.split()]
-                assert told == texts
-            else:
-                getattr(mouth, name)()
-            if paused_s is not None:
-                silent_until.append((paused_s, line.now_s))
-            paused_s = line.now_s if mouth.playback._is_paused else None
-        assert mouth.playback.idle
-        return unheard, silent_until
-
-    (unheard, silences), events, _ = on_a_line(act)
-    assert unheard == ""  # there was time enough to say it all
-    assert_alternating(events)
-    for start_s, end_s in silences:
-        begun = [e for e in events if e.source == "agent" and start_s < e.at_s < end_s]
-        assert not begun

@@ -1,18 +1,8 @@
-"""Calls over Twilio's media streams: the messages, both ends in virtual time, and real sockets."""
-
-import asyncio
-import base64
-import contextlib
-import itertools
-import json
-import logging
+"""Calls over Twilio's media streams: both ends in virtual time."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from twilio_parties import SID, Silent, Speaker, tone
 
 from voxlab import data
 from voxlab.agents.callers.remote import LAG_S
@@ -21,151 +11,14 @@ from voxlab.agents.calls import hold_call, play
 from voxlab.agents.shop import shop_agent
 from voxlab.agents.sockets import socket_pair
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
-from voxlab.agents.telephone.twilio_phone import OverTwilio, StreamOptions, TwilioPhone
-from voxlab.audio import Audio
-from voxlab.cli import main
-from voxlab.clock import run_real, run_virtual
+from voxlab.agents.telephone.twilio_phone import OverTwilio, StreamOptions
+from voxlab.clock import run_virtual
 from voxlab.errors import TelephonyError
 from voxlab.evaluation.turn_times import interruptions, transcript
-from voxlab.serving.sockets import WebSocket
-from voxlab.serving.twilio import TwilioOptions, serving_twilio, sign
-from voxlab.telephony import twilio
 from voxlab.telephony.g711 import MULAW
-from voxlab.telephony.resampling import Resampler
-from voxlab.telephony.twilio import (
-    Clear,
-    Connected,
-    Dtmf,
-    Mark,
-    Media,
-    Start,
-    Stop,
-    from_twilio,
-    parse,
-    parse_command,
-    to_twilio,
-)
+from voxlab.telephony.twilio import Connected, Dtmf, Media, Start, Stop, from_twilio
 
-SID = "MZ1"
-names = st.text(min_size=1, max_size=20)
-sids = st.from_regex(r"[A-Za-z0-9]{1,34}", fullmatch=True)
-payloads = st.binary(max_size=200)
-
-
-# --- messages ------------------------------------------------------------------------------
-
-
-received = st.one_of(
-    st.just(Connected()),
-    st.just(Stop()),
-    st.builds(Dtmf, st.sampled_from("0123456789*#")),
-    st.builds(Mark, names),
-    st.builds(
-        Media,
-        payloads,
-        st.sampled_from(["inbound", "outbound"]),
-        st.integers(0, 10**6),
-        st.integers(0, 10**9),
-    ),
-    st.builds(Start, sids, sids, parameters=st.dictionaries(names, names, max_size=3)),
-)
-
-
-@given(received)
-def test_what_twilio_says_is_read_as_it_was_meant(message):
-    assert parse(from_twilio(message, 7, SID)) == message
-
-
-@given(st.one_of(st.builds(Media, payloads), st.builds(Mark, names), st.just(Clear())))
-def test_what_an_agent_says_is_read_as_it_was_meant(message):
-    again = parse_command(to_twilio(message, SID), SID)
-    assert (again.payload if isinstance(again, Media) else again) == (
-        message.payload if isinstance(message, Media) else message
-    )
-
-
-def test_counters_are_written_as_strings():
-    written = json.loads(from_twilio(Media(b"\xff", chunk=3, timestamp_ms=40), 5, SID))
-    counters = (written["sequenceNumber"], written["media"]["chunk"], written["media"]["timestamp"])
-    assert counters == ("5", "3", "40")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=6,
-)
-fields = st.sampled_from(["media", "start", "mark", "dtmf", "payload", "mediaFormat", "tracks"])
-
-
-@given(
-    st.sampled_from(["connected", "start", "media", "dtmf", "mark", "stop", "x"]),
-    st.dictionaries(fields, json_values, max_size=4),
-)
-def test_whatever_a_message_holds_it_is_read_or_refused(event, rest):
-    with contextlib.suppress(TelephonyError):
-        parse(json.dumps({"event": event, **rest}))
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("{", "no JSON"),
-        ("[]", "text 'event'"),
-        ('{"event": "media", "media": {"payload": "*"}}', "no base64"),
-        ('{"event": "media", "media": {"payload": "", "chunk": "-1"}}', "needs digits"),
-        ('{"event": "dtmf"}', "object 'dtmf'"),
-        (from_twilio(Start(SID, "../call"), 1, SID), "letters and digits"),
-        ('{"event": "' + "x" * twilio.LONGEST_MESSAGE + '"}', "characters"),
-    ],
-)
-def test_a_message_that_breaks_the_protocol_is_refused(text, complaint):
-    with pytest.raises(TelephonyError, match=complaint):
-        parse(text)
-
-
-@pytest.mark.parametrize(
-    "shape", [{"sampleRate": 16000}, {"encoding": "audio/x-l16"}, {"channels": 2}]
-)
-def test_a_stream_of_another_shape_is_refused(shape):
-    message = json.loads(from_twilio(Start(SID, "CA1"), 1, SID))
-    message["start"]["mediaFormat"] |= shape
-    with pytest.raises(TelephonyError, match="audio/x-mulaw"):
-        parse(json.dumps(message))
-
-
-# --- both ends, in virtual time ------------------------------------------------------------
-
-
-class Speaker:
-    """An agent that plays given sounds at given moments; None falls silent."""
-
-    def __init__(self, *pieces, until_s=4.0):
-        self._pieces, self._until_s = pieces, until_s
-
-    async def run(self, line):
-        for at_s, sound in self._pieces:
-            await line.wait_until(at_s)
-            if sound is None:
-                line.agent.cut(line.now_s)
-                line.record("agent", "speech_stopped")
-            else:
-                line.agent.lay(line.now_s, sound)
-                line.record("agent", "speech_started")
-        await line.wait_until(self._until_s)
-        line.hang_up("the agent is done")
-
-
-class Silent:
-    """A caller who says nothing."""
-
-    async def run(self, line):
-        await line.closed.wait()
-
-
-def tone(frequency_hz, duration_s=1.0):
-    time_s = np.arange(round(16000 * duration_s)) / 16000
-    return Audio((0.3 * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32), 16000)
+# --- both ends, in virtual time -------------------------------------------------------------
 
 
 def level_at(call, frequency_hz, start_s, end_s):
@@ -245,7 +98,7 @@ def test_with_both_tracks_the_agent_does_not_hear_itself():
     assert np.abs(heard[0]).max() < 1e-3
 
 
-# --- a peer that misbehaves ----------------------------------------------------------------
+# --- a peer that misbehaves -----------------------------------------------------------------
 
 
 def end_of(*messages, then_silent=False):
@@ -319,127 +172,3 @@ def test_a_peer_that_says_nothing_is_not_waited_for_for_ever():
 
     with pytest.raises(TelephonyError, match="no start within 5 s"):
         run_virtual(main())
-
-
-# --- from the command line -----------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_command_holds_a_call_over_twilio(tmp_path, capsys):
-    script = data.path("calls/cafe.yaml")
-    assert main(["call", str(script), "--over", "twilio", "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "call.png").is_file()
-    assert "the caller hung up" in capsys.readouterr().out
-
-
-def test_a_script_without_sound_is_not_carried_over_a_telephone(capsys):
-    script = data.path("calls/minute_without_sound.yaml")
-    assert main(["call", str(script), "--over", "twilio"]) == 2
-    assert "carries sound" in capsys.readouterr().err
-
-
-# --- real sockets --------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_call_through_a_real_socket_is_heard_by_both_and_told_when_it_is_over():
-    calls = []
-
-    async def main():
-        agent = Speaker((0.2, tone(440, 0.3)), until_s=0.9)
-        options = TwilioOptions()
-        async with (
-            serving_twilio(
-                lambda start: agent, options, lambda start, call: calls.append((start, call))
-            ) as server,
-            connect(server.url) as connection,
-        ):
-            options = StreamOptions(parameters=(("language", "es"),))
-            return await hold_call(TwilioPhone(WebSocket(connection), options), Silent())
-
-    call = run_real(main())
-    assert np.abs(call.agent.samples).max() > 0.2
-    ((start, _),) = calls
-    assert start.parameters == {"language": "es"}
-
-
-def get(path, token=None, signature=None, public_url=""):
-    """Return (status, body) of a request to a server."""
-
-    async def main():
-        options = TwilioOptions(auth_token=token, public_url=public_url, most_calls=0)
-        async with serving_twilio(lambda start: Silent(), options) as server:
-            host = server._server.sockets[0].getsockname()
-            signed = sign(server.voice_url, token) if signature is None and token else signature
-            reader, writer = await asyncio.open_connection(*host[:2])
-            header = f"X-Twilio-Signature: {signed}\r\n" if signed else ""
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n".encode())
-            status, _, rest = (await reader.read()).decode().partition("\r\n")
-            writer.close()
-            return int(status.split()[1]), rest.partition("\r\n\r\n")[2]
-
-    return run_real(main())
-
-
-def test_the_web_hook_answers_with_the_stream_to_open():
-    status, body = get("/voice", public_url="wss://example.com")
-    assert status == 200
-    assert '<Connect><Stream url="wss://example.com/media"/></Connect>' in body
-
-
-def test_with_a_token_only_signed_requests_are_answered(caplog):
-    with caplog.at_level(logging.CRITICAL):
-        assert get("/voice", token="secret")[0] == 200
-        assert get("/voice", token="secret", signature="wrong")[0] == 403
-        assert get("/voice", token="secret", signature="")[0] == 403
-
-
-def test_a_signature_is_twilios():
-    """HMAC-SHA1 over the URL with the token as key (by openssl), in base64."""
-    assert base64.b64decode(sign("https://example.com/voice?a=1", "12345")).hex() == (
-        "67d5df8d792b7a47dc724130671500ee16b0247e"
-    )
-
-
-def test_a_path_that_does_not_exist_says_which_do():
-    status, body = get("/elsewhere")
-    assert status == 404
-    assert "/voice" in body
-
-
-def test_a_call_too_many_is_refused_at_once():
-    async def main():
-        options = TwilioOptions(most_calls=0)
-        async with serving_twilio(lambda start: Silent(), options) as server:
-            with pytest.raises(InvalidStatus, match="503"):
-                await connect(server.url)
-
-    run_real(main())
-
-
-@settings(max_examples=10)
-@given(st.lists(st.integers(1, 400), min_size=1, max_size=30))
-def test_media_may_come_in_pieces_of_any_size(sizes):
-    """Not every sender keeps to 20 ms; the phone plays what it got, in order."""
-    sound = np.random.default_rng(0).integers(0, 256, sum(sizes), np.uint8)
-
-    async def main():
-        near, far = socket_pair()
-
-        async def send():
-            for a, b in itertools.pairwise(np.cumsum([0, *sizes])):
-                await far.send(to_twilio(Media(sound[a:b].tobytes()), StreamOptions().stream_sid))
-            await asyncio.sleep(sound.size / 8000 + 0.1)
-            far.close()
-
-        async with asyncio.TaskGroup() as group:
-            group.create_task(send())
-            return await hold_call(TwilioPhone(near), Silent())
-
-    call = run_virtual(main())
-    whole = sound[: sound.size // 160 * 160].tobytes()
-    expected = Resampler(8000, 16000).feed(MULAW.decode(whole))
-    start = 640 - Resampler(8000, 16000).feed(np.zeros(160, np.float32)).size  # second tick
-    np.testing.assert_allclose(
-        call.agent.samples[start : start + expected.size], expected, atol=1e-6
-    )

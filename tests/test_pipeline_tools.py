@@ -1,0 +1,121 @@
+"""The pipeline agent's tools: fillers, rounds, hand-overs."""
+
+from dataclasses import replace
+
+import pytest
+from pipeline_calls import (
+    APOLOGY,
+    CAREFUL,
+    FILLED,
+    HELLO,
+    NEXT,
+    calls,
+    history,
+    hold,
+    llm,
+    reason,
+    stt,
+    times,
+    told,
+    tool,
+    tts,
+)
+
+from voxlab.providers.protocols import Providers
+
+
+def test_a_filler_is_spoken_over_a_tool_that_takes_long():
+    model = llm(calls("look"), "Found it.")
+    call = hold([HELLO], Providers(stt("Hi."), model, tts()), [tool("look")], FILLED)
+    assert times(call, "tool", "started") == [3.75]
+    assert times(call, "tool", "finished") == [4.75]
+    assert times(call, "llm", "request") == [3.5, 4.75]
+    # the filler: 3.75 + 0.25, two words in one second; the answer: 4.75 + 0.25 + one token
+    assert times(call, "tts", "request") == [4.0, 5.0625]
+    assert times(call, "agent", "sentence") == [4.125, 5.1875]
+    assert times(call, "agent", "speech_stopped") == [5.125, 6.1875]
+    assert told(call, "agent", "said") == ["One moment. Found it."]
+    assert history(model.asked[1]) == [
+        ("system", "Be brief."),
+        ("user", "Hi."),
+        ("assistant", "look"),
+        ("tool", '"done"'),
+    ]
+
+
+def test_no_filler_is_spoken_over_a_fast_tool_or_after_words_of_the_model():
+    fast = hold(
+        [HELLO],
+        Providers(stt("Hi."), llm(calls("look"), "Found it."), tts()),
+        [tool("look", latency_s=0.125)],
+        FILLED,
+    )
+    assert told(fast, "agent", "said") == ["Found it."]
+    model = llm(["Let me see. ", *calls("look")], "Found it.", "Bye.")
+    spoken = hold(
+        [HELLO, NEXT], Providers(stt("Hi.", "Thanks."), model, tts()), [tool("look")], FILLED
+    )
+    assert told(spoken, "agent", "said") == ["Let me see. Found it.", "Bye."]
+    assert ("assistant", "Let me see.") in history(model.asked[1])  # the model goes on from there
+    assert history(model.asked[2])[1:] == [  # in the history it stands once, as it was heard
+        ("user", "Hi."),
+        ("assistant", "look"),
+        ("tool", '"done"'),
+        ("assistant", "Let me see. Found it."),
+        ("user", "Thanks."),
+    ]
+
+
+@pytest.mark.parametrize("wait_s", [0.25, 0.0])
+def test_a_tool_that_is_done_just_in_time_needs_no_filler(wait_s):
+    options = replace(FILLED, reply=replace(FILLED.reply, filler_after_s=wait_s))
+    model = llm(calls("look"), "Found it.")
+    call = hold(
+        [HELLO], Providers(stt("Hi."), model, tts()), [tool("look", latency_s=wait_s)], options
+    )
+    assert told(call, "agent", "said") == ["Found it."]
+
+
+def test_tools_of_one_round_run_side_by_side_and_answer_in_order():
+    tools = [tool("slow", lambda: 1, 2.0), tool("fast", lambda: 2, 0.5), tool("bad", min, 0.25)]
+    model = llm(calls("slow", "fast", "bad"), "Done.")
+    call = hold([HELLO], Providers(stt("Hi."), model, tts()), tools)
+    assert times(call, "tool", "started") == [3.875] * 3  # 3.75 + 2 token_s
+    assert times(call, "tool", "finished") == [4.125, 4.375, 5.875]
+    assert times(call, "llm", "request")[1] == 5.875
+    results = [message.text for message in model.asked[1][-3:]]
+    assert results[:2] == ["1", "2"]
+    assert "min expected at least 1 argument" in results[2]
+
+
+def test_the_model_may_ask_for_tools_again_and_again_but_not_for_ever():
+    model = llm(calls("look"), calls("look"), "Done.")
+    call = hold([HELLO], Providers(stt("Hi."), model, tts()), [tool("look", latency_s=0.25)])
+    assert told(call, "agent", "said") == ["Done."]
+    assert history(model.asked[2])[2:] == 2 * [("assistant", "look"), ("tool", '"done"')]
+    endless = llm(*[calls("look")] * 9)
+    call = hold([HELLO], Providers(stt("Hi."), endless, tts()), [tool("look")], CAREFUL)
+    assert len(endless.asked) == 5
+    assert told(call, "llm", "failed", "error") == ["no answer after 5 rounds of tools"]
+    assert told(call, "agent", "said") == [APOLOGY]
+
+
+def test_a_tool_can_end_the_call_once_the_reply_is_spoken():
+    model = llm(calls("transfer"), "Please hold.")
+    tools = [tool("transfer", ends_call=True)]
+    call = hold([HELLO, NEXT], Providers(stt("Hi."), model, tts()), tools)
+    assert reason(call) == "the agent handed the caller over"
+    assert told(call, "agent", "said") == ["Please hold."]
+    silent = hold([HELLO], Providers(stt("Hi."), llm(calls("transfer"), ""), tts()), tools)
+    assert reason(silent) == "the agent handed the caller over"
+
+
+def test_a_tool_that_fails_does_not_end_the_call():
+    def broken():
+        raise RuntimeError("no line")
+
+    model = llm(calls("transfer"), "That did not work.", "Bye.")
+    tools = [tool("transfer", broken, ends_call=True)]
+    call = hold([HELLO, NEXT], Providers(stt("Hi.", "Well."), model, tts()), tools)
+    assert told(call, "tool", "failed", "error") == ["RuntimeError: no line"]
+    assert reason(call) == "the caller hung up"
