@@ -133,7 +133,7 @@ def test_a_solution_without_a_region_is_refused():
 
 
 def test_a_file_is_named_after_its_exercise():
-    assert exercise_id("a/b/ex07_latency.py") == "ex07"
+    assert exercise_id("a/b/ex07_streaming.py") == "ex07"
     with pytest.raises(ExerciseError, match=r"latency\.py: needs a name like"):
         exercise_id("latency.py")
 

@@ -86,6 +86,19 @@ def test_the_exercises_are_what_the_solutions_make():
     assert make.drift(ROOT) == []
 
 
+def test_a_lesson_links_to_the_exercise_with_its_number():
+    """The second exercise of a lesson has a number after all lessons."""
+    lessons = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    last = int(lessons[-1].name[:2])
+    links = [
+        (lesson.name[:2], number)
+        for lesson in lessons
+        for number in re.findall(r"exercises/ex(\d\d)_", lesson.read_text("utf-8"))
+    ]
+    assert links
+    assert [(own, to) for own, to in links if own != to and int(to) <= last] == []
+
+
 def test_the_course_has_100_points_and_60_of_them_are_the_chapters():
     table = make.points_table(ROOT)
     assert sum(row["points"] for row in table.values()) == 100

@@ -14,7 +14,7 @@ from voxlab.grading.graded import GradedTest
 from voxlab.grading.people import Person, exercise_of, find_people
 from voxlab.grading.roster import Roster
 
-KNOWN = {"ex01": "ex01_hysteresis", "ex02": "ex02_sentence_chunks", "ex12": "ex12_realtime"}
+KNOWN = {"ex01": "ex01_sentence_chunks", "ex02": "ex02_realtime_basics", "ex08": "ex08_realtime"}
 
 
 def write(path: Path, text: str = "") -> Path:
@@ -46,11 +46,11 @@ def test_whatever_a_person_is_called_their_file_is_theirs(who, exercise, copy, s
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("alex01_ex01_hysteresis.ipynb", ("alex01", "ex01")),
-        ("alex12_ex01.py", ("alex12", "ex01")),
-        ("Ex01_Hysteresis.ipynb", ("", "ex01")),
+        ("alex01_ex01_sentence_chunks.ipynb", ("alex01", "ex01")),
+        ("alex08_ex01.py", ("alex08", "ex01")),
+        ("Ex01_Sentence_Chunks.ipynb", ("", "ex01")),
         ("O'Brien, Miles - ex02_final.py", ("O'Brien, Miles", "ex02")),
-        ("ada_ex01_ex01_hysteresis.py", ("ada_ex01", "ex01")),
+        ("ada_ex01_ex01_sentence_chunks.py", ("ada_ex01", "ex01")),
     ],
 )
 def test_the_last_exercise_that_stands_by_itself_counts(name, found):
@@ -60,11 +60,11 @@ def test_the_last_exercise_that_stands_by_itself_counts(name, found):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("ada_ex01_ex02.py", r"for ex01 or ex02\? needs a name like NAME_ex01_hysteresis\.py"),
-        ("alex01.ipynb", r"needs a name like NAME_ex01_hysteresis\.ipynb"),
-        ("hysteresis.ipynb", r"needs a name like NAME_ex01_hysteresis\.ipynb"),
+        ("ada_ex01_ex02.py", r"for ex01 or ex02\? needs a name like NAME_ex01_sentence_chunks\.py"),
+        ("alex01.ipynb", r"needs a name like NAME_ex01_sentence_chunks\.ipynb"),
+        ("hysteresis.ipynb", r"needs a name like NAME_ex01_sentence_chunks\.ipynb"),
         ("ada_ex77_other.py", "there are no tests for ex77"),
-        ("ada_ex01_hysteresis.pdf", "hand in the notebook or script itself"),
+        ("ada_ex01_sentence_chunks.pdf", "hand in the notebook or script itself"),
     ],
 )
 def test_a_name_that_leaves_a_doubt_is_refused_with_a_better_one(name, why):
@@ -76,15 +76,15 @@ def test_a_name_that_leaves_a_doubt_is_refused_with_a_better_one(name, why):
 
 
 def test_people_are_folders_or_prefixes_of_file_names(tmp_path):
-    write(tmp_path / "a" / "ada" / "ex01_hysteresis.py")
-    write(tmp_path / "a" / "bob" / "week 1" / "BOB_ex01_hysteresis(1).ipynb")
-    write(tmp_path / "a" / "bob" / ".ipynb_checkpoints" / "ex01_hysteresis-checkpoint.ipynb")
+    write(tmp_path / "a" / "ada" / "ex01_sentence_chunks.py")
+    write(tmp_path / "a" / "bob" / "week 1" / "BOB_ex01_sentence_chunks(1).ipynb")
+    write(tmp_path / "a" / "bob" / ".ipynb_checkpoints" / "ex01_sentence_chunks-checkpoint.ipynb")
     write(tmp_path / "a" / "eve" / "notes.txt")
     people, strays = find_people(tmp_path / "a", KNOWN)
     assert who_handed_in(people) == {("ada", ""): ["ex01"], ("bob", ""): ["ex01"], ("eve", ""): []}
     assert len(people[1].files["ex01"]) == 1
-    write(tmp_path / "b" / "ada_ex01_hysteresis.py")
-    write(tmp_path / "b" / "bob-17_ex02_sentence_chunks.ipynb")
+    write(tmp_path / "b" / "ada_ex01_sentence_chunks.py")
+    write(tmp_path / "b" / "bob-17_ex02_realtime_basics.ipynb")
     write(tmp_path / "b" / "points.csv")
     people, strays = find_people(tmp_path / "b", KNOWN)
     assert who_handed_in(people) == {("ada", ""): ["ex01"], ("bob-17", ""): ["ex02"]}
@@ -92,22 +92,22 @@ def test_people_are_folders_or_prefixes_of_file_names(tmp_path):
 
 
 def test_files_under_odd_names_are_named_with_their_owner_or_as_strays(tmp_path):
-    write(tmp_path / "ada" / "ex01_hysteresis.py")
+    write(tmp_path / "ada" / "ex01_sentence_chunks.py")
     write(tmp_path / "ada" / "my solution.ipynb")
     write(tmp_path / "work.zip")
     (person,), strays = find_people(tmp_path, KNOWN)
     assert person.not_graded == [
-        "my solution.ipynb is not graded: needs a name like NAME_ex01_hysteresis.ipynb"
+        "my solution.ipynb is not graded: needs a name like NAME_ex01_sentence_chunks.ipynb"
     ]
     assert strays == ["work.zip is not graded: hand in the notebook or script itself"]
 
 
 def test_exports_of_moodle_give_people_and_ids(tmp_path):
-    write(tmp_path / "a" / "Ada Byron_123_assignsubmission_file" / "ex01_hysteresis.py")
-    write(tmp_path / "a" / "Bob O'Hara_124_assignsubmission_file_" / "ex02_sentence_chunks.py")
+    write(tmp_path / "a" / "Ada Byron_123_assignsubmission_file" / "ex01_sentence_chunks.py")
+    write(tmp_path / "a" / "Bob O'Hara_124_assignsubmission_file_" / "ex02_realtime_basics.py")
     write(tmp_path / "a" / "Bob O'Hara_124_assignsubmission_onlinetext" / "onlinetext.html")
-    write(tmp_path / "b" / "Ada Byron_123_assignsubmission_file_ex01_hysteresis.py")
-    write(tmp_path / "b" / "Participant_125_assignsubmission_file_ex12_realtime.ipynb")
+    write(tmp_path / "b" / "Ada Byron_123_assignsubmission_file_ex01_sentence_chunks.py")
+    write(tmp_path / "b" / "Participant_125_assignsubmission_file_ex08_realtime.ipynb")
     people, _ = find_people(tmp_path / "a", KNOWN)
     assert who_handed_in(people) == {
         ("Ada Byron", "123"): ["ex01"],
@@ -116,15 +116,15 @@ def test_exports_of_moodle_give_people_and_ids(tmp_path):
     people, _ = find_people(tmp_path / "b", KNOWN)
     assert who_handed_in(people) == {
         ("Ada Byron", "123"): ["ex01"],
-        ("Participant", "125"): ["ex12"],
+        ("Participant", "125"): ["ex08"],
     }
 
 
 def test_exports_of_canvas_give_people_and_ids(tmp_path):
-    write(tmp_path / "byronada_123_4567_ex01_hysteresis-1.ipynb")
-    write(tmp_path / "byronada_123_4568_ex02_sentence_chunks.py")
-    write(tmp_path / "oharabob_LATE_124_4569_ex01_hysteresis.ipynb")
-    write(tmp_path / "anon_x9y8z_4570_ex01_hysteresis.ipynb")
+    write(tmp_path / "byronada_123_4567_ex01_sentence_chunks-1.ipynb")
+    write(tmp_path / "byronada_123_4568_ex02_realtime_basics.py")
+    write(tmp_path / "oharabob_LATE_124_4569_ex01_sentence_chunks.ipynb")
+    write(tmp_path / "anon_x9y8z_4570_ex01_sentence_chunks.ipynb")
     write(tmp_path / "curiemarie_125_4571_homework.ipynb")
     people, _ = find_people(tmp_path, KNOWN)
     assert who_handed_in(people) == {
@@ -153,8 +153,8 @@ submission_8:
 def test_exports_of_gradescope_give_people_and_ids_and_groups_have_several(tmp_path):
     export = tmp_path / "assignment_1_export"
     write(export / "submission_metadata.yml", METADATA)
-    write(export / "submission_7" / "ex01_hysteresis.py")
-    write(export / "submission_8" / "ex02_sentence_chunks.py")
+    write(export / "submission_7" / "ex01_sentence_chunks.py")
+    write(export / "submission_8" / "ex02_realtime_basics.py")
     for path in (export, tmp_path):
         people, _ = find_people(path, KNOWN)
         assert who_handed_in(people) == {
@@ -185,7 +185,7 @@ Grade can be changed,Last modified (grade),Feedback comments
 Participant 123,Ada Byron,ada@example.edu,Submitted,-,"100,00",Yes,-,
 Participant 124,Bob O'Hara,bob@example.edu,No submission,-,"100,00",Yes,-,
 """
-CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,ex01 Hysteresis (77),Essay (78),Final Score
+CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,ex01 Chunks (77),Essay (78),Final Score
     Points Possible,,,,,10,5,(read only)
 "Byron, Ada",123,S1,abyron,A,,4,80
 "O'Hara, Bob",124,S2,bohara,A,,,
@@ -262,7 +262,7 @@ def test_moodles_worksheet_comes_back_with_grades_on_its_scale_and_reasons(tmp_p
 
 def test_canvas_gradebook_comes_back_with_old_columns_on_their_scale_and_new_ones(tmp_path):
     header, possible, ada, bob, test_student = table_of(graded(CANVAS, tmp_path))
-    assert header[4:] == ["Section", "ex01 Hysteresis (77)", "ex02"]
+    assert header[4:] == ["Section", "ex01 Chunks (77)", "ex02"]
     assert possible[0].strip() == "Points Possible"
     assert [row[5:] for row in (possible, ada, bob)] == [["10", "4"], ["7.5", "4"], ["0", "1"]]
     assert test_student[5:] == ["", ""]

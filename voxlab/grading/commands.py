@@ -22,7 +22,7 @@ Add = Callable[..., argparse.ArgumentParser]
 def add(commands: Any, add_command: Add) -> None:
     """Add the commands to the parser. add_command: see voxlab.cli."""
     about = "run the graded tests on a script, a notebook, a person's folder or a class"
-    grade = add_command(commands, "grade", _grade, about, "exercises/ex01_hysteresis.ipynb")
+    grade = add_command(commands, "grade", _grade, about, "exercises/ex01_sentence_chunks.ipynb")
     grade.add_argument("path", type=Path, help="a file, a folder of them, or a folder of people")
     grade.add_argument(
         "--only", metavar="IDS", help="what was assigned: ex01, or ex01,ex02; default: what came"

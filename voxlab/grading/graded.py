@@ -96,7 +96,7 @@ def _check(file: Path, tests: Sequence[GradedTest]) -> None:
 
 
 def find_tests(folder: Path) -> dict[str, Path]:
-    """Return the test file of each exercise: {"ex01": .../test_ex01_hysteresis.py}.
+    """Return the test file of each exercise: {"ex01": .../test_ex01_sentence_chunks.py}.
 
     Raises ExerciseError if there is none.
     """

@@ -22,7 +22,7 @@ def solutions(root: Path) -> list[Path]:
 
 
 def points_table(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the points of the course: {"ex01_hysteresis": {"points": 5}}.
+    """Return the points of the course: {"ex01_sentence_chunks": {"points": 5}}.
 
     Raises ExerciseError if solutions/points.toml cannot be read.
     """
@@ -61,8 +61,8 @@ def expected_files(root: Path) -> dict[str, str]:
         rows.append(_row(name, text, solution.stem, regions, tests[id]))
     for stem, row in table.items():
         if f"{stem}.py" not in files:
-            number = row.get("chapter") or int(stem[2:4])
-            about = f"Exercise {number}: {row.get('planned', stem)}"
+            about = f"Exercise {int(stem[2:4])}: {row.get('planned', stem)}"
+            about += f" ({row['chapter']})" if "chapter" in row else ""
             rows.append(f"| {about} | planned | | {row['points']} | |")
     files["README.md"] = _README.format(rows="\n".join(rows))
     return files
@@ -121,7 +121,8 @@ _README = """# Exercises
 
 Open a notebook in JupyterLab, read, fill in what says "Exercise", and run the `check` cell below
 it: a small table says what works, and gives one hint for what does not. The scripts hold the same
-exercises for an editor; hand in either. For your points on all of them:
+exercises for an editor; hand in either. An exercise has the number of its lesson, the second of a
+lesson one after all lessons; 19.7.1 to 19.7.4 are the chapter's own numbers. For your points:
 
 ```
 voxlab grade exercises

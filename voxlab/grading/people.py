@@ -1,8 +1,8 @@
 """Whose file is it, and for which exercise? Names as people and learning platforms write them.
 
-A person has a folder, or their name in front of the file's: "ada_ex01_hysteresis.ipynb". Moodle
+A person has a folder, or their name in front of the file's: "ada_ex03_rvq.ipynb". Moodle
 writes "Ada Byron_123_assignsubmission_file" as a folder's or file's name, Canvas
-"byronada_LATE_123_456_ex01_hysteresis.ipynb", Gradescope a folder "submission_789" and the people
+"byronada_LATE_123_456_ex03_rvq.ipynb", Gradescope a folder "submission_789" and the people
 in submission_metadata.yml. Sources: Moodle's mod/assign/classes/downloader.php, Canvas'
 lib/content_zipper.rb, an export of Gradescope.
 """
@@ -43,10 +43,10 @@ def exercise_of(name: str, known: Mapping[str, str]) -> tuple[str, str]:
     """Return whose file it is ("" if the name does not say) and for which exercise.
 
     The last exNN counts that stands apart from other letters, a whole name before a bare number.
-    known: the names of the exercises' files, {"ex01": "ex01_hysteresis"}.
+    known: the names of the exercises' files, {"ex01": "ex01_sentence_chunks"}.
     Raises ExerciseError, with a better name, if the name tells of none, or of two.
 
-    >>> exercise_of("alex12_ex01_hysteresis.ipynb", {"ex01": "ex01_hysteresis"})
+    >>> exercise_of("alex12_ex01_sentence_chunks.ipynb", {"ex01": "ex01_sentence_chunks"})
     ('alex12', 'ex01')
     """
     stem, suffix = Path(name).stem, Path(name).suffix.lower()
@@ -57,7 +57,7 @@ def exercise_of(name: str, known: Mapping[str, str]) -> tuple[str, str]:
     named = whole or found
     if len(set(named.values())) != 1:
         what = f"for {' or '.join(sorted(set(named.values())))}? " if named else ""
-        example = f"NAME_{next(iter(known.values()), 'ex01_hysteresis')}{suffix}"
+        example = f"NAME_{next(iter(known.values()), 'ex01_sentence_chunks')}{suffix}"
         raise ExerciseError(f"{name} is not graded: {what}needs a name like {example}")
     at, exercise = max(named.items())
     if exercise not in known:

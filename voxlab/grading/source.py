@@ -133,13 +133,13 @@ def _parse(text: str, name: str) -> ast.Module:
 
 
 def exercise_id(name: str) -> str:
-    """Return the exercise that a file belongs to: "ex01" for "ex01_hysteresis.py".
+    """Return the exercise that a file belongs to: "ex01" for "ex01_sentence_chunks.py".
 
     Raises ExerciseError if the name has none.
     """
     match = _EXERCISE_ID.match(Path(name).name)
     if not match:
-        raise ExerciseError(f"{name}: needs a name like ex01_hysteresis.py")
+        raise ExerciseError(f"{name}: needs a name like ex01_sentence_chunks.py")
     return match[0]
 
 

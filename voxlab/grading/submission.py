@@ -1,6 +1,6 @@
 """A submission seen from the grader: a process of its own, whose functions can be called.
 
-    with Submission(read_source(Path("ex01_hysteresis.py"))) as submission:
+    with Submission(read_source(Path("ex01_sentence_chunks.py"))) as submission:
         submission.module.segments([0.9, 0.1])    # a plain value, whatever the code does
 
 The code under test and the tests never share a process: what cannot be reached cannot be patched.

@@ -1,4 +1,4 @@
-"""Record the calls of exercise 3: python tests/graded/calls/make.py
+"""Record the calls of exercise 9: python tests/graded/calls/make.py
 
 Each script is held with the offline agent, in virtual time; 0.5 s of silence end a turn, as in the
 chapter. We keep what a turn manager meets, in frames of 32 ms: where Silero hears speech, when a

@@ -1,7 +1,0 @@
-"""Rejected by test_speech_while_thinking_joins_the_turn: nobody listens."""
-
-
-def while_thinking(manager, frame, is_speech):
-    # BEGIN SOLUTION ex03.4: keep the frame; if it is speech, cancel the reply and listen on
-    return []
-    # END SOLUTION ex03.4

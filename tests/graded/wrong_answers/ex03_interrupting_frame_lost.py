@@ -1,9 +1,0 @@
-"""Rejected by test_an_interruption_keeps_its_first_sound: the frame itself is lost."""
-
-
-def interrupted(manager, frame):
-    # BEGIN SOLUTION ex03.2: stop, listen, and begin the turn with all that belongs to it
-    manager.state = "listening"
-    manager.turn = list(manager.recent)
-    return [("stop_speaking",)]
-    # END SOLUTION ex03.2

@@ -1,0 +1,13 @@
+"""Rejected by test_a_turn_is_one_stretch_with_its_pauses: pauses are not kept."""
+
+
+def while_listening(manager, frame, is_speech):
+    # BEGIN SOLUTION ex09.1: begin a turn with the pre-roll, keep every frame of it, end it in time
+    if is_speech and not manager.turn:
+        manager.turn = list(manager.recent)
+    if is_speech:
+        manager.turn.append(frame)
+    elif manager.turn and manager.silent >= manager.silence:
+        return manager.commit()
+    return []
+    # END SOLUTION ex09.1

@@ -1,0 +1,18 @@
+"""Rejected by test_scenario_1_um_goes_on_at_the_word: after an um the whole reply is said again."""
+# ruff: noqa: F821
+
+
+def decide(handler, now_s, text, lasted_s):
+    # BEGIN SOLUTION ex10.5: ask what was meant; say the rest, or drop it and keep what was heard
+    what = meaning(text, lasted_s)
+    if what == "go on" and handler.rest:
+        handler.words, handler.heard = from_zero([*handler.heard, *handler.rest]), []
+        handler.rest, handler.state, handler.since_s = [], "speaking", now_s
+        return [("speak", joined(handler.words))]
+    remember(handler)
+    handler.state = "thinking" if what == "answer" else "listening"
+    if what != "answer":
+        return []
+    handler.history.append(("user", text))
+    return [("answer", text)]
+    # END SOLUTION ex10.5
