@@ -131,7 +131,7 @@ def test_a_vad_of_another_rate_is_refused():
         rate_hz = 8000
 
     with pytest.raises(ProviderError, match="a VAD at 8000 Hz on a line at 16000 Hz"):
-        AudioEar(Telephone(), OPTIONS)
+        heard(AudioEar(Telephone(), OPTIONS))
 
 
 # --- without sound -------------------------------------------------------------------------

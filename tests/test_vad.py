@@ -54,9 +54,10 @@ def silero_vad_package():
 
     def probabilities(recording):
         network.reset_states()
-        frames = torch.from_numpy(audio.frames(recording, FRAME_SIZE))
+        rate_hz = recording.rate_hz
+        frames = torch.from_numpy(audio.frames(recording, rate_hz * FRAME_SIZE // 16_000))
         with torch.no_grad():
-            return np.array([network(frame, 16_000).item() for frame in frames], np.float32)
+            return np.array([network(frame, rate_hz).item() for frame in frames], np.float32)
 
     yield probabilities
     torch.set_num_threads(threads)  # importing silero_vad sets it to one
@@ -73,7 +74,8 @@ def noise(seed, duration_s=1.0):
 
 def streamed(stream, recording):
     """Return the stream's probability of each frame of a recording."""
-    return np.array([stream.probability(f) for f in audio.frames(recording, FRAME_SIZE)])
+    size = recording.rate_hz * FRAME_SIZE // 16_000
+    return np.array([stream.probability(frame) for frame in audio.frames(recording, size)])
 
 
 @pytest.mark.slow
@@ -86,6 +88,20 @@ def test_a_stream_has_silero_s_own_probabilities(speech, silero_vad_package):
     np.testing.assert_allclose(
         streamed(SileroVAD().stream(), speech), silero_vad_package(speech), **EXACT
     )
+
+
+@pytest.mark.slow
+def test_a_telephone_s_stream_has_silero_s_own_probabilities_at_8_khz(speech, silero_vad_package):
+    for recording in (speech.resample(8_000), noise(1).resample(8_000)):
+        heard = streamed(SileroVAD(8_000).stream(), recording)
+        np.testing.assert_allclose(heard, silero_vad_package(recording), **EXACT)
+
+
+def test_a_rate_that_silero_has_no_network_for_is_refused():
+    with pytest.raises(VoxlabError, match="16000 or 8000 Hz, not 24000"):
+        SileroVAD(24_000)
+    with pytest.raises(AudioError, match=r"float32 \(256,\) in \[-1, 1\] at 8000 Hz"):
+        SileroVAD(8_000).stream().probability(np.zeros(FRAME_SIZE, np.float32))
 
 
 @pytest.mark.slow

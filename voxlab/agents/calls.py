@@ -6,7 +6,7 @@ from typing import Protocol
 
 from voxlab.agents.callers.script import CallScript
 from voxlab.agents.callers.simulated import Caller
-from voxlab.agents.line import Line
+from voxlab.agents.line import RATE_HZ, Line
 from voxlab.audio import Audio
 from voxlab.clock import run_real, run_virtual
 from voxlab.timeline import Call, Event
@@ -18,6 +18,12 @@ class Party(Protocol):
     async def run(self, line: Line) -> None:
         """Take part in the call until it ends; cancelled when the other side hangs up."""
         ...
+
+
+def line_rate_hz(agent: Party) -> int:
+    """Return the rate of the line that an agent hears best on: its VAD's, or else 16 kHz."""
+    rate_hz: int = getattr(agent, "rate_hz", RATE_HZ)
+    return rate_hz
 
 
 def play(
@@ -37,6 +43,7 @@ def play(
         background=script.background,
         limit_s=script.limit_s,
         on_event=on_event,
+        rate_hz=line_rate_hz(agent),
     )
     return run_real(call) if live else run_virtual(call)
 
@@ -49,15 +56,16 @@ async def hold_call(
     limit_s: float = 300.0,
     lag_s: float = 0.0,
     on_event: Callable[[Event], None] | None = None,
+    rate_hz: int = RATE_HZ,
 ) -> Call:
     """Return the call that the two hold with each other, complete up to its end however it ends.
 
     background: sound at the caller's end. limit_s: the line is cut then. lag_s: see Line.
-    on_event: told of everything as it happens.
+    on_event: told of everything as it happens. rate_hz: of the line, see `line_rate_hz`.
     A party that fails ends the call; the timeline tells who and why (transport, `failed`).
     No task is left behind.
     """
-    line = Line(background=background, lag_s=lag_s)
+    line = Line(background=background, lag_s=lag_s, rate_hz=rate_hz)
     if on_event is not None:
         line.subscribe(on_event)
     line.record("transport", "call_started")

@@ -22,7 +22,7 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 
 from voxlab.agents.callers.remote import LAG_S
-from voxlab.agents.calls import Party, hold_call
+from voxlab.agents.calls import Party, hold_call, line_rate_hz
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
 from voxlab.errors import TelephonyError
 from voxlab.serving.sockets import WebSocket, listen
@@ -120,8 +120,13 @@ class _Host:
         try:
             start = await caller.start()
             log.info("call %s begins", start.call_sid)
+            agent = self._make_agent(start)
             call = await hold_call(
-                self._make_agent(start), caller, lag_s=LAG_S, limit_s=self._options.limit_s
+                agent,
+                caller,
+                lag_s=LAG_S,
+                limit_s=self._options.limit_s,
+                rate_hz=line_rate_hz(agent),
             )
         except TelephonyError as error:
             log.warning("a stream that did not begin: %s", error)

@@ -6,7 +6,8 @@ Three ways to ask the same network, equal within 1e-5:
     speech_probabilities(audio)                 a whole recording
     SileroBatch(100).probabilities(frames)      many listeners, one frame of each
 
-`endpointing` turns the probabilities into the start and the end of speech.
+`endpointing` turns the probabilities into the start and the end of speech. On a telephone line the
+network's own weights for 8 kHz hear frames of 256 samples, also 32 ms: nothing is upsampled.
 Source: Silero Team, Silero VAD 6 (MIT licence), the voice activity detector of section 39.1.
 """
 
@@ -33,6 +34,8 @@ WINDOW_SIZE = CONTEXT_SIZE + FRAME_SIZE
 MEMORY_SIZE = 128  # values in each of the LSTM's two states, h and c
 
 GRAPH_FILE = "silero_vad_16k_sequence.onnx"  # other files of silero-vad 6.2.3 hold other weights
+TELEPHONE_HZ = 8_000
+GRAPH_FILES = {RATE_HZ: GRAPH_FILE, TELEPHONE_HZ: "silero_vad.onnx"}
 LOUDEST_POWER = 100.0  # 20 dB above full scale: more is 16-bit numbers, not audio in [-1, 1]
 
 
@@ -42,68 +45,78 @@ LOUDEST_POWER = 100.0  # 20 dB above full scale: more is 16-bit numbers, not aud
 class SileroVAD:
     """Silero's voice activity detector: one network, shared by any number of streams.
 
-    Raises ModelError if the network's file is missing or damaged.
+    rate_hz: 16000, or 8000 for a telephone line. Raises VoxlabError for another rate, and
+    ModelError if the network's file is missing or damaged.
     """
 
-    rate_hz: int = RATE_HZ
-    frame_size: int = FRAME_SIZE
-
-    def __init__(self) -> None:
-        self._session = open_session(models.path("silero", GRAPH_FILE))
+    def __init__(self, rate_hz: int = RATE_HZ) -> None:
+        if rate_hz not in GRAPH_FILES:
+            raise VoxlabError(f"Silero hears 16000 or 8000 Hz, not {rate_hz}: resample to one")
+        self.rate_hz = rate_hz
+        self.frame_size = round(FRAME_S * rate_hz)
+        self._session = open_session(models.path("silero", GRAPH_FILES[rate_hz]))
 
     def stream(self) -> "SileroStream":
         """Return a fresh stream that remembers nothing yet."""
-        return SileroStream(self._session)
+        return SileroStream(self._session, self.rate_hz)
 
 
 class SileroStream:
-    """One listener: the network's memory and the last 64 samples, between frames.
+    """One listener: the network's memory and the last 4 ms of sound, between frames.
 
     All buffers are bound to the graph once, so that a frame costs less than a plain call of it.
     The memory that a frame leaves is what the next one reads: two bindings take turns.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, rate_hz: int = RATE_HZ) -> None:
         self._run = session.run_with_iobinding
-        self._window = np.zeros((1, WINDOW_SIZE), np.float32)
-        self._probability = np.zeros(1, np.float32)
-        self._memories = np.zeros((2, 2, 1, 1, MEMORY_SIZE), np.float32)  # (turn, h or c, ...)
+        self._rate_hz = rate_hz
+        self._size, self._context = (n * rate_hz // RATE_HZ for n in (FRAME_SIZE, CONTEXT_SIZE))
+        self._window = np.zeros((1, self._context + self._size), np.float32)
+        self._probability = np.zeros((1, 1), np.float32)
+        self._rate = np.array(rate_hz, np.int64)  # an input of the graph that has both networks
+        self._memories = np.zeros((2, 2, 1, MEMORY_SIZE), np.float32)  # (turn, h or c, ...)
         first, second = self._memories
         self._next = self._bind(session, first, second)
         self._after_next = self._bind(session, second, first)
 
     def _bind(self, session: Any, before: Samples, after: Samples) -> Any:
         binding = session.io_binding()
-        inputs = {"input": self._window, "h": before[0], "c": before[1]}
-        outputs = {"speech_probs": self._probability, "hn": after[0], "cn": after[1]}
+        inputs: dict[str, Any] = {"input": self._window}
+        if self._rate_hz == RATE_HZ:
+            inputs |= {"h": before[:1], "c": before[1:]}
+            outputs = {"speech_probs": self._probability[0], "hn": after[:1], "cn": after[1:]}
+        else:
+            inputs |= {"state": before, "sr": self._rate}
+            outputs = {"output": self._probability, "stateN": after}
         for name, array in inputs.items():
-            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for name, array in outputs.items():
-            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         return binding
 
     def probability(self, frame: Samples) -> float:
         """Return how likely the frame is speech, in [0, 1].
 
-        frame: float (512,), 32 ms at 16 kHz. Raises AudioError, and forgets nothing, if it has
-        another shape or is not finite audio in [-1, 1].
+        frame: float, 32 ms: (512,) at 16 kHz, (256,) at 8 kHz. Raises AudioError, and forgets
+        nothing, if it has another shape or is not finite audio in [-1, 1].
         """
-        _refuse_unusable(frame, (FRAME_SIZE,))
+        _refuse_unusable(frame, (self._size,), self._rate_hz)
         window = self._window[0]
-        window[:CONTEXT_SIZE] = window[FRAME_SIZE:]
-        window[CONTEXT_SIZE:] = frame
+        window[: self._context] = window[self._size :]
+        window[self._context :] = frame
         self._run(self._next)
         self._next, self._after_next = self._after_next, self._next
-        return float(self._probability[0])
+        return float(self._probability[0, 0])
 
 
-def _refuse_unusable(frames: Samples, shape: tuple[int, ...]) -> None:
+def _refuse_unusable(frames: Samples, shape: tuple[int, ...], rate_hz: int = RATE_HZ) -> None:
     """Raise AudioError unless frames are finite audio of that shape."""
     if not isinstance(frames, np.ndarray) or frames.shape != shape or frames.dtype.kind != "f":
         what = f"{getattr(frames, 'dtype', type(frames).__name__)} {np.shape(frames)}"
         raise AudioError(
             f"frames are {what}, need a numpy array of float32 {shape} in [-1, 1] at "
-            f"{RATE_HZ} Hz: cut them with audio.frames, divide 16-bit samples by 32768"
+            f"{rate_hz} Hz: cut them with audio.frames, divide 16-bit samples by 32768"
         )
     if np.vdot(frames, frames) <= LOUDEST_POWER * frames.size:  # False for NaN too
         return

@@ -17,7 +17,7 @@ PIECE_S = 0.04  # new sound goes out so often
 TICK_S = 1.0  # a sign of life goes out so often
 LOST_S = 5.0  # without a sign of life from the far end, the call ends
 MOST_LATE_S = 2.0  # speech that came in so late is kept, and skipped beyond
-FADE = RATE_HZ // 200  # the far end fades out in so many samples, as Track.cut does
+FADE_S = 0.005  # the far end fades out in so many seconds, as Track.cut does
 PAUSE_DB = 20.0  # so far below the loudest block nobody speaks
 INBOX = 1024  # messages; more than that is nobody listening
 
@@ -31,8 +31,8 @@ BROWSER_SILENCE = (
 class RemoteCaller:
     """Takes part in a call through messages, from any thread; hold the call with lag_s=LAG_S.
 
-    send: called in the call's thread with ("sound", samples at 16 kHz to play after those before),
-    ("cut", nothing) when what was sent must not be played any more, or ("tick", nothing).
+    send: called in the call's thread with ("sound", samples at the line's rate to play after those
+    before), ("cut", nothing) when what was sent must not be played any more, or ("tick", nothing).
     rate_hz: of the microphone's blocks. A far end that is silent for LOST_S ends the call; silence
     says from where nothing came, and why that may be.
     """
@@ -51,7 +51,8 @@ class RemoteCaller:
         self._sent_to = 0  # the browser has the agent's sound up to this sample of the line
         self._queued = np.zeros(0, np.float32)  # the last of it, as it was sent
         self._loudest_db = AUDIBLE_DB + PAUSE_DB
-        self._to_line_rate = Resampler(rate_hz, RATE_HZ).feed
+        self._rate_hz = rate_hz
+        self._to_line = Resampler(rate_hz, RATE_HZ)
 
     def hear(self, block: Samples) -> None:
         """Take the next block of the microphone, float32 (samples,)."""
@@ -69,6 +70,7 @@ class RemoteCaller:
     async def run(self, line: Line) -> None:
         """Carry both voices until the line is closed, the person leaves or the far end is gone."""
         self._loop = asyncio.get_running_loop()
+        self._to_line = Resampler(self._rate_hz, line.rate_hz)
         end = line.subscribe(lambda event: self._follow(line, event))
         if self._left:
             line.hang_up(self._left)
@@ -99,20 +101,21 @@ class RemoteCaller:
                 line.hang_up(f"no sound came {self._silence}")
             else:
                 if isinstance(message, np.ndarray):
-                    filled = self._lay(line, self._to_line_rate(message), filled)
+                    filled = self._lay(line, self._to_line.feed(message), filled)
                 elif message == SILENCED:
                     line.record("transport", SILENCED)
                 else:
                     line.hang_up(message)
 
     def _lay(self, line: Line, block: Samples, filled: int) -> int:
-        sound, now = Audio(block, RATE_HZ), round(line.now_s * RATE_HZ)
+        sound, now = Audio(block, line.rate_hz), round(line.now_s * line.rate_hz)
         level = level_db(sound)
         self._loudest_db = max(self._loudest_db, level)
-        start = place(block.size, filled, now, quiet=level < self._loudest_db - PAUSE_DB)
+        quiet = level < self._loudest_db - PAUSE_DB
+        start = place(block.size, filled, now, quiet=quiet, rate_hz=line.rate_hz)
         if start is None:
             return filled
-        line.user.lay(start / RATE_HZ, sound)
+        line.user.lay(start / line.rate_hz, sound)
         return start + block.size
 
     async def _speak(self, line: Line) -> None:
@@ -132,12 +135,12 @@ class RemoteCaller:
 
     def _update(self, line: Line) -> None:
         """Let the far end have what the line holds for the next AHEAD_S, and nothing else."""
-        now = round(line.now_s * RATE_HZ)
+        now = round(line.now_s * line.rate_hz)
         left = self._queued[max(0, self._queued.size - max(0, self._sent_to - now)) :]
         if not np.array_equal(left, line.agent.between(self._sent_to - left.size, self._sent_to)):
             self._send("cut", np.zeros(0, np.float32))
-            self._sent_to, left = min(now + FADE, line.agent.end), left[:0]
-        until = min(line.agent.end, now + round(AHEAD_S * RATE_HZ))
+            self._sent_to, left = min(now + round(FADE_S * line.rate_hz), line.agent.end), left[:0]
+        until = min(line.agent.end, now + round(AHEAD_S * line.rate_hz))
         fresh = line.agent.between(self._sent_to, max(until, self._sent_to))
         overdue = fresh[: max(0, now - self._sent_to)]  # old silence is not made up for
         fresh = fresh[overdue.size if not overdue.any() else np.flatnonzero(overdue)[0] :]
@@ -147,7 +150,7 @@ class RemoteCaller:
         self._queued = np.concatenate([left, fresh])
 
 
-def place(count: int, filled: int, now: int, *, quiet: bool) -> int | None:
+def place(count: int, filled: int, now: int, *, quiet: bool, rate_hz: int = RATE_HZ) -> int | None:
     """Return where on the line a block of sound begins which has come in now; None to skip it.
 
     count: its samples; filled, now: samples of the line that have sound, and that are over.
@@ -162,9 +165,9 @@ def place(count: int, filled: int, now: int, *, quiet: bool) -> int | None:
     >>> place(320, filled=20000, now=18400, quiet=True) is None  # 120 ms in advance: catch up
     True
     """
-    lag, ahead = round(LAG_S * RATE_HZ), filled + count - now
+    lag, ahead = round(LAG_S * rate_hz), filled + count - now
     if filled < now - lag:
         return now - min(count, lag)
-    if ahead > lag // 2 and (quiet or ahead > MOST_LATE_S * RATE_HZ):
+    if ahead > lag // 2 and (quiet or ahead > MOST_LATE_S * rate_hz):
         return None
     return filled

@@ -71,6 +71,11 @@ class PipelineAgent:
         self.tools = Toolbox(tools)
         self.options = options or PipelineOptions()
 
+    @property
+    def rate_hz(self) -> int:
+        """The rate of the line that it hears on, without resampling: its VAD's."""
+        return self.providers.vad.rate_hz if self.providers.vad else RATE_HZ
+
     async def run(self, line: Line) -> None:
         """Hold one call; ends when the line is closed or this task is cancelled."""
         await _Session(self, line).run()
@@ -208,8 +213,9 @@ class _Session:
     def _judge_end(self) -> None:
         judge = self._agent.providers.end_of_turn
         if judge is not None and self._turn_since_s is not None:
-            start, end = (round(at_s * RATE_HZ) for at_s in (self._turn_since_s, self._line.now_s))
-            turn = Audio(self._line.heard(max(0, start), end), RATE_HZ)
+            rate_hz = self._line.rate_hz
+            start, end = (round(at_s * rate_hz) for at_s in (self._turn_since_s, self._line.now_s))
+            turn = Audio(self._line.heard(max(0, start), end), rate_hz)
             self._judging = self._tasks.create_task(self._judge(judge, turn))
 
     async def _judge(self, judge: EndOfTurn, turn: Audio) -> None:

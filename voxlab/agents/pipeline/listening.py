@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from voxlab.agents.line import RATE_HZ, Line
+from voxlab.agents.line import Line
 from voxlab.audio import Audio, Samples, levels_db
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import VAD
@@ -32,15 +32,18 @@ class AudioEar:
     """Hears sound: VAD over the room's noise, hysteresis, and a pre-roll for the first syllable."""
 
     def __init__(self, vad: VAD, options: VADOptions) -> None:
-        if vad.rate_hz != RATE_HZ:
-            raise ProviderError(f"a VAD at {vad.rate_hz} Hz on a line at {RATE_HZ} Hz: use 16 kHz")
         self._vad = vad
         self._options = options
 
     async def listen(self, line: Line) -> AsyncIterator[Heard]:
-        """Yield what the VAD makes of the line's frames."""
+        """Yield what the VAD makes of the line's frames. Raises ProviderError for another rate."""
+        if self._vad.rate_hz != line.rate_hz:
+            raise ProviderError(
+                f"a VAD at {self._vad.rate_hz} Hz on a line at {line.rate_hz} Hz: use one of its "
+                "rate, such as SileroVAD(rate_hz)"
+            )
         stream, size = self._vad.stream(), self._vad.frame_size
-        frame_s = size / RATE_HZ
+        frame_s = size / line.rate_hz
         detector = SpeechDetector(self._options, frame_s)
         preroll_s = self._options.min_speech_s + self._options.padding_s
         preroll: deque[Samples] = deque(maxlen=math.ceil(preroll_s / frame_s))
@@ -55,7 +58,7 @@ class AudioEar:
                 frame = np.concatenate([*preroll, frame])
                 preroll.clear()
             if speaking:
-                yield Audio(frame, RATE_HZ)
+                yield Audio(frame, line.rate_hz)
             else:
                 preroll.append(frame)
             if isinstance(edge, SpeechStopped):

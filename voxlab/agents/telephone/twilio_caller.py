@@ -53,8 +53,8 @@ class TwilioCaller:
         self._remote = RemoteCaller(
             self._tell, g711.RATE_HZ, f"from Twilio for {LOST_S:g} s: the connection is gone"
         )
-        self._begin_stream()
         self._line: Line | None = None
+        self._begin_stream()
         self._sent_s = 0.0  # seconds of sound since the stream of sound began
         self._marks: dict[str, float] = {}  # by name: when what is before it would end, unhindered
         self._cleared: set[str] = set()
@@ -78,6 +78,7 @@ class TwilioCaller:
     async def run(self, line: Line) -> None:
         """Carry both voices until the line is closed, Twilio stops the stream, or is gone."""
         self._line = line
+        self._begin_stream()
         async with asyncio.TaskGroup() as group:
             works = (self._read(line), self._write(), self._finish_sound(line))
             parts = [group.create_task(work) for work in works]
@@ -124,7 +125,8 @@ class TwilioCaller:
     # --- to Twilio -------------------------------------------------------------------------
 
     def _begin_stream(self) -> None:
-        self._resampler = Resampler(RATE_HZ, g711.RATE_HZ)
+        line_hz = self._line.rate_hz if self._line else RATE_HZ
+        self._resampler = Resampler(line_hz, g711.RATE_HZ)
         self._left: Samples = np.zeros(0, np.float32)  # not yet a whole message
         self._is_open = False  # whether the resampler holds sound back
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voxlab.agents.callers.remote import LAG_S
-from voxlab.agents.calls import Party, hold_call
+from voxlab.agents.calls import Party, hold_call, line_rate_hz
 from voxlab.agents.line import Line
 from voxlab.agents.sockets import MemorySocket, MessageSocket, SocketClosed, socket_pair
 from voxlab.agents.telephone.twilio_caller import FRAME, FRAME_S, TwilioCaller
@@ -207,5 +207,6 @@ class OverTwilio:
             else:
                 line.record_at(began_s + event.at_s, event.source, event.kind, **event.data)
 
-        await hold_call(self._agent, caller, lag_s=LAG_S, on_event=note)
+        rate_hz = line_rate_hz(self._agent)
+        await hold_call(self._agent, caller, lag_s=LAG_S, on_event=note, rate_hz=rate_hz)
         socket.close()
