@@ -88,7 +88,14 @@ def get(path, token=None, signature=None, public_url=""):
 def test_the_web_hook_answers_with_the_stream_to_open():
     status, body = get("/voice", public_url="wss://example.com")
     assert status == 200
-    assert '<Connect><Stream url="wss://example.com/media"/></Connect>' in body
+    assert '<Connect><Stream url="wss://example.com/media"></Stream></Connect>' in body
+
+
+def test_the_language_of_a_web_hook_becomes_a_parameter_and_nothing_else_does():
+    _, body = get("/voice?language=es-MX&From=%2B15550100&x=%22%3E", public_url="wss://example.com")
+    assert '<Parameter name="language" value="es-MX"/></Stream>' in body
+    assert body.count("<Parameter") == 1
+    assert "15550100" not in body
 
 
 def test_with_a_token_only_signed_requests_are_answered(caplog):

@@ -61,7 +61,7 @@ def add(commands: Any, add_command: Add) -> None:
         "--on", metavar="A,B", default="voxlab,realtime", help="default: %(default)s"
     )
     compare.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
-    compare.set_defaults(mic=False)
+    compare.set_defaults(mic=False, over="direct")
     for command in (call, compare):
         command.add_argument(
             "--out", type=Path, default=Path("out"), metavar="DIR", help="default: out"
@@ -146,6 +146,10 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
     """Choose who answers; the realtime agent brings a session of its own, unless it has a key."""
     from voxlab.agents.shop import shop_agent, shop_realtime_agent
 
+    if name == "voxlab" and arguments.over != "direct" and script.has_sound:
+        from voxlab.agents.telephone.agent import telephone_agent
+
+        return telephone_agent(providers=_providers(script, arguments))
     if name == "voxlab":
         return shop_agent(_providers(script, arguments))
     if arguments.providers == "openai":

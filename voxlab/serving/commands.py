@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from voxlab.errors import VoxlabError
 
 if TYPE_CHECKING:
+    from voxlab.agents.calls import Party
+    from voxlab.agents.telephone.agent import CallerVoice
+    from voxlab.providers.protocols import TTS
     from voxlab.telephony.twilio import Start
     from voxlab.timeline import Call
 
@@ -56,6 +59,20 @@ def add(commands: Any, add_command: Add) -> None:
     )
     twilio.add_argument("--providers", choices=("offline", "openai"), default="offline")
     twilio.add_argument(
+        "--voice",
+        action="append",
+        default=[],
+        metavar="LANGUAGE=NAME",
+        help="a voice for callers of one language, such as en-GB=verse; may be given again. The "
+        "language is that of the web hook: /voice?language=en-GB",
+    )
+    twilio.add_argument(
+        "--endpoint",
+        type=float,
+        metavar="SECONDS",
+        help="a fixed silence that ends a turn, such as 0.3 (default: judged by words and sound)",
+    )
+    twilio.add_argument(
         "--out", type=Path, metavar="DIR", help="write each call's recording and timeline there"
     )
     _add_verbose(twilio)
@@ -82,7 +99,7 @@ def _twilio(arguments: argparse.Namespace) -> int:
 
 
 async def _serve_twilio(arguments: argparse.Namespace) -> None:
-    from voxlab.agents.shop import shop_agent
+    from voxlab.agents.telephone.agent import TelephoneOptions, telephone_agent
     from voxlab.providers.offline import offline
     from voxlab.serving.twilio import TwilioOptions, serving_twilio
 
@@ -101,10 +118,32 @@ async def _serve_twilio(arguments: argparse.Namespace) -> None:
 
     token = os.environ.get("TWILIO_AUTH_TOKEN")
     options = TwilioOptions(arguments.host, arguments.port, arguments.public_url, token)
-    async with serving_twilio(lambda start: shop_agent(providers), options, keep) as server:
+    hearing = TelephoneOptions(
+        endpoint_s=arguments.endpoint, voices=_voices(arguments.voice, providers.tts)
+    )
+
+    def answer(start: "Start") -> "Party":
+        return telephone_agent(start.parameters, hearing, providers)
+
+    async with serving_twilio(answer, options, keep) as server:
         signed = "signed requests only" if token else "TWILIO_AUTH_TOKEN is not set: any request"
         print(f"{server.url}  (web hook {server.voice_url}; {signed}; Ctrl-C stops)", flush=True)
         await _until_stopped()
+
+
+def _voices(given: list[str], tts: "TTS") -> "dict[str, CallerVoice]":
+    """Read --voice: by language, the voice of that name that the providers have."""
+    from voxlab.agents.telephone.agent import CallerVoice
+    from voxlab.providers.protocols import ManyVoices
+
+    voices = {}
+    for each in given:
+        language, is_split, name = each.partition("=")
+        if not (language and is_split and isinstance(tts, ManyVoices) and name in tts.voices):
+            known = ", ".join(tts.voices) if isinstance(tts, ManyVoices) else "one only"
+            raise VoxlabError(f"--voice {each}: needs LANGUAGE=NAME; the voices are {known}")
+        voices[language] = CallerVoice(tts.in_voice(name))
+    return voices
 
 
 async def _until_stopped() -> None:

@@ -4,7 +4,9 @@
         print(server.url)  # ws://127.0.0.1:43210/media
 
 Twilio first asks a web hook what to do with a call; GET /voice answers that it should open a stream
-here. With an auth token, only requests that Twilio has signed are answered.
+here. A language in the web hook's query, /voice?language=es for one of your numbers, becomes a
+parameter of the stream, so that `make_agent` knows it. With an auth token, only requests that
+Twilio has signed are answered.
 Source: Twilio's documentation, "TwiML Voice: <Stream>" and "Security: validating requests".
 """
 
@@ -12,10 +14,11 @@ import base64
 import hashlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import parse_qsl
 from xml.sax.saxutils import quoteattr
 
 from websockets.asyncio.server import Server, ServerConnection
@@ -23,6 +26,7 @@ from websockets.http11 import Request, Response
 
 from voxlab.agents.callers.remote import LAG_S
 from voxlab.agents.calls import Party, hold_call, line_rate_hz
+from voxlab.agents.telephone.agent import LANGUAGE
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
 from voxlab.errors import TelephonyError
 from voxlab.serving.sockets import WebSocket, listen
@@ -60,6 +64,16 @@ def sign(url: str, auth_token: str) -> str:
     return base64.b64encode(digest).decode()
 
 
+def twiml(url: str, parameters: Mapping[str, str]) -> str:
+    """Return the answer to a web hook: open a stream to url, and tell it these parameters."""
+    told = "".join(
+        f"<Parameter name={quoteattr(name)} value={quoteattr(value)}/>"
+        for name, value in parameters.items()
+    )
+    stream = f"<Stream url={quoteattr(url)}>{told}</Stream>"
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response><Connect>{stream}</Connect></Response>'
+
+
 class _Host:
     """Answers Twilio."""
 
@@ -90,8 +104,9 @@ class _Host:
             log.warning("refused a request without Twilio's signature: %s", path)
             return connection.respond(HTTPStatus.FORBIDDEN, "Not signed by Twilio.\n")
         if path == VOICE_PATH:
-            connect = f"<Connect><Stream url={quoteattr(self.url)}/></Connect>"
-            said = f'<?xml version="1.0" encoding="UTF-8"?><Response>{connect}</Response>'
+            asked = dict(parse_qsl(request.path.partition("?")[2]))  # Twilio adds its own to ours
+            told = {name: asked[name] for name in (LANGUAGE,) if name in asked}
+            said = twiml(self.url, told)
             response = connection.respond(HTTPStatus.OK, said)
             del response.headers["Content-Type"]
             response.headers["Content-Type"] = "text/xml; charset=utf-8"

@@ -10,6 +10,7 @@ when they are reached, or at once when the buffer is cleared.
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,12 +167,17 @@ class TwilioPhone:
 class OverTwilio:
     """An agent that is reached through a Twilio media stream, both ends in one process.
 
-    agent: who answers. delay_s: of the network, one way. It stands on a caller's line like the
-    agent itself, in real and in virtual time; what the agent notes stands on that line's timeline.
+    agent: who answers, or a function that returns them, given what Twilio says of the call.
+    delay_s: of the network, one way. It stands on a caller's line like the agent itself, in real
+    and in virtual time; what the agent notes stands on that line's timeline.
     """
 
     def __init__(
-        self, agent: Party, *, delay_s: float = 0.03, options: StreamOptions | None = None
+        self,
+        agent: Party | Callable[[Start], Party],
+        *,
+        delay_s: float = 0.03,
+        options: StreamOptions | None = None,
     ) -> None:
         self._agent = agent
         self._delay_s = delay_s
@@ -193,7 +199,8 @@ class OverTwilio:
     async def _answer(self, socket: MemorySocket, line: Line) -> None:
         """Hold the agent's end; what it notes goes to the caller's line."""
         caller = TwilioCaller(socket)
-        await caller.start()
+        start = await caller.start()
+        agent = self._agent(start) if callable(self._agent) else self._agent
         began_s = line.now_s
 
         def note(event: Event) -> None:
@@ -207,6 +214,6 @@ class OverTwilio:
             else:
                 line.record_at(began_s + event.at_s, event.source, event.kind, **event.data)
 
-        rate_hz = line_rate_hz(self._agent)
-        await hold_call(self._agent, caller, lag_s=LAG_S, on_event=note, rate_hz=rate_hz)
+        rate_hz = line_rate_hz(agent)
+        await hold_call(agent, caller, lag_s=LAG_S, on_event=note, rate_hz=rate_hz)
         socket.close()
