@@ -184,7 +184,6 @@ def test_what_is_no_email_address_is_not_taken_for_one(said):
         ("eight o'clock", "20:00"),
         ("20:30", "20:30"),
         ("half-past-eight", "20:30"),
-        ("at seven, no, at eight", "20:00"),
         ("not at seven, at eight", "20:00"),
     ],
 )

@@ -27,13 +27,22 @@ def _fold(text: str) -> str:
 
 
 # Recognisers write what is no speech as subtitles do: [BLANK_AUDIO], (music), *coughs*.
-# Words in round brackets may be words: only those of sounds count there.
+# Words in round brackets may be words: only those of sounds count there. Between notes is a song.
 _SOUNDS = (
     r"music|noise|silen|cough|laugh|sigh|breath|throat|applau|clap|inaudible|unintelligible|"
     r"static|beep|ring|typing|keyboard|door|wind|background|sneez|sniff|crosstalk|blank"
 )
 _SOUND_MARKS = re.compile(
-    rf"\[[^\]]*\]|<[^>]*>|\*[^*]+\*|\((?=[^)]*({_SOUNDS}))[^)]*\)|[♪♫]+", re.IGNORECASE
+    rf"\[[^\]]*\]|<[^>]*>|\*[^*]+\*|\((?=[^)]*({_SOUNDS}))[^)]*\)|"
+    r"[♪♫♬🎵🎶](?:[^♪♫♬🎵🎶]*[♪♫♬🎵🎶])?",
+    re.IGNORECASE,
+)
+# What Whisper and its like write for silence: the subtitles of videos that nobody speaks in.
+_INVENTED = re.compile(
+    r"(thank you|thanks)( (very|so) much)? for (watching|viewing|your attention)|"
+    r"(please )?((like|share) and )?subscribe( to (my|the|our) channel)?|"
+    r"see you (in the )?next (video|time)|(subtitles|captions|transcribed|translated) by .*",
+    re.IGNORECASE,
 )
 
 
@@ -43,7 +52,8 @@ def without_sound_marks(text: str) -> str:
     >>> without_sound_marks("[inaudible] order number? (music playing)")
     'order number?'
     """
-    return " ".join(_SOUND_MARKS.sub(" ", text).split())
+    said = " ".join(_SOUND_MARKS.sub(" ", text).split())
+    return "" if _INVENTED.fullmatch(said.strip(" .!")) else said
 
 
 def plain_words(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from voxlab.plots.speech_lm import (
     plot_patterns,
     plot_votes,
 )
-from voxlab.plots.turns import plot_transitions
+from voxlab.plots.turns import plot_confusions, plot_transitions
 from voxlab.plots.vad import plot_vad
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "plot_cells",
     "plot_code_use",
     "plot_comparison",
+    "plot_confusions",
     "plot_end_of_turn",
     "plot_joint_tokens",
     "plot_ladder",

@@ -1,5 +1,6 @@
-"""The turn manager's transition table as a picture, drawn from the code that runs."""
+"""Turn-taking as tables: the turn manager's transitions, and meanings that were confused."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -7,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from voxlab.plots.call import STATE_LOOK
-from voxlab.plots.palette import SILENCE
+from voxlab.plots.palette import ERROR, SILENCE, STAGE
 from voxlab.turn_taking.events import EVENTS
 from voxlab.turn_taking.manager import TABLE, Rule, State
 from voxlab.turn_taking.transitions import Transitions, transitions
@@ -50,7 +51,7 @@ def _draw_cell(
         ax.text(column, row - 0.2, _words(rule.__name__), ha="center", va="center", fontsize=9)
         arrows = "\n".join(f"→ {other.value}" for other in leads_to)
         ax.text(column, row + 0.24, arrows, ha="center", va="center", fontsize=6.5)
-    ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, zorder=0, **frame))
+    ax.add_patch(_cell(column, row, **frame))
 
 
 def _words(name: str) -> str:
@@ -63,3 +64,37 @@ def _words(name: str) -> str:
     words = spaced.replace("_", " ").split()
     half = (len(words) + 1) // 2
     return "\n".join(" ".join(part) for part in (words[:half], words[half:]) if part)
+
+
+def plot_confusions(table: Mapping[str, Mapping[str, int]], ax: Axes | None = None) -> Axes:
+    """Draw a confusion table: a row for what was meant, a column for what was understood.
+
+    table: counts as `count_confusions` returns them.
+    What was right is framed; the darker a cell, the larger its share of the row.
+    """
+    columns = list(next(iter(table.values()), {}))
+    if ax is None:
+        size = (1.2 + 1.05 * len(columns), 1.0 + 0.5 * len(table))
+        _, ax = plt.subplots(figsize=size, layout="constrained")
+    for row, (right, counts) in enumerate(table.items()):
+        total = sum(counts.values()) or 1
+        for column, name in enumerate(columns):
+            share, color = counts[name] / total, STAGE if name == right else ERROR
+            ax.add_patch(_cell(column, row, facecolor=color, alpha=share))
+            frame = color if name == right else SILENCE
+            ax.add_patch(_cell(column, row, fill=False, edgecolor=frame))
+            if counts[name]:
+                ax.text(column, row, str(counts[name]), ha="center", va="center", fontsize=11)
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(table) - 0.5, -0.5))
+    ax.set_xticks(range(len(columns)), columns, fontsize=10)
+    ax.set_yticks(range(len(table)), [f"{name} ({sum(table[name].values())})" for name in table])
+    ax.set(xlabel="understood", ylabel="meant (how often)")
+    ax.xaxis.tick_top()
+    ax.xaxis.set_label_position("top")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _cell(column: int, row: int, **look: Any) -> Rectangle:
+    return Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, zorder=0, **look)

@@ -61,33 +61,54 @@ _ANSWER = frozenset(
         "definitely"
     )
 )
-_MOMENT = r"( (a|one|just a) (minute|moment|second|sec)| a little)"
+_MOMENT = r"( (a|one|half a|just (a|one)) (minute|moment|mo|second|sec|bit)| a little)"
+_ASKED = (
+    r"(please |just |okay |ok |no |oh |hey |yeah |right |well |sorry |i said |you can |"
+    r"(can|could|would|will) you (please |just )?|i need you to )*"
+)
 _STOP = re.compile(
-    r"(please |just |okay |ok |no |oh |hey |i said |(can|could|would|will) you (please |just )?)*"
-    r"(stop( it| that| talking| there| right there| now| already)?|"
-    rf"wait{_MOMENT}?|(hold (on|it|up)|hang on){_MOMENT}?|"
-    r"(just )?(a|one) (moment|minute|second|sec)|give me (a|one) (moment|minute|second|sec)|"
-    rf"(be )?(quiet|silent)( for{_MOMENT})?|hush|sh+|silence|whoa|"
-    r"(that's )?enough( already)?|shut up|never ?mind|forget it|cancel that|pause)"
-    rf"( please| now| there| stop| wait{_MOMENT}?| hold on| hang on| whoa| sh+)*"
+    rf"{_ASKED}(stop( it| that| talking| speaking|( right)? there| now| already| for{_MOMENT})?|"
+    rf"(wait|hold|pause)( up| on| it| there| for)?{_MOMENT}?|"
+    rf"(hold on|hang on|bear with me|excuse me)( there)?( for)?{_MOMENT}?|"
+    r"hold your horses|time ?out|not now|half a (minute|second|sec)|"
+    r"(just )?(a|one) (moment|minute|second|sec)|"
+    r"(i (just )?need|give me|gimme)( just)? (a|one) (moment|minute|second|sec)( to \w+)?|"
+    r"let me( just)? (think|check|look|see|find|get|grab|write|finish|speak|talk|stop you)\b.*|"
+    rf"(be )?(quiet|silent)( for{_MOMENT})?|hush|shush|sh+|silence|whoa|zip it|slow down there|"
+    r"don't (talk|interrupt)( me)?|i('m| am) (still )?(talking|speaking)|"
+    r"(that's |that is |i've heard )?enough( of that| already)?|that('ll| will) do|shut (up|it)|"
+    r"never ?mind( that)?|forget (it|that|about it)|skip (it|that|this)|cancel that)"
+    rf"( please| now| there| stop| wait{_MOMENT}?| hold on| hang on| whoa| sh+| already| okay)*"
+)
+_PERSON = (
+    r"(person|human( being)?|operator|manager|supervisor|agent|representative|rep|"
+    r"member of staff|colleague|employee|adviser|advisor)"
 )
 WANTS_A_PERSON = (
-    r"^(?!.*\b(don't|do not|not|without) (\w+ ){0,6}(person|human|operator)\b).*"
-    r"(\b((real|actual|live) (person|human|agent|people)|human being|"
-    r"(talk|speak) (to|with) (a |an |some|the |your )?(person|human|someone|somebody|one|manager|"
-    r"supervisor|agent|operator|representative)|(someone|somebody|anyone|anybody) real|"
-    r"put me through|(transfer|connect) me|"
-    r"(need|want|get me|give me) (a |an |the |your )?(supervisor|manager|operator|representative|"
-    r"human|agent|person)|"
-    r"(don't want to talk|not talking|don't want to speak) (to|with) (a |this )?"
-    r"(robot|machine|computer|bot))\b|"
-    r"^(a |an |the )?(agent|operator|representative|supervisor|human|real person)( please)?$)"
+    rf"^(?!.*\b(don't|do not|not|without) (\w+ ){{0,6}}{_PERSON}\b).*"
+    r"(\b((real|actual|live|proper) (person|human|agent|people|operator)|human being|"
+    r"(talk|speak|talking|speaking) (to|with) (a |an |some |the |your )?"
+    rf"({_PERSON}|someone|somebody|one|boss|staff|sales|support|customer (service|care|support))|"
+    r"(someone|somebody|anyone|anybody) (real|human|else)( there)?|"
+    r"(put|pass|hand) me (through|over|on)( to)?|(transfer|connect) me|"
+    r"(need|want|like|get|get me|give me|have|is there) (a |an |the |your |any )?"
+    rf"(real |live |actual )?{_PERSON}|"
+    r"(not|don't want to|hate|instead of|tired of|sick of) (be )?(talk|speak)?(ing)? ?(to|with)? ?"
+    r"(a |this |these |your )?(robot|machine|computer|bot|recording)s?)\b|"
+    rf"^(oh |just |please |the |a |an )*(real |live )?({_PERSON}|customer (service|care|support)|"
+    r"front desk|human beings?|live support)( please| now)*$)"
 )
 _CORRECTION = re.compile(
-    r"^((oh |um |uh |er |sorry |wait |hold on |okay |ok )*(no|nope|not|actually|sorry|wrong)\b)"
-    r"(?! (could|can|would|what|i (didn't|did not|missed)))|"  # "Sorry, what?" corrects nothing
-    r"\b(i meant|i mean|i said|instead|rather|that's (not|wrong)|that is (not|wrong)|"
-    r"not (that|this|the)|make (it|that)|correction)\b"
+    r"^((oh |um |uh |er |sorry |wait |hold on |okay |ok |ah |oops |hmm )*"
+    r"(no|nope|nah|not|actually|sorry|wrong|incorrect|negative)\b)"
+    r"(?! (could|can|would|what|way|i (didn't|did not|missed)( (quite )?(hear|catch|get))))|"
+    r"\b(i meant|i mean|i said|i asked for|instead|rather|"
+    r"(that's|that is|it's|it is|this is) (not|wrong)|"
+    r"(isn't|wasn't|is not) (what|right|it|the|my)|i (didn't|never|did not) (say|said|mean|ask)|"
+    r"(got|have|had|heard|understood) (it|that|me|this|the \w+|my \w+) (all )?wrong|"
+    r"mis(heard|understood|spoke)|scratch that|strike that|i take that back|"
+    r"my (mistake|bad)|on second thoughts?|other way (a)?round|not quite|"
+    r"not (that|this|the)|make (it|that)|change (it|that) to|correction)\b"
 )
 _SHORT_WORDS = frozenset(  # what people do say in half a second to get a word in
     plain_words(

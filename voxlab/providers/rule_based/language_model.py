@@ -22,8 +22,8 @@ from voxlab.providers.protocols import (
     ToolChoice,
     ToolSpec,
 )
-from voxlab.providers.rule_based.phrases import phrase
-from voxlab.providers.rule_based.slots import find_slots
+from voxlab.providers.rule_based.phrases import IS_RIGHT, phrase, read_back
+from voxlab.providers.rule_based.slots import find_slots, is_doubtful
 from voxlab.providers.scripted import paced
 from voxlab.text import normalise
 from voxlab.turn_taking.interruptions import WANTS_A_PERSON
@@ -96,6 +96,16 @@ QUESTIONS = {
     "customer": "What name is the reservation under?",
     "change": "What would you like to change: the day, the time or the number of people?",
 }
+HINTS = {  # when the answer to the question was of no use
+    "order_id": "An order number has five digits. Please say them one by one.",
+    "city": "I know the weather of cities such as Paris, London or New York. Which one is it?",
+    "day": "I can see the next seven days. Please say today, tomorrow, or a day such as Friday.",
+    "time": "Please say a time such as seven o'clock, or half past seven.",
+    "party_size": "Please say how many people come, such as four people.",
+    "customer": "Please say just the surname that the reservation is under.",
+    "change": "Please say a new day, a new time, or how many people come.",
+}
+OR_A_PERSON = "Or say: a real person."
 # A tool's error tells which value was wrong and has to be said anew.
 WRONG_VALUES = (
     (r"no order", "order_id"),
@@ -104,11 +114,13 @@ WRONG_VALUES = (
     (r"no table.* none$", "day"),
     (r"no table", "time"),
 )
+WRITES = ("return_order", "book_table", "change_reservation", "cancel_reservation")
 INTERRUPTED = "interrupted"  # in the error of a tool that the user did not wait for
 
 CORRECTION = r"\b(no wait|i meant?|actually|instead|rather|sorry)\b"
 NEVER_MIND = r"^(no|no thanks?( you)?|never mind|forget it)\b\W*$"
-YES = r"^(yes|yeah|yep|okay|ok|sure|right|uh huh|m+ ?hm+)\b"
+YES = r"^(yes|yeah|yep|okay|ok|sure|right|uh huh|m+ ?hm+|correct|exactly|that's (right|correct))\b"
+NO = r"^(no|nope|nah|wrong|that's (not right|wrong))\b"
 SMALL_TALK = (
     (r"\b(good ?bye|bye|that's all)\b", "Thank you for calling Acme. Goodbye!"),
     (r"\b(stop|hold on|wait|one moment)\b", "Okay, I'm listening."),
@@ -152,8 +164,9 @@ class Topic:
     """What the user wants, as far as the messages tell.
 
     slots: the values told for the intent. told: the user's latest words added something.
-    done: the tool has given an answer. wrong: the value that it refused. order_id, customer: the
-    order and the reservation that the call was about last, so that "it" can be understood.
+    done: the tool has given an answer. wrong: the value that it refused. in_doubt: the values are
+    to be read back before they are written. order_id, customer: the order and the reservation that
+    the call was about last, so that "it" can be understood.
     """
 
     intent: Intent | None = None
@@ -161,6 +174,7 @@ class Topic:
     told: bool = False
     done: bool = False
     wrong: str = ""
+    in_doubt: bool = False
     order_id: str = ""
     customer: str = ""
 
@@ -183,14 +197,27 @@ class Topic:
 
 def topic_of(messages: Sequence[Message]) -> Topic:
     """Read the conversation from its start and return what it is about now."""
-    topic, calls = Topic(), dict[str, ToolCall]()
+    topic, calls, is_read_back = Topic(), dict[str, ToolCall](), False
     for message in messages:
         calls |= {call.id: call for call in message.tool_calls}
+        if message.role == "assistant" and message.text:
+            is_read_back = message.text.endswith(IS_RIGHT)
         if message.role == "user":
-            topic = _after_words(topic, normalise(message.text))
+            said = normalise(message.text)
+            topic = _after_read_back(topic, said) if is_read_back else _after_words(topic, said)
         elif message.role == "tool" and message.tool_call_id in calls:
             topic = _after_result(topic, calls[message.tool_call_id], _result(message))
     return topic
+
+
+def _after_read_back(topic: Topic, said: str) -> Topic:
+    """The user was asked whether the values are right: yes, no, or better ones."""
+    if not find_slots(said) and re.search(YES, said):
+        return replace(topic, in_doubt=False, told=True)
+    if not find_slots(said) and re.search(NO, said):
+        needs = topic.intent.needs if topic.intent else ()
+        return replace(topic, wrong="change" if "day" in topic.relevant else needs[0], told=True)
+    return _after_words(topic, said)
 
 
 def _after_words(topic: Topic, said: str) -> Topic:
@@ -202,10 +229,12 @@ def _after_words(topic: Topic, said: str) -> Topic:
         named = next((BY_TOOL[BY_VALUE[name]] for name in values if name in BY_VALUE), None)
         goes_on = named is None
     if named is not None and not goes_on:
-        return _new_topic(topic, named, values, said)
-    if re.search(NEVER_MIND, said):
+        topic = _new_topic(topic, named, values, said)
+    elif re.search(NEVER_MIND, said):
         return Topic(order_id=topic.order_id, customer=topic.customer)
-    return _more(topic, values, told=named is not None)
+    else:
+        topic = _more(topic, values, told=named is not None)
+    return replace(topic, in_doubt=topic.told and (topic.in_doubt or is_doubtful(said)))
 
 
 def _new_topic(topic: Topic, intent: Intent, values: Mapping[str, Any], said: str) -> Topic:
@@ -265,19 +294,35 @@ def decide(messages: Sequence[Message], tools: set[str]) -> str | ToolCall:
         if topic.intent is None or topic.done or topic.missing or refused:
             return phrase(call.name, call.arguments, result)
     elif not topic.told:
-        return _small_talk(messages, QUESTIONS.get(topic.missing, ""))
-    return _ask_or_call(topic, tools, len(messages))
+        return _small_talk(messages, _question(topic.missing, messages))
+    return _ask_or_call(topic, tools, messages)
 
 
-def _ask_or_call(topic: Topic, tools: set[str], count: int) -> str | ToolCall:
+def _question(missing: str, messages: Sequence[Message]) -> str:
+    """Ask for a value, in other words after an answer of no use; "" if none is missing."""
+    if not missing:
+        return ""
+    ways = (QUESTIONS[missing], HINTS[missing], f"{HINTS[missing]} {OR_A_PERSON}")
+    asked = 0
+    for message in reversed(messages):
+        if message.role == "assistant" and message.text not in ways:
+            break
+        asked += message.role == "assistant"
+    return ways[min(asked, len(ways) - 1)]
+
+
+def _ask_or_call(topic: Topic, tools: set[str], messages: Sequence[Message]) -> str | ToolCall:
     if topic.missing:
-        return QUESTIONS[topic.missing]
+        got_on = bool(find_slots(normalise(_last(messages, "user"))))
+        return QUESTIONS[topic.missing] if got_on else _question(topic.missing, messages)
     tool = topic.intent.tool if topic.intent else ""
     known = {name: value for name, value in topic.slots.items() if name in topic.relevant}
     email = known.pop("email", "")
     if email and "order_id" not in known:  # find the order first
         tool, known = "lookup_order", {"email": email}
-    return ToolCall(f"call_{count}", tool, known) if tool in tools else CANNOT
+    if topic.in_doubt and tool in WRITES and tool in tools:
+        return read_back(known)
+    return ToolCall(f"call_{len(messages)}", tool, known) if tool in tools else CANNOT
 
 
 def _required_call(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> ToolCall:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Result = Mapping[str, Any]
+IS_RIGHT = "is that right?"
 
 
 def phrase(tool: str, arguments: Result, result: Result) -> str:
@@ -23,6 +24,23 @@ def phrase(tool: str, arguments: Result, result: Result) -> str:
     except (KeyError, TypeError, ValueError, AttributeError):  # a tool of that name, not the shop's
         found = (f"{name.replace('_', ' ')} {value}" for name, value in result.items())
         return f"Here is what I found: {', '.join(found)}."
+
+
+def read_back(values: Result) -> str:
+    """Return the question whether values are right that a tool is to write.
+
+    >>> read_back({"day": "Friday", "time": "19:30", "party_size": 3})
+    'For 3 people, on Friday, at 7 30: is that right?'
+    """
+    words: dict[str, Callable[[Any], str]] = {
+        "order_id": lambda value: f"order {_spelled(value)}",
+        "customer": lambda value: f"the reservation under {value}",
+        "party_size": lambda value: f"for {_people(value)}",
+        "day": _when,
+        "time": lambda value: f"at {_hour(value)}",
+    }
+    told = ", ".join(say(values[name]) for name, say in words.items() if name in values)
+    return f"{told[:1].upper()}{told[1:]}: {IS_RIGHT}"
 
 
 def _spelled(order_id: str) -> str:

@@ -93,6 +93,25 @@ def find_slots(said: str, expected: str = "") -> dict[str, Any]:
     return found
 
 
+def is_doubtful(said: str) -> bool:
+    """Tell whether normalised words name values that are better read back before they count.
+
+    They were corrected in the same breath, or some are only heard as numbers.
+
+    >>> is_doubtful("for two no three people"), is_doubtful("order one two for one five")
+    (True, True)
+    >>> is_doubtful("a table for four at seven")
+    False
+    """
+    corrected = (
+        rf"\b{value} {AGAIN} (?:(?:on|for|at) )?{value}\b"
+        for value in (NUMBER, rf"(?:{'|'.join(DAYS)})")
+    )
+    digit = rf"(?:\d+|{'|'.join(DIGITS)})"
+    misheard = rf"\b{digit} (?:{'|'.join(HOMOPHONES)}) {digit}\b"
+    return any(re.search(pattern, said) for pattern in (*corrected, misheard))
+
+
 def _order_id(said: str) -> str:
     """Find five digits, in one or as people say them: "four double two", "thirteen", "oh".
 
