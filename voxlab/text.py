@@ -30,7 +30,8 @@ def _fold(text: str) -> str:
 # Words in round brackets may be words: only those of sounds count there. Between notes is a song.
 _SOUNDS = (
     r"music|noise|silen|cough|laugh|sigh|breath|throat|applau|clap|inaudible|unintelligible|"
-    r"static|beep|ring|typing|keyboard|door|wind|background|sneez|sniff|crosstalk|blank"
+    r"static|beep|ring|typing|keyboard|door|wind|background|sneez|sniff|crosstalk|blank|bark|chatter|"
+    r"traffic|siren|horn|footstep|click|rustl|hum|buzz|yawn|gasp|groan|crying|mumbl|chuckl|giggl|hiss"
 )
 _SOUND_MARKS = re.compile(
     rf"\[[^\]]*\]|<[^>]*>|\*[^*]+\*|\((?=[^)]*({_SOUNDS}))[^)]*\)|"

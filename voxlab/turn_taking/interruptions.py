@@ -35,10 +35,12 @@ class Meaning(StrEnum):
 class ListeningWords:
     """What listeners say to let the other go on: single words, whole phrases, and words of no.
 
-    floor: sounds like listening and is a no, such as "uh-uh".
+    before: words that may stand before such a word, as in "that's great". floor: sounds like
+    listening and is a no, such as "uh-uh".
     """
 
     words: frozenset[str]
+    before: frozenset[str]
     phrases: frozenset[str]
     floor: frozenset[str]
 
@@ -50,6 +52,7 @@ def listening_words() -> ListeningWords:
     languages = tomllib.loads(file.read_text("utf-8")).values()
     return ListeningWords(
         frozenset(word for each in languages for word in plain_words(each["words"])),
+        frozenset(word for each in languages for word in plain_words(each.get("before", ""))),
         frozenset(" ".join(plain_words(p)) for each in languages for p in each["phrases"]),
         frozenset(sound for each in languages for sound in each.get("floor", ())),
     )
@@ -61,54 +64,67 @@ _ANSWER = frozenset(
         "definitely"
     )
 )
-_MOMENT = r"( (a|one|half a|just (a|one)) (minute|moment|mo|second|sec|bit)| a little)"
-_ASKED = (
-    r"(please |just |okay |ok |no |oh |hey |yeah |right |well |sorry |i said |you can |"
-    r"(can|could|would|will) you (please |just )?|i need you to )*"
+_FIRST = (  # what people put before it, and behind it
+    r"(?:(?:um|uh|er|erm|oh|ah|ugh|hey|look|listen|just|please|okay|ok|alright|all right|right|"
+    r"well|yeah|sorry|i said|oh my god|for (?:crying out loud|god's sake|heaven's sake)) )*"
 )
+_LAST = (
+    r"(?: (?:please|now|already|okay|ok|mate|love|dear|man|sir|madam|thanks|thank you|will you|"
+    r"would you|if possible|for (?:god's|heaven's) sake))*"
+)
+_MOMENT = (
+    r"((just )?(a|one|two|half a|a couple of|a few|five) "
+    r"(moments?|minutes?|seconds?|secs?|mos?|bit|mins?)|a little)"
+)
+_ASKED = r"((can|could|would|will) you (please |just )*|you can |i need you to )?"
 _STOP = re.compile(
-    rf"{_ASKED}(stop( it| that| talking| speaking|( right)? there| now| already| for{_MOMENT})?|"
-    rf"(wait|hold|pause)( up| on| it| there| for)?{_MOMENT}?|"
-    rf"(hold on|hang on|bear with me|excuse me)( there)?( for)?{_MOMENT}?|"
-    r"hold your horses|time ?out|not now|half a (minute|second|sec)|"
-    r"(just )?(a|one) (moment|minute|second|sec)|"
-    r"(i (just )?need|give me|gimme)( just)? (a|one) (moment|minute|second|sec)( to \w+)?|"
-    r"let me( just)? (think|check|look|see|find|get|grab|write|finish|speak|talk|stop you)\b.*|"
-    rf"(be )?(quiet|silent)( for{_MOMENT})?|hush|shush|sh+|silence|whoa|zip it|slow down there|"
+    rf"{_FIRST}{_ASKED}"
+    rf"((stop|quit)( it| that| (talk|speak|yapp|go)ing( on)?|( right)? there)?( for {_MOMENT})?|"
+    rf"(wait|hold|pause|hold on|hang on|bear with me|excuse me)( up| on| it| there| for)?"
+    rf"( {_MOMENT})?|hold your horses|time ?out|not now|slow down there|"
+    rf"{_MOMENT}|(i (just )?need|give me|gimme) {_MOMENT}( to \w+)?|"
+    rf"(hold on|hang on|one moment|{_MOMENT}|bear with me) "
+    r"(i'm just|i just need to|someone's|somebody's|there's some|let me) .*|"
+    r"let me( just)? (think|check|look|see|find|get|grab|write|finish|(speak|talk)(?! (to|with))|"
+    r"stop you)\b.*|(can i|let me) get a word in|let me speak|"
+    rf"(be )?(just )?(be )?(quiet|silent)( for)?( {_MOMENT})?|hush|shush|sh+|silence|whoa|zip it|"
     r"don't (talk|interrupt)( me)?|i('m| am) (still )?(talking|speaking)|"
-    r"(that's |that is |i've heard )?enough( of that| already)?|that('ll| will) do|shut (up|it)|"
+    r"(that's |that is |i've heard )?enough( of that)?|that('ll| will) do|shut (up|it)|"
     r"never ?mind( that)?|forget (it|that|about it)|skip (it|that|this)|cancel that)"
-    rf"( please| now| there| stop| wait{_MOMENT}?| hold on| hang on| whoa| sh+| already| okay)*"
+    rf"( (there|stop|wait|hold on|hang on|whoa|sh+|{_MOMENT}))*{_LAST}"
 )
 _PERSON = (
-    r"(person|human( being)?|operator|manager|supervisor|agent|representative|rep|"
-    r"member of staff|colleague|employee|adviser|advisor)"
+    r"(person|human( being)?|operator|manager|supervisor|agent|representative|rep|owner|boss|staff|"
+    r"colleague|employee|adviser|advisor|sales|support|customer (service|care|support)|front desk)"
 )
+_A = r"(a |an |some |the |your |any |one of (the|your) )?((real|actual|live|proper) )?"
 WANTS_A_PERSON = (
     rf"^(?!.*\b(don't|do not|not|without) (\w+ ){{0,6}}{_PERSON}\b).*"
     r"(\b((real|actual|live|proper) (person|human|agent|people|operator)|human being|"
-    r"(talk|speak|talking|speaking) (to|with) (a |an |some |the |your )?"
-    rf"({_PERSON}|someone|somebody|one|boss|staff|sales|support|customer (service|care|support))|"
+    rf"(talk|speak|talking|speaking) (to|with) {_A}({_PERSON}|someone|somebody|one)|"
     r"(someone|somebody|anyone|anybody) (real|human|else)( there)?|"
-    r"(put|pass|hand) me (through|over|on)( to)?|(transfer|connect) me|"
-    r"(need|want|like|get|get me|give me|have|is there) (a |an |the |your |any )?"
-    rf"(real |live |actual )?{_PERSON}|"
-    r"(not|don't want to|hate|instead of|tired of|sick of) (be )?(talk|speak)?(ing)? ?(to|with)? ?"
-    r"(a |this |these |your )?(robot|machine|computer|bot|recording)s?)\b|"
-    rf"^(oh |just |please |the |a |an )*(real |live )?({_PERSON}|customer (service|care|support)|"
-    r"front desk|human beings?|live support)( please| now)*$)"
+    r"(someone|somebody|anyone|anybody) (i can|to) (talk|speak) (to|with)|"
+    r"get me (someone|somebody)|(put|pass|hand) (me )?(through|over|on to)|(transfer|connect) me|"
+    r"put (\w+ ){1,4}on$|"
+    rf"(need|want|like|get|get me|give me|have|is there) {_A}{_PERSON}|"
+    rf"is your {_PERSON} (there|in|around|available)|"
+    r"(not|don't want to|hate|instead of|tired of|sick of) "
+    r"(be )?(talk|speak)?(ing)? ?(to|with)? ?(a |this |these |your )?"
+    r"(robot|machine|computer|bot|recording)s?)\b|"
+    rf"^{_FIRST}{_A}({_PERSON}|human beings?|live support)( {_PERSON})?{_LAST}$)"
 )
 _CORRECTION = re.compile(
-    r"^((oh |um |uh |er |sorry |wait |hold on |okay |ok |ah |oops |hmm )*"
-    r"(no|nope|nah|not|actually|sorry|wrong|incorrect|negative)\b)"
+    r"^((oh|um|uh|er|sorry|wait|hold on|okay|ok|ah|oops|hmm) )*"
+    r"(no|nope|nah|not|actually|sorry|incorrect|negative)\b"
     r"(?! (could|can|would|what|way|i (didn't|did not|missed)( (quite )?(hear|catch|get))))|"
-    r"\b(i meant|i mean|i said|i asked for|instead|rather|"
-    r"(that's|that is|it's|it is|this is) (not|wrong)|"
-    r"(isn't|wasn't|is not) (what|right|it|the|my)|i (didn't|never|did not) (say|said|mean|ask)|"
-    r"(got|have|had|heard|understood) (it|that|me|this|the \w+|my \w+) (all )?wrong|"
-    r"mis(heard|understood|spoke)|scratch that|strike that|i take that back|"
-    r"my (mistake|bad)|on second thoughts?|other way (a)?round|not quite|"
-    r"not (that|this|the)|make (it|that)|change (it|that) to|correction)\b"
+    r"^(?!.*\b(what|anything|something)('s| is)? wrong).*\bwrong\b(?! with)|"
+    r"\b(i meant|i mean|i said|i asked for|instead|rather|(that's|that is|it's|it is|this is) not|"
+    r"(isn't|wasn't|is not) (what|right|it|the|my)|"
+    r"i (didn't|never|did not) (say|said|mean|ask|order|want|book)|mis(heard|understood|spoke)|"
+    r"(scratch|strike) that|i take that back|my (mistake|bad)|on second thoughts?|"
+    r"other way (a)?round|not quite|not (that|this|the)|make (it|that)|change (it|that) to|"
+    r"correction)\b|"
+    r"\b(it's|it is|ends in|that's|spelled|spelt) .*\b(not|without) (\w+ )?\w+$"
 )
 _SHORT_WORDS = frozenset(  # what people do say in half a second to get a word in
     plain_words(
@@ -134,8 +150,8 @@ def classify(text: str, unheard: str = "", lasted_s: float = 1.0) -> Meaning:
     'request'
     """
     text = without_sound_marks(text)
-    words = plain_words(text)
-    said = " ".join(words)
+    said = _without_repeats(" ".join(plain_words(text)))
+    words = said.split()
     if not words:
         return Meaning.NOISE
     listening = listening_words()
@@ -154,6 +170,11 @@ def classify(text: str, unheard: str = "", lasted_s: float = 1.0) -> Meaning:
     return Meaning.BACKCHANNEL if is_grunt else Meaning.REQUEST
 
 
+def _without_repeats(said: str) -> str:
+    """Return words without what was begun again: "could you could you wait wait" once each."""
+    return re.sub(r"\b(\w[\w' ]*?)(?: \1)+\b", r"\1", said)
+
+
 def _lets_go_on(words: list[str], listening: ListeningWords) -> bool:
     """Tell whether words are made of listening words and phrases, from the first to the last."""
     reached = {0}
@@ -161,7 +182,10 @@ def _lets_go_on(words: list[str], listening: ListeningWords) -> bool:
         starts = [start for start in range(max(0, end - 5), end) if start in reached]
         if any(
             " ".join(words[start:end]) in listening.phrases
-            or (end - start == 1 and words[start] in listening.words)
+            or (
+                words[end - 1] in listening.words
+                and listening.before.issuperset(words[start : end - 1])
+            )
             for start in starts
         ):
             reached.add(end)

@@ -123,7 +123,7 @@ class _Call:
             self._commits.clear()  # they will be heard again
             self._replying.connection_lost(f"the connection was lost: {why}")
             if not self._greeted:
-                raise ProviderError(f"no connection to the realtime server: {why}. Is it running?")
+                raise ProviderError(f"no connection to the realtime server: {why}")
             retry, options = self._lost_in_a_row, self._options
             if retry >= options.retries:
                 said = f"{retry} attempts to open it again failed, the last one: {why}"

@@ -91,12 +91,17 @@ def explained() -> Iterator[None]:
             raise ProviderError(f"the realtime server refused: {said}") from error
         raise Lost(said) from error
     except InvalidStatus as error:
-        status = error.response.status_code
-        said = f"HTTP {status} instead of a WebSocket"
+        status, body = (
+            error.response.status_code,
+            (error.response.body or b"").decode(errors="replace"),
+        )
+        said = f"HTTP {status} instead of a WebSocket: {body.strip() or 'no reason was given'}"
+        said = f"{said[:300].rstrip('.')}. To try: {ADVICE.get(status, 'look at its log')}"
         if status in ADVICE and status != 429:
-            raise ProviderError(f"the realtime server refused: {said}: {ADVICE[status]}") from error
+            raise ProviderError(f"the realtime server refused: {said}") from error
         raise Lost(said) from error
     except (OSError, TimeoutError, WebSocketException) as error:
-        raise Lost(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise Lost(f"{said}. Is the server running?") from error
     except OpenAIError as error:
         raise ProviderError(f"the openai client cannot connect: {error}") from error
