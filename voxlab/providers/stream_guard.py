@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, SupportsFloat, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from voxlab.audio import Audio, Samples
 from voxlab.errors import ProviderError, ProviderTimeout
@@ -82,7 +82,8 @@ def speech_probability(stream: VADStream, frame: Samples) -> float:
 
 def checked_probability(probability: object, who: str) -> float:
     """Return what a provider gave, if it is a probability. Raises ProviderError."""
-    if isinstance(probability, SupportsFloat) and 0 <= float(probability) <= 1:
+    # what SupportsFloat asks for; Python 3.11 needs 4 us to ask it, once for each frame of sound
+    if hasattr(probability, "__float__") and 0 <= float(probability) <= 1:
         return float(probability)
     raise ProviderError(f"{who} gave {probability!r:.80}, and a number from 0 to 1 was needed")
 
