@@ -18,7 +18,7 @@ from typing import Any
 from voxlab.agents.line import Line
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
 from voxlab.agents.realtime.connection import Connect, Connection, Lost, explained, refusal
-from voxlab.agents.realtime.protocol import RATE_HZ, append, note_event
+from voxlab.agents.realtime.protocol import RATE_HZ, JsonObject, append, note_event
 from voxlab.agents.realtime.responses import Replying
 from voxlab.agents.realtime.resumption import RESENT, SAMPLE_BYTES, Entry, Kept
 from voxlab.agents.realtime.settings import (
@@ -34,7 +34,6 @@ from voxlab.providers.protocols import VAD
 from voxlab.turn_taking.events import UserStarted, UserStopped
 from voxlab.vad.endpointing import VADOptions
 
-Wire = dict[str, Any]
 OUTBOX = 4096  # events on their way up; more than two minutes of sound
 RESENT_STEP_S = 0.5
 SETUP = "setup"  # the name of our session.update
@@ -81,7 +80,7 @@ class _Call:
         self._detection = agent.settings.turn_detection
         self._line = line
         self._kept = Kept(agent.options.kept_s)
-        self._outbox: asyncio.Queue[Wire] | None = None  # None: not connected
+        self._outbox: asyncio.Queue[JsonObject] | None = None  # None: not connected
         self._greeted = False
         self._lost_in_a_row = 0
         self._fault = ""  # of the server, in this connection
@@ -179,9 +178,9 @@ class _Call:
             said = f'{GREETING_INSTRUCTIONS}"{self._options.greeting}"'
             self._replying.ask(instructions=f"{self._agent.settings.instructions} {said}")
 
-    async def _receive(self, connection: Connection) -> Wire:
+    async def _receive(self, connection: Connection) -> JsonObject:
         with explained():
-            event: Wire = json.loads(await connection.recv_bytes())
+            event: JsonObject = json.loads(await connection.recv_bytes())
         note_event(self._line, "received", event)
         return event
 
@@ -198,7 +197,7 @@ class _Call:
                     else:
                         await connection.send(event)  # type: ignore[arg-type]
 
-    def _send(self, event: Wire) -> None:
+    def _send(self, event: JsonObject) -> None:
         """Put an event on its way; without a connection it is not needed: see `_begin`."""
         if self._outbox is None:
             return
@@ -259,7 +258,7 @@ class _Call:
 
     # --- what the server hears --------------------------------------------------------------
 
-    def _on_event(self, event: Wire) -> None:
+    def _on_event(self, event: JsonObject) -> None:
         if event["type"] == "response.done":  # a server that only lets us in counts as lost again
             self._lost_in_a_row = 0
         match event["type"]:
@@ -286,7 +285,7 @@ class _Call:
             case _:
                 self._replying.on_event(event)
 
-    def _on_speech(self, event: Wire) -> None:
+    def _on_speech(self, event: JsonObject) -> None:
         start_s = event["audio_start_ms"] / 1000
         padding_s = self._detection.padding_s if isinstance(self._detection, ServerVAD) else 0.0
         self._kept.turn_started(event["item_id"], start_s)
@@ -294,7 +293,7 @@ class _Call:
         self._line.record("vad", "speech_started", speech_at_s=speech_at_s)
         self._replying.user_started()
 
-    def _on_silence(self, event: Wire) -> None:
+    def _on_silence(self, event: JsonObject) -> None:
         """Note the end of speech; how much silence semantic_vad has waited for it does not tell."""
         end_s = event["audio_end_ms"] / 1000
         self._kept.turn_ended(event["item_id"], end_s)

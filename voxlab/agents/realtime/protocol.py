@@ -18,6 +18,7 @@ SOUND_FIELDS = {  # the events that carry sound, and where
     "response.output_audio.delta": "delta",
     "response.audio.delta": "delta",  # the beta's name
 }
+JsonObject = dict[str, Any]  # an event, an item or settings as they go over the wire
 ClientEvent = Mapping[str, Any]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from voxlab.agents.line import Line
 from voxlab.agents.playback import Playback
-from voxlab.agents.realtime.protocol import sound_of
+from voxlab.agents.realtime.protocol import JsonObject, sound_of
 from voxlab.agents.realtime.resumption import Conversation, Entry
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.tools import UNFINISHED, Toolbox
@@ -20,7 +20,6 @@ from voxlab.errors import ProviderError
 from voxlab.providers.protocols import ToolCall
 from voxlab.turn_taking.manager import State
 
-Wire = dict[str, Any]
 PAUSE_S = 0.2  # between two messages that follow each other without a gap
 BUSY = "conversation_already_has_active_response"
 HARMLESS = (BUSY, "response_cancel_not_active")  # both sides acted at once
@@ -52,7 +51,7 @@ class Replying:
         line: Line,
         tools: Toolbox,
         setup: tuple[RealtimeSettings, RealtimeOptions],
-        send: Callable[[Wire], None],
+        send: Callable[[JsonObject], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._line = line
@@ -162,12 +161,12 @@ class Replying:
 
     # --- the server -------------------------------------------------------------------------
 
-    def on_event(self, event: Wire) -> None:
+    def on_event(self, event: JsonObject) -> None:
         """Take an event of the server; those that are about something else are passed over."""
         if event["type"] in HANDLED:
             getattr(self, "_" + event["type"].replace(".", "_"))(event)
 
-    def _response_created(self, event: Wire) -> None:
+    def _response_created(self, event: JsonObject) -> None:
         response = event["response"]
         if response.get("conversation_id") is None:  # out of band: somebody else's
             return
@@ -180,25 +179,25 @@ class Replying:
         elif not self._playback.audible:
             self._become(State.THINKING, "response.created")
 
-    def _is_ours(self, event: Wire) -> bool:
+    def _is_ours(self, event: JsonObject) -> bool:
         return bool(event["response_id"] == self._active not in self._dropped)
 
-    def _response_output_item_added(self, event: Wire) -> None:
+    def _response_output_item_added(self, event: JsonObject) -> None:
         if event["response_id"] == self._active and event["item"]["type"] == "message":
             self._here.add(event["item"]["id"])
             self.conversation.add(Entry(event["item"]["id"], "assistant"))
 
-    def _response_content_part_added(self, event: Wire) -> None:
+    def _response_content_part_added(self, event: JsonObject) -> None:
         if self._is_ours(event) and event["part"].get("type") == "audio":
             self._line.record("tts", "request", id=event["item_id"], text="")
             self._playback.open(event["item_id"], event["content_index"])
 
-    def _response_output_audio_transcript_delta(self, event: Wire) -> None:
+    def _response_output_audio_transcript_delta(self, event: JsonObject) -> None:
         if self._is_ours(event):
             self._add_text(event["delta"])
             self._playback.say(event["item_id"], event["delta"])
 
-    def _response_output_text_delta(self, event: Wire) -> None:
+    def _response_output_text_delta(self, event: JsonObject) -> None:
         if self._is_ours(event):
             self._add_text(event["delta"])
 
@@ -207,21 +206,21 @@ class Replying:
             self._line.record("llm", "first_token", id=self._active)
         self._text += delta
 
-    def _response_output_audio_delta(self, event: Wire) -> None:
+    def _response_output_audio_delta(self, event: JsonObject) -> None:
         if self._is_ours(event):
             came_s = self._line.now_s
             if self._playback.play(event["item_id"], sound_of(event["delta"])):
                 self._line.record_at(came_s, "tts", "first_audio", id=event["item_id"])
 
-    def _response_output_audio_done(self, event: Wire) -> None:
+    def _response_output_audio_done(self, event: JsonObject) -> None:
         if event["response_id"] == self._active:
             self._line.record("tts", "done", id=event["item_id"])
 
-    def _response_output_item_done(self, event: Wire) -> None:
+    def _response_output_item_done(self, event: JsonObject) -> None:
         item = event["item"]
         self._playback.complete(item["id"], is_broken=item.get("status") == "incomplete")
 
-    def _response_done(self, event: Wire) -> None:
+    def _response_done(self, event: JsonObject) -> None:
         response = event["response"]
         if response["id"] != self._active:
             return
@@ -248,7 +247,7 @@ class Replying:
         self._answer_results()
         self._finish()
 
-    def _on_failure(self, response: Wire) -> None:
+    def _on_failure(self, response: JsonObject) -> None:
         """Ask once more; a second failure in a row ends the call."""
         error = (response.get("status_details") or {}).get("error") or {}
         said = f"{error.get('code') or 'failed'}: {error.get('message') or 'no reason was given'}"
@@ -259,7 +258,7 @@ class Replying:
         if not self.user_speaks:
             self.ask()
 
-    def _take_back(self, response: Wire, calls: Sequence[Wire]) -> None:
+    def _take_back(self, response: JsonObject, calls: Sequence[JsonObject]) -> None:
         """What a dropped response has made since then was not heard; its calls are not run."""
         self._dropped.discard(response["id"])
         for item in response["output"]:
@@ -270,12 +269,12 @@ class Replying:
             self._note_call(call)
             self._return(call["call_id"], UNFINISHED)
 
-    def _conversation_item_added(self, event: Wire) -> None:
+    def _conversation_item_added(self, event: JsonObject) -> None:
         if event["item"]["id"] in self._returned:
             self._returned.remove(event["item"]["id"])
             self._unanswered.add(event["item"]["id"])
 
-    def _error(self, event: Wire) -> None:
+    def _error(self, event: JsonObject) -> None:
         error = event["error"]
         if error.get("event_id") == "ask" or error.get("code") == BUSY:
             self._requested = False
@@ -285,7 +284,7 @@ class Replying:
 
     # --- tools ------------------------------------------------------------------------------
 
-    async def _run_tools(self, calls: Sequence[Wire]) -> None:
+    async def _run_tools(self, calls: Sequence[JsonObject]) -> None:
         """Run the calls of a response side by side, return the results, and ask for an answer."""
         for call in calls:
             self._note_call(call)
@@ -297,7 +296,7 @@ class Replying:
         if not (self._active or self._requested or self.user_speaks):
             self._ask_after_tools()
 
-    async def _run_tool(self, call: Wire) -> str:
+    async def _run_tool(self, call: JsonObject) -> str:
         try:
             arguments = json.loads(call["arguments"] or "{}")
             if not isinstance(arguments, dict):

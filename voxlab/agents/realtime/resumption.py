@@ -7,15 +7,13 @@ user's sound that the old one had not yet written down.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from voxlab.agents.realtime.protocol import RATE_HZ
+from voxlab.agents.realtime.protocol import RATE_HZ, JsonObject
 
 SAMPLE_BYTES = 2
 RESENT = ""  # the turn that a new session has not noticed yet
 PREROLL_S = 1.0  # speech may have begun that nobody has noticed yet
 PARTS = {"user": "input_text", "assistant": "output_text"}
-Wire = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -27,7 +25,7 @@ class Entry:
     text: str | None = None
     call: Mapping[str, str] = field(default_factory=dict)
 
-    def to_wire(self) -> Wire | None:
+    def to_wire(self) -> JsonObject | None:
         """Return the item to create; None if there is nothing to tell."""
         if self.kind not in PARTS:
             return {"id": self.id, "type": self.kind, **self.call}
@@ -64,7 +62,7 @@ class Conversation:
         kept = {e.id: e for e in self._entries.values() if e.kind != "user" or e.text is not None}
         self._entries = kept
 
-    def to_wire(self) -> list[Wire]:
+    def to_wire(self) -> list[JsonObject]:
         """Return the items that a new session is told."""
         found = (entry.to_wire() for entry in self._entries.values())
         return [item for item in found if item is not None]
@@ -75,7 +73,7 @@ class Conversation:
         known = [e for e in self._entries.values() if e.text is None or e.to_wire() is not None]
         return bool(known) and known[-1].kind in ("user", "function_call_output")
 
-    def wire_of(self, item_id: str) -> Wire | None:
+    def wire_of(self, item_id: str) -> JsonObject | None:
         """Return one item as it is created; None if there is nothing to tell."""
         return self._entries[item_id].to_wire() if item_id in self._entries else None
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voxlab.agents.realtime.protocol import JsonObject
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Message, ToolCall
@@ -16,7 +17,6 @@ from voxlab.serving.realtime.protocol.client_events import audio_bytes
 from voxlab.serving.realtime.protocol.errors import Refused
 
 LARGEST_ITEM = 512 * 1024  # bytes of JSON: many clients read frames of 1 MiB at most
-Wire = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Item:
     heard: what the recogniser makes of the user's audio, or how it failed.
     """
 
-    data: Wire
+    data: JsonObject
     sounds: dict[int, Sound] = field(default_factory=dict)
     words: list[tuple[int, str]] = field(default_factory=list)
     is_cut: bool = False
@@ -78,7 +78,7 @@ class Item:
         if size:
             del self.sounds[0].data[-size:]
 
-    def with_audio(self) -> Wire:
+    def with_audio(self) -> JsonObject:
         """Return the item with its audio in base64, where that fits into a frame."""
         content = [dict(part) for part in self.data.get("content", [])]
         size = LARGEST_ITEM
@@ -115,7 +115,7 @@ def user_item(item_id: str, sound: Sound, heard: "asyncio.Future[str | ProviderE
     return Item(data, {0: sound}, heard=heard)
 
 
-def new_item(given: Wire, item_id: str, wire: WireFormat) -> Item:
+def new_item(given: JsonObject, item_id: str, wire: WireFormat) -> Item:
     """Return a client's item, complete: its audio apart, its status "completed".
 
     Raises Refused if the audio is not whole samples, or the rest is too large to be sent back.

@@ -6,13 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from voxlab.agents.realtime.protocol import JsonObject
 from voxlab.providers.protocols import ToolCall
 from voxlab.serving.realtime.conversation import Conversation, Item, Sound
 from voxlab.serving.realtime.protocol.audio_formats import wire_format
 from voxlab.serving.realtime.protocol.session_config import voice_name
 from voxlab.serving.realtime.transport.send_queue import SendQueue
-
-Wire = dict[str, Any]
 
 ARGUMENT_CHARACTERS = 24  # of a function call's arguments in one delta
 AUDIO, TEXT = "response.output_audio", "response.output_text"
@@ -31,7 +30,7 @@ class Response:
 
     def __init__(
         self,
-        config: Wire,
+        config: JsonObject,
         context: Sequence[Item],
         conversation: Conversation | None,
         queue: SendQueue,
@@ -46,11 +45,11 @@ class Response:
         self.spoken_s = 0.0
         self._queue = queue
         self._status = "in_progress"
-        self._details: Wire | None = None
+        self._details: JsonObject | None = None
         self._open: Item | None = None
         self._text = ""  # of the open item: said, also after the client has cut the item
 
-    def resource(self, usage: Wire | None = None) -> Wire:
+    def resource(self, usage: JsonObject | None = None) -> JsonObject:
         """Return the response as it goes over the wire."""
         output = {"format": self.config["format"], "voice": voice_name(self.config)}
         return {
@@ -165,7 +164,7 @@ class Response:
             self._tell(TRANSCRIPT + ".done", content_index=0, transcript=self._text)
         self._tell("response.content_part.done", content_index=0, part=self._part())
 
-    def _part(self) -> Wire:
+    def _part(self) -> JsonObject:
         """Return the open part as its own events show it: its type is "text" or "audio" there."""
         if self.is_text:
             return {"type": "text", "text": self._text}

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voxlab.agents.realtime.protocol import JsonObject
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.conversation import (
@@ -54,7 +55,6 @@ from voxlab.serving.realtime.turn_detection import (
 
 HEARD_AT_ONCE_S = 0.5  # a long append is heard in steps, and other sessions between them
 log = logging.getLogger(__name__)
-Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class SessionOptions:
     token: str = ""
     started_at: int = 0
     longest_s: float = 3600.0
-    settings: Event = field(default_factory=dict)
+    settings: JsonObject = field(default_factory=dict)
     is_beta: bool = False
     pace: Pace = field(default_factory=Pace)
     patience: Patience = field(default_factory=Patience)
@@ -124,13 +124,13 @@ class Session:
         self._emit("session.created", session=self._settings)
 
     @property
-    def _input(self) -> Event:
+    def _input(self) -> JsonObject:
         """The settings of the audio that comes in."""
-        settings: Event = self._settings["audio"]["input"]
+        settings: JsonObject = self._settings["audio"]["input"]
         return settings
 
     @property
-    def _detection(self) -> Event:
+    def _detection(self) -> JsonObject:
         """The settings of turn detection; {} without."""
         return self._input["turn_detection"] or {}
 
@@ -173,7 +173,7 @@ class Session:
             said = f"The server had an error while processing your request: {error}"
             self.refuse(Refused("server_error", said, kind="server_error"), event_id)
 
-    async def _on_event(self, event: Event) -> None:
+    async def _on_event(self, event: JsonObject) -> None:
         match event["type"]:
             case "input_audio_buffer.append":
                 await self._append(client_events.audio_bytes(event["audio"], "audio"))
@@ -202,7 +202,7 @@ class Session:
             case "response.cancel":
                 self._responses.cancel(event.get("response_id"), "client_cancelled")
 
-    def _update(self, patch: Event) -> None:
+    def _update(self, patch: JsonObject) -> None:
         settings = updated(self._settings, patch)
         self._refuse_voice(settings["audio"]["output"], "session.audio.output")
         if len(json.dumps(settings)) > LARGEST_ITEM:
@@ -212,16 +212,16 @@ class Session:
         self._stop_idle_timer()
         self._emit("session.updated", session=settings)
 
-    def _refuse_voice(self, output: Event, path: str) -> None:
+    def _refuse_voice(self, output: JsonObject, path: str) -> None:
         is_new = voice_name(output) != voice_name(self._settings["audio"]["output"])
         spoken = self._responses.spoken_voice if is_new else None
         refuse_voice(output, self._providers.tts, spoken, path)
 
-    def _create_item(self, given: Event, after: str | None) -> None:
+    def _create_item(self, given: JsonObject, after: str | None) -> None:
         item = self._new_item(given)
         self._add_item(item, self._conversation.insert(item, after))
 
-    def _new_item(self, given: Event) -> Item:
+    def _new_item(self, given: JsonObject) -> Item:
         wire = self._audio.wire
         item = new_item(given, given.get("id") or self._queue.new_id("item"), wire)
         is_unheard = not any(part.get("transcript") for part in given.get("content", []))
@@ -236,7 +236,7 @@ class Session:
 
     # --- responses --------------------------------------------------------------------------
 
-    def _respond(self, request: Event) -> None:
+    def _respond(self, request: JsonObject) -> None:
         """Start a response. Raises Refused if it cannot be as the request says."""
         given = request.get("input")
         context = self._conversation.items if given is None else self._context(given)
@@ -246,7 +246,7 @@ class Session:
         self._responses.start(config, context, self._conversation if is_default else None)
         self._stop_idle_timer()
 
-    def _context(self, given: Sequence[Event]) -> list[Item]:
+    def _context(self, given: Sequence[JsonObject]) -> list[Item]:
         """Return the items of a response's own input: new ones, and references to old ones."""
         return [
             self._conversation.get(entry["id"], "reference")

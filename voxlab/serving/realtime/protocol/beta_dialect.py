@@ -7,7 +7,7 @@ Source: openai/types/beta/realtime/ of the openai package, 3.54.
 
 from typing import Any
 
-Event = dict[str, Any]
+from voxlab.agents.realtime.protocol import JsonObject
 
 HEADER, SUBPROTOCOL = "realtime=v1", "openai-beta.realtime-v1"
 FORMAT_NAMES = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
@@ -32,7 +32,7 @@ PLACES = {  # of the beta's flat settings in today's nested ones
 # --- out ------------------------------------------------------------------------------------
 
 
-def outgoing(event: Event) -> tuple[Event, ...]:
+def outgoing(event: JsonObject) -> tuple[JsonObject, ...]:
     """Return an event of today's dialect in the beta's words; some have none there."""
     kind = event["type"]
     if kind in ("conversation.item.done", "input_audio_buffer.timeout_triggered"):
@@ -52,7 +52,7 @@ def outgoing(event: Event) -> tuple[Event, ...]:
     return (told,)
 
 
-def _flat(settings: Event) -> Event:
+def _flat(settings: JsonObject) -> JsonObject:
     flat = {}
     for name, place in PLACES.items():
         value: Any = settings
@@ -73,7 +73,7 @@ def _old_value(name: str, value: Any) -> Any:
     return value
 
 
-def _flat_response(response: Event) -> Event:
+def _flat_response(response: JsonObject) -> JsonObject:
     flat = _flat(response)
     flat["max_output_tokens"] = flat.pop("max_response_output_tokens")
     rest = {k: v for k, v in response.items() if k not in ("audio", "output_modalities")}
@@ -85,7 +85,7 @@ def _flat_response(response: Event) -> Event:
     return {**rest, **flat, "temperature": TEMPERATURE, "output": output, "usage": usage}
 
 
-def _old_item(item: Event) -> Event:
+def _old_item(item: JsonObject) -> JsonObject:
     if "content" not in item:
         return item
     content = [{**part, "type": part["type"].removeprefix("output_")} for part in item["content"]]
@@ -95,7 +95,7 @@ def _old_item(item: Event) -> Event:
 # --- in -------------------------------------------------------------------------------------
 
 
-def incoming(event: Event) -> Event:
+def incoming(event: JsonObject) -> JsonObject:
     """Return a client's beta event in today's words; what is neither stays, to be refused."""
     told = dict(event)
     if isinstance(session := event.get("session"), dict):
@@ -111,8 +111,8 @@ def incoming(event: Event) -> Event:
     return told
 
 
-def _nested(flat: Event) -> Event:
-    nested: Event = {}
+def _nested(flat: JsonObject) -> JsonObject:
+    nested: JsonObject = {}
     for name, (*path, last) in PLACES.items():
         if name not in flat:
             continue
@@ -134,7 +134,7 @@ def _new_value(name: str, value: Any) -> Any:
     return value
 
 
-def _new_item(item: Event) -> Event:
+def _new_item(item: JsonObject) -> JsonObject:
     content = item.get("content")
     if item.get("role") != "assistant" or not isinstance(content, list):
         return item

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from voxlab.agents.realtime.protocol import JsonObject
+
 log = logging.getLogger(__name__)
-Event = dict[str, Any]
-Shim = Callable[[Event], Iterable[Event]]
+Shim = Callable[[JsonObject], Iterable[JsonObject]]
 
 ROOM_BYTES = 128 * 1024  # two seconds of audio: whoever makes more waits
 FULL_BYTES = 4 * 2**20  # whoever asks for more answers than this without reading any waits
@@ -19,14 +20,14 @@ FULL_BYTES = 4 * 2**20  # whoever asks for more answers than this without readin
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     frames: tuple[str, ...]
-    delta: Event | None
+    delta: JsonObject | None
     size: int
 
 
-def error_of(fields: Event) -> Event | None:
+def error_of(fields: JsonObject) -> JsonObject | None:
     """Return the error that an event tells of, its own or that of a response."""
     details = fields.get("response", {}).get("status_details") or {}
-    error: Event | None = fields.get("error") or details.get("error")
+    error: JsonObject | None = fields.get("error") or details.get("error")
     return error
 
 
@@ -76,9 +77,9 @@ class SendQueue:
         self._changed.set()
         return waiting.frames
 
-    def take_back(self, item_id: str) -> list[Event]:
+    def take_back(self, item_id: str) -> list[JsonObject]:
         """Remove and return the deltas of a response's item that nobody has seen, in order."""
-        taken: list[Event] = []
+        taken: list[JsonObject] = []
         kept: deque[_Waiting] = deque()
         for waiting in self._waiting:
             if waiting.delta and waiting.delta["item_id"] == item_id:
