@@ -68,7 +68,7 @@ def test_every_event_is_defined_in_every_state_and_no_other():
 
 
 def test_the_events_and_actions_are_all_named():
-    assert set(EVENTS) == set(turn_events.Event.__args__)
+    assert set(EVENTS) == set(turn_events.TurnEvent.__args__)
 
 
 @pytest.mark.parametrize("options", [{"silence_s": -0.1}, {"user_idle_s": 0.0}])

@@ -80,7 +80,7 @@ class UserIdle:
     """The USER_IDLE timer ran out."""
 
 
-Event = (
+TurnEvent = (
     CallStarted
     | UserStarted
     | UserStopped
@@ -92,7 +92,7 @@ Event = (
     | AgentFinished
     | UserIdle
 )
-EVENTS: tuple[type[Event], ...] = (
+EVENTS: tuple[type[TurnEvent], ...] = (
     CallStarted,
     UserStarted,
     UserStopped,

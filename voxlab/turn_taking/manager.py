@@ -23,7 +23,6 @@ from voxlab.turn_taking.events import (
     CloseSegment,
     EndJudged,
     EndTurnAfter,
-    Event,
     HangUp,
     HearingFailed,
     JudgeEnd,
@@ -37,6 +36,7 @@ from voxlab.turn_taking.events import (
     StopTimer,
     Timer,
     Transcribed,
+    TurnEvent,
     UserIdle,
     UserStarted,
     UserStopped,
@@ -96,10 +96,10 @@ class Turn:
 
 
 Step = tuple[Turn, Actions]
-Rule = Callable[[Turn, Event, TurnOptions], Step]
+Rule = Callable[[Turn, TurnEvent, TurnOptions], Step]
 
 
-def step(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def step(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """Return the next turn and what to do now. Every (state, event) pair is defined.
 
     >>> turn, actions = step(Turn(), UserStarted(), TurnOptions())
@@ -112,12 +112,12 @@ def step(turn: Turn, event: Event, options: TurnOptions) -> Step:
 # --- rules ---------------------------------------------------------------------------------
 
 
-def _ignore(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _ignore(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """Nothing follows: the event is late or cannot happen in this state."""
     return turn, ()
 
 
-def _greet(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _greet(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     if turn.user_speaking or turn.pending or turn.texts:  # the user has begun already
         return turn, ()
     if options.greeting:
@@ -125,7 +125,7 @@ def _greet(turn: Turn, event: Event, options: TurnOptions) -> Step:
     return turn, (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
 
 
-def _hear(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _hear(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """The user begins to speak, or goes on after a pause, and has the floor."""
     if turn.user_speaking:
         return turn, ()
@@ -136,20 +136,20 @@ def _hear(turn: Turn, event: Event, options: TurnOptions) -> Step:
     )
 
 
-def _barge_in(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _barge_in(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """The user speaks over the agent: be silent now, decide when the words are known."""
     heard, actions = _hear(turn, event, options)
     return replace(heard, state=State.INTERRUPTED), (Pause(), *actions)
 
 
-def _wait_for_silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _wait_for_silence(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     if not turn.user_speaking:
         return turn, ()
     stopped = replace(turn, user_speaking=False, pending=turn.pending + 1, sounds_finished=None)
     return stopped, (CloseSegment(), JudgeEnd(), EndTurnAfter(options.silence_s))
 
 
-def _collect(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _collect(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """A transcript comes in while the floor is the user's."""
     if not turn.pending:
         return turn, ()
@@ -160,7 +160,7 @@ def _collect(turn: Turn, event: Event, options: TurnOptions) -> Step:
     return _weigh(heard, options)
 
 
-def _note_end(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _note_end(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """It is known whether the turn sounds finished."""
     if turn.user_speaking or not isinstance(event, EndJudged):
         return turn, ()
@@ -177,7 +177,7 @@ def _weigh(turn: Turn, options: TurnOptions) -> Step:
     return replace(turn, silence_over=False), (EndTurnAfter(silence_s),)
 
 
-def _silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _silence(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     if turn.user_speaking:
         return turn, ()
     return _commit_if_complete(replace(turn, silence_over=True), options)
@@ -196,7 +196,7 @@ def _commit_if_complete(turn: Turn, options: TurnOptions) -> Step:
     return Turn(prompts=turn.prompts), (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
 
 
-def _judge(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _judge(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """What the interrupting user said is known: it takes the floor, or gives it back."""
     if not turn.pending:
         return turn, ()
@@ -231,33 +231,33 @@ def _fall_silent(turn: Turn, options: TurnOptions) -> Step:
     )
 
 
-def _note_silence(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _note_silence(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     return replace(turn, silence_over=not turn.user_speaking), ()
 
 
-def _keep_end(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _keep_end(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """Whether the interruption sounds finished matters once it has taken the floor."""
     if turn.user_speaking or not isinstance(event, EndJudged):
         return turn, ()
     return replace(turn, sounds_finished=event.probability), ()
 
 
-def _speak(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _speak(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     return replace(turn, state=State.SPEAKING, audible=True, unanswered=()), ()
 
 
-def _listen(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _listen(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """The reply ended by itself: the floor is the user's again."""
     return Turn(prompts=turn.prompts), (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
 
 
-def _listen_on(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _listen_on(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """The reply ended at the very moment the user began: the user simply has the floor."""
     listening = replace(turn, state=State.LISTENING, unanswered=())
     return _commit_if_complete(listening, options)
 
 
-def _ask_back(turn: Turn, event: Event, options: TurnOptions) -> Step:
+def _ask_back(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     if turn.user_speaking or turn.pending or turn.texts:
         return turn, ()
     if turn.prompts >= options.max_prompts:
@@ -266,7 +266,7 @@ def _ask_back(turn: Turn, event: Event, options: TurnOptions) -> Step:
     return asking, (Say(options.prompt),)
 
 
-TABLE: dict[tuple[State, type[Event]], Rule] = {
+TABLE: dict[tuple[State, type[TurnEvent]], Rule] = {
     (State.LISTENING, CallStarted): _greet,
     (State.LISTENING, UserStarted): _hear,
     (State.LISTENING, UserStopped): _wait_for_silence,

@@ -8,13 +8,13 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
-from voxlab.turn_taking.events import EVENTS, EndJudged, Event, Transcribed
+from voxlab.turn_taking.events import EVENTS, EndJudged, Transcribed, TurnEvent
 from voxlab.turn_taking.interruptions import Meaning
 from voxlab.turn_taking.manager import State, Turn, TurnOptions, step
 
 AT_MOST = 2  # segments and texts in a turn that we follow: more of them are more of the same
 
-Transitions = dict[tuple[State, type[Event]], frozenset[State]]
+Transitions = dict[tuple[State, type[TurnEvent]], frozenset[State]]
 
 
 def transitions(options: TurnOptions | None = None) -> Transitions:
@@ -25,7 +25,7 @@ def transitions(options: TurnOptions | None = None) -> Transitions:
     ['interrupted']
     """
     options = options or TurnOptions(greeting="Hello.")
-    found: defaultdict[tuple[State, type[Event]], set[State]] = defaultdict(set)
+    found: defaultdict[tuple[State, type[TurnEvent]], set[State]] = defaultdict(set)
     waiting, seen = deque([Turn()]), {Turn()}
     while waiting:
         turn = waiting.popleft()
@@ -38,7 +38,7 @@ def transitions(options: TurnOptions | None = None) -> Transitions:
     return {pair: frozenset(states) for pair, states in found.items()}
 
 
-def _every_event() -> Iterator[Event]:
+def _every_event() -> Iterator[TurnEvent]:
     """Yield an event of each kind, and of each kind of content that matters."""
     yield Transcribed("")
     yield from (Transcribed("Yes.", meaning) for meaning in Meaning)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
-from voxlab.agents.pipeline.reply import Reply, ReplyOptions
+from voxlab.agents.pipeline.reply import PlayedReply, ReplyOptions
 from voxlab.agents.pipeline.segment import Segment
 from voxlab.agents.playback import Playback
 from voxlab.agents.tools import Tool, Toolbox
@@ -99,7 +99,7 @@ class _Session:
         self._judging: asyncio.Task[None] | None = None
         self._committed = ""  # all that the user said in this turn
         self._in_history = ""  # the part of it that the history has: tools have worked for it
-        self._events: deque[events.Event] = deque()
+        self._events: deque[events.TurnEvent] = deque()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._playback = Playback(
             line,
@@ -112,7 +112,7 @@ class _Session:
         self._history: list[Message] = [Message("system", agent.options.instructions)]
         self._segment: Segment | None = None
         self._hearing = asyncio.Lock()  # segments are recognised one after the other
-        self._reply: Reply | None = None
+        self._reply: PlayedReply | None = None
         self._reply_task: asyncio.Task[None] | None = None
         self._apology: list[Speech] = []
         self._mute_replies = 0
@@ -133,7 +133,7 @@ class _Session:
 
     # --- events in -------------------------------------------------------------------------
 
-    def post(self, event: events.Event) -> None:
+    def post(self, event: events.TurnEvent) -> None:
         """Let something happen: step the turn manager and do what it says, in order."""
         self._events.append(event)
         if len(self._events) > 1:  # called while an earlier event is handled: it waits its turn
@@ -291,7 +291,7 @@ class _Session:
 
     def _start_reply(self, user: Message | None = None, text: str = "") -> None:
         asked = [user] if user else []
-        self._reply = Reply(
+        self._reply = PlayedReply(
             line=self._line,
             providers=self._agent.providers,
             tools=self._agent.tools,
@@ -353,7 +353,7 @@ class _Session:
         if reply.audible or reply.notes:  # else it is asked again, together with what follows
             self._remember(reply, heard)
 
-    def _remember(self, reply: Reply, heard: str) -> None:
+    def _remember(self, reply: PlayedReply, heard: str) -> None:
         """Keep in the history what was asked, what the tools said, and what was heard."""
         self._history += [reply.asked] if reply.asked else []
         self._history += [

@@ -34,7 +34,7 @@ class ReplyOptions:
 
 
 @dataclass(eq=False)
-class Reply:
+class PlayedReply:
     """Speaks the answer to `messages`, or a fixed `text`, through a playback.
 
     `notes` collects the tool calls and results that the history must keep, at any moment a result
