@@ -2,7 +2,8 @@
 
     python notebooks/lesson_check.py
 
-Needs what browser_check.py needs. It clicks the links to other files in each lesson.
+Needs what browser_check.py needs. It clicks the links to other files in each lesson. In the kit it
+runs all of lesson 00 and makes a prediction: its result is hidden before, and shown afterwards.
 """
 
 import json
@@ -46,6 +47,34 @@ def check_links(browser: Browser, address: str, lesson: Path) -> None:
             page.evaluate("window.jupyterapp.commands.execute('application:activate-previous-tab')")
 
 
+def check_predictions(browser: Browser, address: str, project: Path) -> None:
+    """After "Run All" each result waits for its prediction; what was predicted is kept."""
+    with notebook_page(browser, address, "lessons/00_first_call.ipynb") as page:
+        run_all(page)
+        questions = page.locator(".jp-Cell:has(.vx-predict-open)")
+        asked = questions.count()
+        results = questions.locator("+ .jp-Cell .jp-OutputArea-output")
+        expect(asked >= 3 and results.count() >= 3, f"{asked} questions, and results below them")
+        shown = [result for result in results.all() if result.is_visible()]
+        expect(not shown, "no result is shown before its prediction")
+        question = questions.first.locator(".vx-predict-open")
+        result = page.locator(".jp-Cell:has(.vx-predict-1) + .jp-Cell .jp-OutputArea-output").first
+        question.locator("label", has_text="speaking").click()
+        question.locator("button", has_text="Keep").click()
+        result.wait_for(state="visible", timeout=WAIT_MS)
+        expect(questions.count() == asked - 1, "a kept prediction shows its result, and no other")
+        run_all(page)
+        expect(questions.count() == asked - 1, "it is kept when the lesson runs again")
+    kept = json.loads((project / "lessons" / "predictions.json").read_text("utf-8"))
+    expect(kept == {"00.1": "speaking"}, f"it is in the file: {kept}")
+
+
+def run_all(page: Page) -> None:
+    """Run all cells and wait for the last."""
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector(".jp-Cell:last-child .jp-OutputArea-output table", timeout=3 * WAIT_MS)
+
+
 def click(page: Page, label: str) -> None:
     """Click the first link with this text."""
     page.locator(".jp-RenderedMarkdown a", has_text=label).first.click(timeout=WAIT_MS)
@@ -65,6 +94,8 @@ def main() -> None:
             with jupyterlab(folder, make_lab(project)) as address:
                 for lesson in sorted((project / "lessons").glob("[0-9]*.ipynb")):
                     check_links(browser, address, lesson)
+                if project is students:
+                    check_predictions(browser, address, project)
 
 
 if __name__ == "__main__":

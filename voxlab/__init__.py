@@ -57,6 +57,8 @@ NAMES = {  # name: (module below voxlab, what it is); a module's own name stands
     "plot_realtime_events": ("plots", "the events of a Realtime session on one time axis"),
     "show_source": ("notebook", "the live source of a function or class of voxlab"),
     "check": ("grading", "the score card of a part of an exercise"),
+    "predict": ("widgets", "a question to answer before the next cell's result is shown"),
+    "progress": ("course.progress", "your predictions and points over all lessons"),
 }
 
 if TYPE_CHECKING:  # for editors and type checkers, who run nothing; a test holds it equal to NAMES
@@ -76,6 +78,7 @@ if TYPE_CHECKING:  # for editors and type checkers, who run nothing; a test hold
     from voxlab.codec import EnCodec as EnCodec
     from voxlab.codec import MiniCodec as MiniCodec
     from voxlab.codec import ResidualQuantizer as ResidualQuantizer
+    from voxlab.course.progress import progress as progress
     from voxlab.evaluation import interruptions as interruptions
     from voxlab.evaluation import transcript as transcript
     from voxlab.evaluation.stage_times import stage_times as stage_times
@@ -96,6 +99,7 @@ if TYPE_CHECKING:  # for editors and type checkers, who run nothing; a test hold
     from voxlab.turn_taking import TurnOptions as TurnOptions
     from voxlab.vad import SileroVAD as SileroVAD
     from voxlab.vad import speech_probabilities as speech_probabilities
+    from voxlab.widgets import predict as predict
 
     __version__: str
 else:  # not for them: to a type checker, __getattr__ would make any name right

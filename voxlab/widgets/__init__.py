@@ -4,6 +4,7 @@ from voxlab.widgets.call import explore_call
 from voxlab.widgets.codec import explore_quantizer
 from voxlab.widgets.latency import explore_latency
 from voxlab.widgets.live import live_call
+from voxlab.widgets.prediction import predict
 from voxlab.widgets.speech_lm import live_training
 from voxlab.widgets.vad import explore_vad
 
@@ -14,4 +15,5 @@ __all__ = [
     "explore_vad",
     "live_call",
     "live_training",
+    "predict",
 ]
