@@ -53,7 +53,7 @@ TAKE = {
     "to_pcm16": audio.to_pcm16,
     "Resampler": lambda samples: audio.Resampler(16_000, 8000).feed(samples, last=True),
     "a rate to itself": audio.Resampler(8000, 8000).feed,
-    "telephony's Resampler": lambda samples: resampling.Resampler(16_000, 8000).feed(samples),
+    "LowDelayResampler": lambda samples: resampling.LowDelayResampler(16_000, 8000).feed(samples),
     "mu-law": g711.MULAW.encode,
     "A-law": g711.ALAW.encode,
     "Concealer": lambda samples: concealment.Concealer().play(samples),
@@ -135,7 +135,7 @@ REFUSED = {
     "from_pcm16": (audio.from_pcm16, (b"a", b"abc")),
     "silence's rate": (lambda bad: audio.silence(1.0, bad), NO_RATE),
     "Resampler": (lambda bad: audio.Resampler(8000, bad), NO_RATE),
-    "telephony's Resampler": (lambda bad: resampling.Resampler(bad, 8000), NO_RATE),
+    "LowDelayResampler": (lambda bad: resampling.LowDelayResampler(bad, 8000), NO_RATE),
     "Concealer": (concealment.Concealer, (0, 1, 100)),
     "ToneReceiver": (dtmf.ToneReceiver, (0, 1000)),
     "a cut": (

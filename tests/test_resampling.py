@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from voxlab.errors import AudioError
-from voxlab.telephony.resampling import PASSBAND, Resampler
+from voxlab.telephony.resampling import PASSBAND, LowDelayResampler
 
 PAIRS = [(8000, 16000), (16000, 8000), (8000, 24000), (24000, 8000), (24000, 16000), (16000, 24000)]
 PAIRS += [(48000, 16000), (16000, 48000), (44100, 16000), (8000, 8000)]
@@ -17,7 +17,7 @@ both_rates = pytest.mark.parametrize(("from_hz", "to_hz"), PAIRS)
 
 
 def resampled(samples, from_hz, to_hz, chunk=None):
-    resampler = Resampler(from_hz, to_hz)
+    resampler = LowDelayResampler(from_hz, to_hz)
     chunk = chunk or from_hz // 50
     pieces = [resampler.feed(samples[i : i + chunk]) for i in range(0, len(samples), chunk)]
     return np.concatenate([*pieces, resampler.flush()])
@@ -78,7 +78,7 @@ def test_no_image_of_the_old_band_is_heard_in_the_new_one(from_hz, to_hz):
 
 @both_rates
 def test_at_most_five_milliseconds_are_held_back(from_hz, to_hz):
-    resampler = Resampler(from_hz, to_hz)
+    resampler = LowDelayResampler(from_hz, to_hz)
     assert resampler.held_back_s <= 0.005
     fed, made = 0, 0
     for _ in range(20):
@@ -91,7 +91,7 @@ def test_at_most_five_milliseconds_are_held_back(from_hz, to_hz):
 def test_how_a_stream_is_cut_into_chunks_changes_no_sample(sizes, pair):
     rng = np.random.default_rng(sum(sizes))
     samples = rng.uniform(-1, 1, sum(sizes)).astype(np.float32)
-    whole, cut = Resampler(*pair), Resampler(*pair)
+    whole, cut = LowDelayResampler(*pair), LowDelayResampler(*pair)
     edges = np.cumsum([0, *sizes])
     pieces = [cut.feed(samples[a:b]) for a, b in itertools.pairwise(edges)]
     expected = np.concatenate([whole.feed(samples), whole.flush()])
@@ -99,7 +99,7 @@ def test_how_a_stream_is_cut_into_chunks_changes_no_sample(sizes, pair):
 
 
 def test_after_a_flush_a_new_stream_begins():
-    resampler = Resampler(16000, 8000)
+    resampler = LowDelayResampler(16000, 8000)
     first = np.concatenate([resampler.feed(tone(440, 16000)), resampler.flush()])
     second = np.concatenate([resampler.feed(tone(440, 16000)), resampler.flush()])
     np.testing.assert_array_equal(first, second)
@@ -114,4 +114,4 @@ def test_it_agrees_with_a_filter_of_scipy_where_both_pass():
 @pytest.mark.parametrize("rate_hz", [0, -8000, 8000.5])
 def test_a_rate_that_is_none_is_refused(rate_hz):
     with pytest.raises(AudioError, match="use 8000 to 48000, whole"):
-        Resampler(rate_hz, 16000)
+        LowDelayResampler(rate_hz, 16000)

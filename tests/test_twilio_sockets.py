@@ -22,7 +22,7 @@ from voxlab.clock import run_real, run_virtual
 from voxlab.serving.sockets import WebSocket
 from voxlab.serving.twilio import TwilioOptions, serving_twilio, sign
 from voxlab.telephony.g711 import MULAW
-from voxlab.telephony.resampling import Resampler
+from voxlab.telephony.resampling import LowDelayResampler
 from voxlab.telephony.twilio import Media, to_twilio
 
 # --- from the command line ------------------------------------------------------------------
@@ -149,8 +149,8 @@ def test_media_may_come_in_pieces_of_any_size(sizes):
 
     call = run_virtual(main())
     whole = sound[: sound.size // 160 * 160].tobytes()
-    expected = Resampler(8000, 16000).feed(MULAW.decode(whole))
-    start = 640 - Resampler(8000, 16000).feed(np.zeros(160, np.float32)).size  # second tick
+    expected = LowDelayResampler(8000, 16000).feed(MULAW.decode(whole))
+    start = 640 - LowDelayResampler(8000, 16000).feed(np.zeros(160, np.float32)).size  # second tick
     np.testing.assert_allclose(
         call.agent.samples[start : start + expected.size], expected, atol=1e-6
     )

@@ -31,14 +31,14 @@ def _lowpass(up: int, down: int) -> NDArray[np.float64]:
     return np.asarray(taps * up / taps.sum(), np.float64)
 
 
-class Resampler:
+class LowDelayResampler:
     """Resample one stream: `feed` its chunks as they come, `flush` at its end.
 
     Every output sample stands where its time is in the input: nothing is shifted, and after `flush`
     as many seconds have come out as went in. Chunks may have any length, also none.
     Raises AudioError if a rate is not a whole number above 0.
 
-    >>> resampler = Resampler(8000, 16000)
+    >>> resampler = LowDelayResampler(8000, 16000)
     >>> sound = np.concatenate([resampler.feed(np.zeros(160, np.float32)), resampler.flush()])
     >>> sound.size
     320

@@ -8,7 +8,7 @@ import numpy as np
 
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.audio import AUDIBLE_DB, Audio, Samples, level_db
-from voxlab.telephony.resampling import Resampler
+from voxlab.telephony.resampling import LowDelayResampler
 from voxlab.timeline import Event
 
 LAG_S = 0.1  # how late a message may be before the ear misses it; see Line.lag_s
@@ -52,7 +52,7 @@ class RemoteCaller:
         self._queued = np.zeros(0, np.float32)  # the last of it, as it was sent
         self._loudest_db = AUDIBLE_DB + PAUSE_DB
         self._rate_hz = rate_hz
-        self._to_line = Resampler(rate_hz, RATE_HZ)
+        self._to_line = LowDelayResampler(rate_hz, RATE_HZ)
 
     def hear(self, block: Samples) -> None:
         """Take the next block of the microphone, float32 (samples,)."""
@@ -70,7 +70,7 @@ class RemoteCaller:
     async def run(self, line: Line) -> None:
         """Carry both voices until the line is closed, the person leaves or the far end is gone."""
         self._loop = asyncio.get_running_loop()
-        self._to_line = Resampler(self._rate_hz, line.rate_hz)
+        self._to_line = LowDelayResampler(self._rate_hz, line.rate_hz)
         end = line.subscribe(lambda event: self._follow(line, event))
         if self._left:
             line.hang_up(self._left)

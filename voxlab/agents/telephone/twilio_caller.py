@@ -18,7 +18,7 @@ from voxlab.agents.sockets import MessageSocket, SocketClosed
 from voxlab.audio import Samples
 from voxlab.errors import TelephonyError
 from voxlab.telephony import g711
-from voxlab.telephony.resampling import Resampler
+from voxlab.telephony.resampling import LowDelayResampler
 from voxlab.telephony.twilio import (
     Clear,
     Connected,
@@ -126,7 +126,7 @@ class TwilioCaller:
 
     def _begin_stream(self) -> None:
         line_hz = self._line.rate_hz if self._line else RATE_HZ
-        self._resampler = Resampler(line_hz, g711.RATE_HZ)
+        self._resampler = LowDelayResampler(line_hz, g711.RATE_HZ)
         self._left: Samples = np.zeros(0, np.float32)  # not yet a whole message
         self._is_open = False  # whether the resampler holds sound back
 

@@ -22,7 +22,7 @@ from voxlab.agents.sockets import MemorySocket, MessageSocket, SocketClosed, soc
 from voxlab.agents.telephone.twilio_caller import FRAME, FRAME_S, TwilioCaller
 from voxlab.audio import AUDIBLE_DB, Audio, Samples, level_db
 from voxlab.telephony import g711
-from voxlab.telephony.resampling import Resampler
+from voxlab.telephony.resampling import LowDelayResampler
 from voxlab.telephony.twilio import (
     Clear,
     Connected,
@@ -67,13 +67,13 @@ class TwilioPhone:
         self._chunks = {"inbound": 0, "outbound": 0}
         self._waiting: deque[bytes | Mark] = deque()  # frames of mu-law, and marks between them
         self._rest = b""
-        self._to_ear = Resampler(g711.RATE_HZ, g711.RATE_HZ)
+        self._to_ear = LowDelayResampler(g711.RATE_HZ, g711.RATE_HZ)
         self._loud_until = -1  # the last frame in which the agent was audible
         self._speaking = False
 
     async def run(self, line: Line) -> None:
         """Carry the call until either side ends it."""
-        self._to_ear = Resampler(g711.RATE_HZ, line.rate_hz)
+        self._to_ear = LowDelayResampler(g711.RATE_HZ, line.rate_hz)
         await self._send(Connected())
         options = self._options
         tracks = ("inbound", "outbound") if options.both_tracks else ("inbound",)
@@ -92,7 +92,7 @@ class TwilioPhone:
 
     async def _stream(self, line: Line) -> None:
         """Send the caller's voice and play the agent's, frame by frame."""
-        to_line = Resampler(line.rate_hz, g711.RATE_HZ)
+        to_line = LowDelayResampler(line.rate_hz, g711.RATE_HZ)
         size, tick = round(FRAME_S * line.rate_hz), 0
         pending: Samples = np.zeros(0, np.float32)
         async for frame in line.frames(size):

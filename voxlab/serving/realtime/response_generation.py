@@ -16,7 +16,7 @@ from voxlab.audio import silence
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import ManyVoices, Providers, Speech, ToolCall
 from voxlab.serving.realtime.conversation import Item, messages
-from voxlab.serving.realtime.protocol.audio_formats import Encoder, WireFormat
+from voxlab.serving.realtime.protocol.audio_formats import WireEncoder, WireFormat
 from voxlab.serving.realtime.protocol.session_config import tool_choice, tool_specs, voice_name
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 
@@ -181,7 +181,7 @@ class _Voice:
         self._job = job
         self._pace = pace
         self._report = report
-        self._encoder = Encoder(job.wire)
+        self._encoder = WireEncoder(job.wire)
         self._separator = ""  # before the next sentence: nothing before the first
         self._words: list[tuple[int, str]] = []  # of this sentence, with the byte they begin at
         self._came_s = 0.0  # of this sentence
@@ -212,7 +212,7 @@ class _Voice:
 
     def _add_words(self, speech: Speech) -> None:
         """Note where the words of a piece begin, which may be in a later one."""
-        for at_s, text in timed_words(speech, self._separator):
+        for at_s, text in timed_pieces(speech, self._separator):
             self._words.append((self._job.wire.size(self._came_s + at_s), text))
         self._came_s += speech.duration_s
         self._separator = " " if speech.text else self._separator
@@ -238,7 +238,7 @@ class _Voice:
             await asyncio.sleep(due_s - now_s)
 
 
-def timed_words(speech: Speech, separator: str) -> list[tuple[float, str]]:
+def timed_pieces(speech: Speech, separator: str) -> list[tuple[float, str]]:
     """Return the pieces of a transcript and when each begins to sound, in seconds.
 
     Joined they are separator + speech.text. Without the times of all words there is one piece.

@@ -42,7 +42,7 @@ from voxlab.serving.realtime.response_generation import (
     Said,
 )
 from voxlab.serving.realtime.responses import Responses
-from voxlab.serving.realtime.transcription import Transcribed, Transcriber
+from voxlab.serving.realtime.transcription import ItemTranscribed, Transcriber
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 from voxlab.serving.realtime.turn_detection import (
     Edge,
@@ -84,7 +84,7 @@ class NobodySpeaks:
     """The idle timeout is over."""
 
 
-Message = str | bytes | Said | Made | Transcribed | NobodySpeaks
+InboxMessage = str | bytes | Said | Made | ItemTranscribed | NobodySpeaks
 
 
 class Session:
@@ -95,7 +95,7 @@ class Session:
         providers: Providers,
         options: SessionOptions,
         queue: SendQueue,
-        report: Callable[[Message], Awaitable[None]],
+        report: Callable[[InboxMessage], Awaitable[None]],
         spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
     ) -> None:
         self._providers = providers
@@ -138,14 +138,14 @@ class Session:
         """Tell the client of an error. event_id: of its event."""
         self._emit("error", error=error.to_wire(event_id))
 
-    async def handle(self, message: Message) -> None:
+    async def handle(self, message: InboxMessage) -> None:
         """Do what a message asks for. Raises Deaf, once the client is told why."""
         match message:
             case Said() | Made():
                 self._on_piece(message)
-            case Transcribed(item) if item.id in self._conversation:
+            case ItemTranscribed(item) if item.id in self._conversation:
                 message.tell(self._queue)
-            case Transcribed():
+            case ItemTranscribed():
                 pass  # it was deleted
             case NobodySpeaks():
                 self._on_idle()
@@ -325,7 +325,7 @@ class Session:
 
     async def _report_transcript(self, item: Item) -> None:
         if item.heard is not None:
-            await self._report(Transcribed(item, await item.heard))
+            await self._report(ItemTranscribed(item, await item.heard))
 
     def _answer(self) -> None:
         """Answer a turn that the server has found, if it is asked to."""

@@ -17,16 +17,16 @@ from voxlab.text import without_sound_marks
 SHORTEST_S = 0.1  # no word is shorter
 LONGEST_EARLY_S = 10.0  # a longer turn is recognised once, when it is over, not at each pause
 
-Transcript = str | ProviderError  # the text, "" if there are no words, or how the engine failed
-Spawn = Callable[[Coroutine[Any, Any, Transcript]], asyncio.Task[Transcript]]
+TextOrError = str | ProviderError  # the text, "" if there are no words, or how the engine failed
+Spawn = Callable[[Coroutine[Any, Any, TextOrError]], asyncio.Task[TextOrError]]
 
 
 @dataclass(frozen=True, slots=True)
-class Transcribed:
+class ItemTranscribed:
     """The recogniser is done with what the user said in an item."""
 
     item: Item
-    transcript: Transcript
+    transcript: TextOrError
 
     def tell(self, queue: SendQueue) -> None:
         """Send the words, or why there are none; the item keeps them."""
@@ -55,9 +55,9 @@ class Transcriber:
         self._stt = stt
         self._patience_s = patience_s
         self._spawn = spawn
-        self._early: asyncio.Task[Transcript] | None = None
+        self._early: asyncio.Task[TextOrError] | None = None
 
-    def start(self, sound: Sound) -> asyncio.Task[Transcript]:
+    def start(self, sound: Sound) -> asyncio.Task[TextOrError]:
         """Begin to recognise a sound; return the task whose result is its transcript."""
         return self._spawn(self._transcribe(sound))
 
@@ -70,7 +70,7 @@ class Transcriber:
         if sound.duration_s <= LONGEST_EARLY_S:
             self._early = self.start(sound)
 
-    def finish(self, sound: Sound, *, paused: bool) -> asyncio.Task[Transcript]:
+    def finish(self, sound: Sound, *, paused: bool) -> asyncio.Task[TextOrError]:
         """Recognise a turn that is over. paused: it said nothing after the latest pause."""
         if not paused:
             self._drop()
@@ -82,7 +82,7 @@ class Transcriber:
             self._early.cancel()
         self._early = None
 
-    async def _transcribe(self, sound: Sound) -> Transcript:
+    async def _transcribe(self, sound: Sound) -> TextOrError:
         if sound.duration_s < SHORTEST_S:
             return ""
 

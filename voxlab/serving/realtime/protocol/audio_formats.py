@@ -66,7 +66,7 @@ def wire_format(name: str) -> WireFormat:
     return FORMATS[name]
 
 
-class Encoder:
+class WireEncoder:
     """Writes the pieces of one spoken reply, of any rate, in a format."""
 
     def __init__(self, target: WireFormat) -> None:

@@ -1,7 +1,8 @@
 """The one HTTP request that a realtime server answers beside WebSockets, on the same port.
 
-`Connection` looks at the first bytes: a GET is a WebSocket's opening and goes to websockets, which
-reads no other method; anything else, such as the POST for a client secret, h11 reads and we answer.
+`SharedPortConnection` looks at the first bytes. A GET opens a WebSocket and goes to websockets,
+which reads no other method; anything else, such as the POST for a client secret, h11 reads and we
+answer.
 """
 
 import json
@@ -26,8 +27,8 @@ class HttpRequest:
     body: bytes
 
 
-Answer = tuple[HTTPStatus, dict[str, Any]]
-Respond = Callable[[HttpRequest], Answer]
+HttpAnswer = tuple[HTTPStatus, dict[str, Any]]
+Respond = Callable[[HttpRequest], HttpAnswer]
 
 
 def error_body(code: str, message: str, param: str | None = None) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def error_body(code: str, message: str, param: str | None = None) -> dict[str, A
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-class Connection(ServerConnection):
+class SharedPortConnection(ServerConnection):
     """A connection that may be a WebSocket's or one HTTP request's."""
 
     answer_http: Respond  # set by `speaking`
@@ -92,7 +93,7 @@ class Connection(ServerConnection):
             answer = error_body("bad_request", f"This is no HTTP request: {error}.")
             self._answer((HTTPStatus(error.error_status_hint), answer))
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: HttpAnswer) -> None:
         status, content = answer
         body = json.dumps(content).encode()
         head = (
@@ -103,6 +104,8 @@ class Connection(ServerConnection):
         self.transport.close()
 
 
-def speaking(respond: Respond) -> type[Connection]:
+def speaking(respond: Respond) -> type[SharedPortConnection]:
     """Return the kind of connection whose HTTP requests are answered by `respond`."""
-    return type("RespondingConnection", (Connection,), {"answer_http": staticmethod(respond)})
+    return type(
+        "RespondingConnection", (SharedPortConnection,), {"answer_http": staticmethod(respond)}
+    )

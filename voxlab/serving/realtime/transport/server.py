@@ -35,7 +35,7 @@ from voxlab.serving.realtime.transport.authentication import (
     Authenticator,
     NotAdmitted,
 )
-from voxlab.serving.realtime.transport.http import Answer, HttpRequest, error_body, speaking
+from voxlab.serving.realtime.transport.http import HttpAnswer, HttpRequest, error_body, speaking
 from voxlab.serving.realtime.transport.session_loop import run_session
 from voxlab.serving.sockets import WebSocket, listen
 
@@ -130,14 +130,14 @@ class _Host:
         said = f"No such path here: WebSockets open {PATH}, POST {SECRETS_PATH} makes secrets.\n"
         return connection.respond(HTTPStatus.NOT_FOUND, said)
 
-    def respond(self, request: HttpRequest) -> Answer:
+    def respond(self, request: HttpRequest) -> HttpAnswer:
         """Answer what is not a WebSocket."""
         status, body = self._answer(request)
         code = body.get("error", {}).get("code", "")
         log.info("%s %.200s: %d %s", request.method, request.target, status, code)
         return status, body
 
-    def _answer(self, request: HttpRequest) -> Answer:
+    def _answer(self, request: HttpRequest) -> HttpAnswer:
         if urlsplit(request.target).path.rstrip("/") != SECRETS_PATH:
             said = f"Unknown request URL: {request.method} {request.target[:200]}."
             return HTTPStatus.NOT_FOUND, error_body("unknown_url", said)

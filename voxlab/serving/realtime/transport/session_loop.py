@@ -13,7 +13,7 @@ from voxlab.agents.sockets import MessageSocket, SocketClosed
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.errors import Refused
-from voxlab.serving.realtime.session import Deaf, Message, Session, SessionOptions
+from voxlab.serving.realtime.session import Deaf, InboxMessage, Session, SessionOptions
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 
 INBOX = 4  # messages; a frame may hold 15 MiB of audio
@@ -28,7 +28,7 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
 
     Then nothing is left running.
     """
-    inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX)
+    inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(INBOX)
     queue = SendQueue(options.token, beta_dialect.outgoing if options.is_beta else None)
 
     async def read() -> None:
