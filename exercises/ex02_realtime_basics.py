@@ -348,7 +348,7 @@ check("ex02.8")
 # %%
 from voxlab import show_source
 from voxlab.agents import Line
-from voxlab.agents.realtime import Noted, converse
+from voxlab.agents.realtime import RecordedConnection, converse
 from voxlab.clock import run_real
 
 # %%
@@ -372,7 +372,7 @@ async def conversation(sound, replies):
         async def respond(event):
             return agent.on_event(event, line.now_s)
 
-        await converse(Noted(connection, line), appends(sound), respond, replies)
+        await converse(RecordedConnection(connection, line), appends(sound), respond, replies)
         for _, start_s, samples in agent.pieces:
             line.agent.lay(start_s, Audio(samples, RATE_HZ))
         return line.call()

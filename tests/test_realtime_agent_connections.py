@@ -33,7 +33,7 @@ from realtime_client import RATE_HZ
 from voxlab.agents.calls import play
 from voxlab.agents.realtime.agent import RealtimeAgent
 from voxlab.agents.realtime.connection import Connect
-from voxlab.agents.realtime.resumption import Kept
+from voxlab.agents.realtime.resumption import UntranscribedAudio
 from voxlab.agents.realtime.settings import RealtimeOptions
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import TextDelta
@@ -189,7 +189,7 @@ def test_responses_that_fail_are_asked_for_once_more_and_then_end_the_call():
 
 
 def test_the_sound_that_is_kept_for_the_next_connection_is_bounded_and_that_is_told():
-    kept = Kept(2.0)
+    kept = UntranscribedAudio(2.0)
     for _ in range(50):
         kept.add(bytes(2 * RATE_HZ // 10))
     assert len(kept.resend()) == 2 * 2 * RATE_HZ

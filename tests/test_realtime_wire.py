@@ -10,7 +10,14 @@ import pytest
 from realtime_client import engines, tone
 
 from voxlab.agents.line import Line
-from voxlab.agents.realtime.protocol import RATE_HZ, Noted, appends, converse, note_event, sound_of
+from voxlab.agents.realtime.protocol import (
+    RATE_HZ,
+    RecordedConnection,
+    appends,
+    converse,
+    note_event,
+    sound_of,
+)
 from voxlab.audio import Audio, from_pcm16, silence, to_pcm16
 from voxlab.clock import run_virtual
 from voxlab.providers.scripted import Answer
@@ -34,7 +41,7 @@ def held(answers: Sequence[Answer], replies: int, samples: Any = QUESTION) -> Ca
             sound = appends(Audio(samples, RATE_HZ))
             before = asyncio.all_tasks()
             async with asyncio.timeout(60):
-                await converse(Noted(connection, line), sound, respond, replies)
+                await converse(RecordedConnection(connection, line), sound, respond, replies)
             assert {task for task in asyncio.all_tasks() - before if "speak" in str(task)} == set()
             return line.call()
 

@@ -52,7 +52,7 @@ def conversation(exercise, sounds, providers, answers):
     sounds: append events. Returns the call, and the pieces that the agent has played.
     """
     from voxlab.agents.line import Line
-    from voxlab.agents.realtime.protocol import Noted, converse
+    from voxlab.agents.realtime.protocol import RecordedConnection, converse
     from voxlab.audio import Audio
     from voxlab.clock import run_virtual
     from voxlab.serving.realtime.transport.in_memory import in_memory
@@ -70,7 +70,7 @@ def conversation(exercise, sounds, providers, answers):
 
             try:
                 async with asyncio.timeout(PATIENCE_S):
-                    await converse(Noted(connection, line), sounds, respond, answers)
+                    await converse(RecordedConnection(connection, line), sounds, respond, answers)
             except TimeoutError:
                 told = list(dict.fromkeys(note.data["event"]["type"] for note in line.timeline))
                 raise AssertionError(f"no answer within {PATIENCE_S:g} s, only {told}") from None

@@ -34,9 +34,9 @@ def plot_realtime_events(
 ) -> Axes:
     """Draw the events of a realtime connection, a row for each type, and the sound below them.
 
-    call: its timeline has the events that `agents.realtime_wire.Noted` notes (transport, `sent` and
-    `received`). Sound in pieces, and text in deltas, are bands with their count. start_s, end_s:
-    the part to draw (the whole call).
+    call: its timeline has the events that `agents.realtime.RecordedConnection` notes (transport,
+    `sent` and `received`). Sound in pieces, and text in deltas, are bands with their count.
+    start_s, end_s: the part to draw (the whole call).
     """
     voices = (("user", call.user, USER), ("agent", call.agent, AGENT))
     sounds = [(name, voice, color) for name, voice, color in voices if voice is not None]

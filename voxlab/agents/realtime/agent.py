@@ -15,12 +15,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+
 from voxlab.agents.line import Line
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
-from voxlab.agents.realtime.connection import Connect, Connection, Lost, explained, refusal
+from voxlab.agents.realtime.connection import Connect, Lost, explained, refusal
 from voxlab.agents.realtime.protocol import RATE_HZ, JsonObject, append, note_event
 from voxlab.agents.realtime.responses import Replying
-from voxlab.agents.realtime.resumption import RESENT, SAMPLE_BYTES, Entry, Kept
+from voxlab.agents.realtime.resumption import RESENT, SAMPLE_BYTES, Entry, UntranscribedAudio
 from voxlab.agents.realtime.settings import (
     RealtimeOptions,
     RealtimeSettings,
@@ -79,7 +81,7 @@ class _Call:
         self._options = agent.options
         self._detection = agent.settings.turn_detection
         self._line = line
-        self._kept = Kept(agent.options.kept_s)
+        self._untranscribed = UntranscribedAudio(agent.options.kept_s)
         self._outbox: asyncio.Queue[JsonObject] | None = None  # None: not connected
         self._greeted = False
         self._lost_in_a_row = 0
@@ -141,7 +143,7 @@ class _Call:
                     self._on_event(await self._receive(connection))
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Connection]:
+    async def _opened(self) -> AsyncIterator[AsyncRealtimeConnection]:
         """Open a connection up to the server's first word. Raises Lost, or ProviderError."""
         async with AsyncExitStack() as stack:
             with explained():
@@ -160,7 +162,7 @@ class _Call:
         session = self._agent.settings.to_wire(self._agent.tools.specs)
         self._send({"type": "session.update", "event_id": SETUP, "session": session})
         is_first, self._greeted = not self._greeted, True
-        is_heard_again, sound = self._kept.has_turn, self._kept.resend()
+        is_heard_again, sound = self._untranscribed.has_turn, self._untranscribed.resend()
         resent_s = len(sound) / SAMPLE_BYTES / RATE_HZ
         self._line.record("transport", "connected", again=not is_first, resent_s=resent_s)
         for item in self._replying.conversation.to_wire():
@@ -178,13 +180,13 @@ class _Call:
             said = f'{GREETING_INSTRUCTIONS}"{self._options.greeting}"'
             self._replying.ask(instructions=f"{self._agent.settings.instructions} {said}")
 
-    async def _receive(self, connection: Connection) -> JsonObject:
+    async def _receive(self, connection: AsyncRealtimeConnection) -> JsonObject:
         with explained():
             event: JsonObject = json.loads(await connection.recv_bytes())
         note_event(self._line, "received", event)
         return event
 
-    async def _write(self, connection: Connection) -> None:
+    async def _write(self, connection: AsyncRealtimeConnection) -> None:
         outbox = self._outbox
         while outbox is not None:
             event = await outbox.get()
@@ -216,12 +218,12 @@ class _Call:
             sound = to_pcm16(resampler.feed(frame))
             if not sound:
                 continue
-            dropped_s = self._kept.dropped_s
-            self._kept.add(sound)
+            had_dropped = self._untranscribed.dropped_s > 0
+            self._untranscribed.add(sound)
             if self._outbox is not None:
                 self._send(append(sound))
-                self._kept.sent()
-            elif self._kept.dropped_s > dropped_s == 0:
+                self._untranscribed.sent()
+            elif self._untranscribed.dropped_s > 0 and not had_dropped:  # told once
                 self._line.record("transport", "overflow", kept_s=self._options.kept_s)
 
     async def _detect(self) -> None:
@@ -240,9 +242,9 @@ class _Call:
         rate_hz = self._line.rate_hz
         first, last = (round(at_s * rate_hz) for at_s in (start_s, self._line.now_s))
         samples = self._line.heard(max(0, first), last)
-        self._kept.turn_started(RESENT, self._kept.offset_s)
+        self._untranscribed.turn_started(RESENT, self._untranscribed.offset_s)
         sound = to_pcm16(Resampler(rate_hz, RATE_HZ).feed(samples, last=True))
-        self._kept.add(sound)
+        self._untranscribed.add(sound)
         if self._outbox is not None:
             self._send_sound(sound)
             self._commit()
@@ -288,19 +290,19 @@ class _Call:
     def _on_speech(self, event: JsonObject) -> None:
         start_s = event["audio_start_ms"] / 1000
         padding_s = self._detection.padding_s if isinstance(self._detection, ServerVAD) else 0.0
-        self._kept.turn_started(event["item_id"], start_s)
-        speech_at_s = min(self._kept.call_s(start_s + padding_s), self._line.now_s)
+        self._untranscribed.turn_started(event["item_id"], start_s)
+        speech_at_s = min(self._untranscribed.call_s(start_s + padding_s), self._line.now_s)
         self._line.record("vad", "speech_started", speech_at_s=speech_at_s)
         self._replying.user_started()
 
     def _on_silence(self, event: JsonObject) -> None:
         """Note the end of speech; how much silence semantic_vad has waited for it does not tell."""
         end_s = event["audio_end_ms"] / 1000
-        self._kept.turn_ended(event["item_id"], end_s)
+        self._untranscribed.turn_ended(event["item_id"], end_s)
         if isinstance(self._detection, SemanticVAD):
             self._line.record("vad", "speech_stopped")
         elif isinstance(self._detection, ServerVAD):
-            speech_at_s = self._kept.call_s(end_s - self._detection.silence_s)
+            speech_at_s = self._untranscribed.call_s(end_s - self._detection.silence_s)
             self._line.record("vad", "speech_stopped", speech_at_s=speech_at_s)
 
     def _on_commit(self, item_id: str) -> None:
@@ -310,7 +312,7 @@ class _Call:
         if self._detection is not None:
             self._replying.turn_committed(is_answered=True)
         else:
-            self._kept.turn_ended(item_id, self._kept.offset_s)
+            self._untranscribed.turn_ended(item_id, self._untranscribed.offset_s)
         if self._agent.settings.transcription is None:
             self._note_commit(item_id, "")
         else:
@@ -323,7 +325,7 @@ class _Call:
 
     def _note_commit(self, item_id: str, text: str) -> None:
         """Note a turn with its words, which come some time after it."""
-        self._kept.turn_written(item_id)
+        self._untranscribed.turn_written(item_id)
         at_s = self._commits.pop(item_id, None)
         if at_s is not None:
             turn = self._turns - len(self._commits)

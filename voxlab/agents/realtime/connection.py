@@ -29,8 +29,7 @@ CODE_ADVICE = {
     "invalid_model": f"use a realtime model, such as {DEFAULT_MODEL}",
     "model_not_found": f"use a realtime model, such as {DEFAULT_MODEL}",
 }
-Connection = AsyncRealtimeConnection
-Connect = Callable[[], AbstractAsyncContextManager[Connection]]
+Connect = Callable[[], AbstractAsyncContextManager[AsyncRealtimeConnection]]
 
 
 class Lost(Exception):

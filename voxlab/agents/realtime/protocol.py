@@ -34,7 +34,7 @@ class Connection(Protocol):
         ...
 
 
-class Noted:
+class RecordedConnection:
     """A connection whose events are noted on a line as they pass (transport `sent`, `received`).
 
     What the microphone sends is laid on the line, too, as the user's voice.
@@ -129,7 +129,7 @@ def _and_then(events: Iterable[ClientEvent], still: ClientEvent) -> Iterable[Cli
 
 
 async def converse(
-    connection: Noted,
+    connection: RecordedConnection,
     events: Iterable[ClientEvent],
     respond: Callable[[dict[str, Any]], Awaitable[Iterable[ClientEvent]]],
     answers: int = 1,

@@ -12,7 +12,7 @@ from typing import Any
 from voxlab.agents.line import Line
 from voxlab.agents.playback import Playback
 from voxlab.agents.realtime.protocol import JsonObject, sound_of
-from voxlab.agents.realtime.resumption import Conversation, Entry
+from voxlab.agents.realtime.resumption import CallItems, Entry
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.tools import UNFINISHED, Toolbox
 from voxlab.agents.utterance import Played
@@ -62,7 +62,7 @@ class Replying:
         self._playback = Playback(
             line, self._on_started, self._on_silent, self._settle, pause_s=PAUSE_S, in_samples=True
         )
-        self.conversation = Conversation()
+        self.conversation = CallItems()
         self.user_speaks = False
         self._state = State.LISTENING
         self._active: str | None = None  # the response that is being made

@@ -35,7 +35,7 @@ class Entry:
         return {"id": self.id, "type": "message", "role": self.kind, "content": content}
 
 
-class Conversation:
+class CallItems:
     """The items of a call in order, over all of its connections."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class _Turn:
     end: int | None = None  # None while it goes on
 
 
-class Kept:
+class UntranscribedAudio:
     """The user's sound that the server may not have understood yet, 16 bit at 24 kHz.
 
     longest_s: older sound is dropped. Offsets are the server's: seconds of the sound that was

@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Close
 
-from voxlab.agents.realtime.connection import Connect, Connection, over
+from voxlab.agents.realtime.connection import Connect, over
 from voxlab.agents.sockets import SocketClosed
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.session import SessionOptions
@@ -131,7 +132,7 @@ def in_memory(
     sessions = 0
 
     @asynccontextmanager
-    async def connect() -> AsyncIterator[Connection]:
+    async def connect() -> AsyncIterator[AsyncRealtimeConnection]:
         nonlocal sessions
         sessions += 1
         link = Link()
