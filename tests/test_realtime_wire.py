@@ -15,8 +15,8 @@ from voxlab.agents.realtime.protocol import (
     RecordedConnection,
     appends,
     converse,
+    decode_audio,
     note_event,
-    sound_of,
 )
 from voxlab.audio import Audio, from_pcm16, silence, to_pcm16
 from voxlab.clock import run_virtual
@@ -92,7 +92,7 @@ def test_a_cancelled_response_is_no_answer():
 
 def test_pieces_join_to_the_recording():
     sound = Audio(np.sin(np.arange(12_345) / 7), 16_000)
-    pieces = [sound_of(event["audio"]) for event in appends(sound, 0.04)]
+    pieces = [decode_audio(event["audio"]) for event in appends(sound, 0.04)]
     assert {piece.samples.size for piece in pieces[:-1]} == {960}
     joined = np.concatenate([piece.samples for piece in pieces])
     want = from_pcm16(to_pcm16(sound.resample(RATE_HZ).samples))

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voxlab.errors import TelephonyError
-from voxlab.telephony.jitter_buffer import JitterBuffer, Played
+from voxlab.telephony.jitter_buffer import FrameSource, JitterBuffer
 from voxlab.telephony.network_conditions import NetworkConditions, travel
 from voxlab.telephony.rtp import SEQUENCES, TIMESTAMPS, RtpPacket, RtpSender, signed_distance
 
@@ -99,7 +99,7 @@ def test_an_even_line_plays_every_packet_after_the_shortest_delay():
     assert numbers(played) == list(range(50))
     first = next(n for n, frame in enumerate(played) if frame.packet)
     assert first * FRAME_S == pytest.approx(0.04 + buffer.shortest_s, abs=FRAME_S)
-    assert {frame.kind for frame in played[first : first + 50]} == {Played.PACKET}
+    assert {frame.kind for frame in played[first : first + 50]} == {FrameSource.PACKET}
 
 
 @given(st.integers(0, 2**32), st.floats(0, 0.06), st.floats(0, 0.3))
@@ -136,15 +136,15 @@ def test_between_talkspurts_the_line_is_silent_and_the_delay_is_taken_anew():
     played, _ = play(sent, 2.5)
     assert numbers(played) == list(range(40))
     second = next(n for n, frame in enumerate(played) if numbers([frame]) == [20])
-    assert played[second - 1].kind is Played.SILENCE
+    assert played[second - 1].kind is FrameSource.SILENCE
     assert second * FRAME_S - sent[20][0] <= 0.06
 
 
 def test_a_hole_is_told_from_an_empty_buffer():
     sent = stream(20)
     kinds = [f.kind for f in play([p for n, p in enumerate(sent) if n != 7], 0.5)[0] if f.kind]
-    assert kinds.count(Played.LOST) == 1
-    assert kinds.index(Played.LOST) == kinds.index(Played.PACKET) + 7
+    assert kinds.count(FrameSource.LOST) == 1
+    assert kinds.index(FrameSource.LOST) == kinds.index(FrameSource.PACKET) + 7
 
 
 def test_after_a_stall_the_surplus_is_played_off():

@@ -18,7 +18,7 @@ from voxlab.plots import (
     plot_votes,
 )
 from voxlab.speech_lm import comparison, digits, patterns
-from voxlab.speech_lm.digits import Reading
+from voxlab.speech_lm.digits import DigitReading
 from voxlab.speech_lm.network import LMConfig
 from voxlab.speech_lm.style import WhisperProbe
 from voxlab.speech_lm.train import Plan, Trainer
@@ -77,7 +77,7 @@ def test_a_learning_curve_has_a_line_a_codebook_as_long_as_the_training():
 
 def trainer_of(reading="47"):
     codes = np.arange(12).reshape(2, 6) % 8
-    return Trainer([Reading(reading, codes.astype(np.int32), (0, 3))], SMALL, Plan(items=2))
+    return Trainer([DigitReading(reading, codes.astype(np.int32), (0, 3))], SMALL, Plan(items=2))
 
 
 def parts_of(training):

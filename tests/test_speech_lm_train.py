@@ -11,7 +11,7 @@ import torch
 from voxlab import data
 from voxlab.errors import CodecError, DataError, ModelError
 from voxlab.speech_lm import comparison, digits
-from voxlab.speech_lm.digits import Reading, Readings
+from voxlab.speech_lm.digits import DigitReading, Readings
 from voxlab.speech_lm.network import LMConfig, SpeechLM
 from voxlab.speech_lm.reader import DigitReader, load_weights, save_weights
 from voxlab.speech_lm.train import Plan, Trainer, evaluate, main, run
@@ -25,7 +25,7 @@ def counting(number):
     """Return a reading in which each digit d is three frames of the codes d % 8 and -d % 8."""
     row = np.repeat([int(digit) for digit in number], 3)
     codes = np.stack([row % 8, -row % 8]).astype(np.int32)
-    return Reading(number, codes, tuple(range(0, len(row), 3)))
+    return DigitReading(number, codes, tuple(range(0, len(row), 3)))
 
 
 TOY = Readings.of([counting(number) for number in digits.numbers(2)])
@@ -124,8 +124,8 @@ def test_the_shipped_readings_are_codes_that_the_codec_has_and_digits_begin_in_o
 def test_readings_survive_the_file(tmp_path):
     rng = np.random.default_rng(0)
     readings = [
-        Reading("47", rng.integers(1024, size=(4, 9)).astype(np.int32), (0, 4)),
-        Reading("470", rng.integers(1024, size=(4, 3)).astype(np.int32), (0, 1, 2)),
+        DigitReading("47", rng.integers(1024, size=(4, 9)).astype(np.int32), (0, 4)),
+        DigitReading("470", rng.integers(1024, size=(4, 3)).astype(np.int32), (0, 1, 2)),
     ]
     digits.save(tmp_path / "some.npz", readings)
     loaded = digits.load(tmp_path / "some.npz").train
@@ -143,7 +143,7 @@ def test_readings_that_are_cut_short_are_refused(tmp_path, keep):
 
 
 def test_readings_with_codes_out_of_range_are_refused(tmp_path):
-    digits.save(tmp_path / "bad.npz", [Reading("47", np.full((4, 3), 1024, np.int32), (0, 1))])
+    digits.save(tmp_path / "bad.npz", [DigitReading("47", np.full((4, 3), 1024, np.int32), (0, 1))])
     with pytest.raises(DataError, match="the codec 0 to 1023"):
         digits.load(tmp_path / "bad.npz")
 

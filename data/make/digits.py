@@ -25,7 +25,7 @@ from voxlab.codec import augment
 from voxlab.codec.mini import MiniCodec
 from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.speech_lm import digits
-from voxlab.speech_lm.digits import Reading
+from voxlab.speech_lm.digits import DigitReading
 from voxlab.statistics.intervals import wilson_interval
 
 RATE_HZ = 16_000
@@ -102,7 +102,7 @@ if __name__ == "__main__":
         samples, starts = read(number, spoken, rng)
         codes = codec.encode(Audio(samples, RATE_HZ), digits.STAGES)
         frame = round(RATE_HZ / codec.frame_rate_hz)
-        readings.append(Reading(number, codes, tuple(start // frame for start in starts)))
+        readings.append(DigitReading(number, codes, tuple(start // frame for start in starts)))
         if digits.is_unseen(number):
             tests[number] = Audio(samples, RATE_HZ)
     target = data.folder() / digits.READINGS

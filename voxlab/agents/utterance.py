@@ -98,8 +98,8 @@ class Utterance:
         """Tell whether nothing is left to say: after the last word, a silence is not taken up."""
         if self.is_open or self.paused_s is None:
             return self.is_played(now_s, hair_s)
-        count = self.words.heard(self.paused_s, self.words.came_s)
-        return self.is_played(now_s, hair_s) or 0 < count == len(self.words.texts)
+        heard, words = self.words.heard(self.paused_s, self.words.came_s), len(self.words.texts)
+        return self.is_played(now_s, hair_s) or (words > 0 and heard == words)
 
     def outcome(self, now_s: float, hair_s: float) -> Played:
         """Return what has become of it by now."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab.cli import reports
-from voxlab.cli.comparison import Comparison
+from voxlab.cli.comparison import CallComparison
 from voxlab.cli.stopping import Stopping
 from voxlab.errors import ProviderError, ScriptError
 
@@ -111,7 +111,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         if reports.stop_signal(calls[name]):  # the second call is not held; the first is kept
             print(f"stopped; see {arguments.out / name}/call.png")
             return reports.exit_status(calls[name])
-    compared = Comparison.of(calls)
+    compared = CallComparison.of(calls)
     with reports.unread(errno.EIO):
         compared.report()
         for name, call in calls.items():

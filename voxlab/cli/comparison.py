@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CallComparison:
     """The same call with two agents: each turn at its stage boundaries, and what is quicker.
 
     turns: the boundaries of a turn by agent; an agent that fails leaves the last lines unsaid.

@@ -34,7 +34,7 @@ STAGES = {  # lane: (source, kind that begins, kinds that end)
     "tools": ("tool", "started", ("finished", "failed")),
     "TTS": ("tts", "request", ("done", "failed")),
 }
-Span = tuple[float, float, str]
+Caption = tuple[float, float, str]  # from, to, text
 
 
 def plot_call(
@@ -67,7 +67,7 @@ def plot_call(
     return ax
 
 
-def draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list[Span]) -> None:
+def draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list[Caption]) -> None:
     """Draw a waveform as its envelope, with the words over it."""
     if voice is not None:
         hop = max(1, voice.rate_hz // 50)
@@ -96,7 +96,7 @@ def _draw_turns(ax: Axes, timeline: Timeline) -> None:
         _draw_bars(ax, [(start_s, end_s, state.value)], LANES["turn"], color, hatch)
 
 
-def _draw_bars(ax: Axes, spans: list[Span], y: float, color: str, hatch: str = "") -> None:
+def _draw_bars(ax: Axes, spans: list[Caption], y: float, color: str, hatch: str = "") -> None:
     bars = [(start, max(end - start, 0.02)) for start, end, _ in spans]
     ax.broken_barh(bars, (y - 0.55, 1.1), facecolor=color, alpha=0.55, hatch=hatch, edgecolor="w")
     for start_s, end_s, text in spans:
@@ -203,7 +203,7 @@ def _draw_failures(ax: Axes, timeline: Timeline) -> None:
     )
 
 
-def _user_words(timeline: Timeline) -> list[Span]:
+def _user_words(timeline: Timeline) -> list[Caption]:
     """Return what the caller said, and what the agent understood where it differs."""
     starts = timeline.select("caller", "speech_started")
     ends = timeline.select("caller", "speech_stopped")
@@ -216,7 +216,7 @@ def _user_words(timeline: Timeline) -> list[Span]:
     return spans
 
 
-def _agent_words(timeline: Timeline) -> list[Span]:
+def _agent_words(timeline: Timeline) -> list[Caption]:
     """Return each sentence with its words as far as they were heard."""
     spans = []
     stops_s = [event.at_s for event in timeline.select("agent", "speech_stopped")]
@@ -230,7 +230,7 @@ def _agent_words(timeline: Timeline) -> list[Span]:
     return spans
 
 
-def _stage_spans(timeline: Timeline, lane: str) -> Iterator[Span]:
+def _stage_spans(timeline: Timeline, lane: str) -> Iterator[Caption]:
     source, begin, ends = STAGES[lane]
     open_: list[Event] = []
     for event in timeline.select(source):

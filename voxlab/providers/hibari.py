@@ -43,7 +43,7 @@ PITCHES = {  # of the voices, to that of the model's speaker
 }
 LONGEST_CHARS = 300  # a sentence without a stop is cut there, for the network's memory
 
-Reading = tuple[str, str]  # (a word as it is said, its phoneme symbols)
+Pronunciation = tuple[str, str]  # (a word as it is said, its phoneme symbols)
 
 # A line through the processor time of 26 sentences of 0.3 to 7 s, on one thread of a 2.8 GHz
 # Xeon; the slope was 0.010 with the machine to itself and 0.013 with other work beside.
@@ -164,7 +164,7 @@ class _Engine:
         sound = concatenate([raised.resample(RATE_HZ), silence(pause_s, RATE_HZ)])
         return Speech(sentence, sound.duration_s, sound, as_written(aloud, said))
 
-    def _read(self, text: str) -> list[Reading]:
+    def _read(self, text: str) -> list[Pronunciation]:
         """Return each word that Hibari makes of a text with its phonemes.
 
         Its tokens are smaller than words ("$" "9.99" ","); those without white space between them
@@ -186,11 +186,11 @@ class _Engine:
         return sum(len(item[1]) for item in self._read(word) if _sounds(item))
 
 
-def _sounds(item: Reading) -> bool:
+def _sounds(item: Pronunciation) -> bool:
     return not PAUSES.issuperset(item[1])
 
 
-def _timed(reading: Sequence[Reading], ends_s: NDArray[np.float64]) -> Iterator[Word]:
+def _timed(reading: Sequence[Pronunciation], ends_s: NDArray[np.float64]) -> Iterator[Word]:
     """Give each word that is read its time: from its first to its last symbol with a sound.
 
     ends_s: float (symbols + 2,), when each symbol ends, with the pad before and after them.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from voxlab.providers.spoken_english import ENGLISH, Rule
+from voxlab.providers.spoken_english import ENGLISH, ReadingRule
 
 Match = re.Match[str]
 
@@ -54,7 +54,7 @@ def without_markup(text: str) -> str:
     return spoken_text(read_aloud(text, english=False))
 
 
-def _find(text: str, rules: Sequence[Rule]) -> list[tuple[int, int, str]]:
+def _find(text: str, rules: Sequence[ReadingRule]) -> list[tuple[int, int, str]]:
     """Return what is said for parts of the text: (start, end, spoken), in order and apart.
 
     Where rules claim the same characters, the one that begins first counts, then the first rule.
@@ -106,7 +106,7 @@ def _silent(match: Match) -> str:
     return ""
 
 
-def _markup(pattern: str, say: Callable[[Match], str | None] = _silent) -> Rule:
+def _markup(pattern: str, say: Callable[[Match], str | None] = _silent) -> ReadingRule:
     return re.compile(pattern), say
 
 
@@ -115,7 +115,7 @@ def _link(match: Match) -> str | None:
     return without_markup(match[1]) or None
 
 
-MARKUP: list[Rule] = [
+MARKUP: list[ReadingRule] = [
     _markup(r"!?\[([^\[\]]*)\]\([^\s()]*(?:\s[^()]*)?\)", _link),
     _markup(r"</?[A-Za-z][^<>]*>"),
     _markup(r"&nbsp;", lambda match: " "),

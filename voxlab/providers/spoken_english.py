@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from voxlab.text import DIGIT_WORDS, say_digits, say_number, say_ordinal
 
 Match = re.Match[str]
-Say = Callable[[Match], str | None]
-Rule = tuple[re.Pattern[str], Say]
+SayMatch = Callable[[Match], str | None]
+ReadingRule = tuple[re.Pattern[str], SayMatch]
 
 MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
@@ -114,7 +114,7 @@ def _money(number: str, symbol: str, scale: str) -> str | None:
     return " and ".join(kept)
 
 
-def _quantity(one: Callable[[Match], str], many: Callable[[Match], str]) -> Say:
+def _quantity(one: Callable[[Match], str], many: Callable[[Match], str]) -> SayMatch:
     """Return a rule that says a number, or a range of two, and what it counts."""
 
     def say(match: Match) -> str | None:
@@ -264,11 +264,11 @@ _IDENTIFIER = (  # letters and two digits or more: "BV9153", "AB-1234"
 )
 
 
-def _rule(pattern: str, say: Say | str) -> Rule:
+def _rule(pattern: str, say: SayMatch | str) -> ReadingRule:
     return re.compile(pattern), (lambda match: say) if isinstance(say, str) else say
 
 
-ENGLISH: list[Rule] = [
+ENGLISH: list[ReadingRule] = [
     _rule(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", _address),
     _rule(r"(?:https?://|\bwww\.)[^\s<>()\"']*[\w/]", _address),
     _rule(rf"(?<![\w@./]){_DOMAIN}{_PATH}", _address),

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from voxlab.providers.protocols import Word
 from voxlab.providers.read_aloud import Reading
 
-Span = tuple[float, float]
-SILENT: Span = (0.0, 0.0)
+TimeSpan = tuple[float, float]
+SILENT: TimeSpan = (0.0, 0.0)
 
 
 def written_words(
@@ -49,7 +49,7 @@ def as_written(readings: Sequence[Reading], spoken: Sequence[Word]) -> tuple[Wor
     """
     sounding = iter([span for word in spoken for span in _each_token(word)])
     written: list[str] = []
-    spans: list[Span] = []
+    spans: list[TimeSpan] = []
     for reading in readings if spoken else ():
         said = [span for _ in reading.spoken.split() if (span := next(sounding)) != SILENT]
         whole = (said[0][0], said[-1][1]) if said else SILENT
@@ -58,12 +58,12 @@ def as_written(readings: Sequence[Reading], spoken: Sequence[Word]) -> tuple[Wor
     return timed_words(written, spans)
 
 
-def _each_token(word: Word) -> list[Span]:
+def _each_token(word: Word) -> list[TimeSpan]:
     """Return the times of the words in a timed one: the others beside the first are silent."""
     return [(word.start_s, word.end_s), *[SILENT] * (len(word.text.split()) - 1)]
 
 
-def timed_words(written: Sequence[str], spans: Sequence[Span]) -> tuple[Word, ...]:
+def timed_words(written: Sequence[str], spans: Sequence[TimeSpan]) -> tuple[Word, ...]:
     """Put written words and their times together; SILENT ones join the word before them.
 
     No word starts before the one before it ends, whatever the engine says.
@@ -87,9 +87,9 @@ def timed_words(written: Sequence[str], spans: Sequence[Span]) -> tuple[Word, ..
 
 def _spans(
     written: Sequence[str], spoken: Sequence[Word], weight: Callable[[str], float]
-) -> list[Span]:
+) -> list[TimeSpan]:
     """Return when each written word sounds, SILENT for those that do not."""
-    spans: list[Span] = []
+    spans: list[TimeSpan] = []
     said = [_key(word.text) for word in spoken]
     matcher = difflib.SequenceMatcher(None, [_key(word) for word in written], said, autojunk=False)
     for kind, w1, w2, s1, s2 in matcher.get_opcodes():
@@ -113,7 +113,7 @@ def _key(word: str) -> str:
     return word.strip(string.punctuation + "’“”…—").casefold() or word
 
 
-def _shares(whole: Span, weights: Sequence[float]) -> Iterator[Span]:
+def _shares(whole: TimeSpan, weights: Sequence[float]) -> Iterator[TimeSpan]:
     """Divide a span of time in proportion to the weights; equally if all are 0."""
     if not any(weights):
         weights = [1.0] * len(weights)

@@ -73,7 +73,7 @@ def as_number(text: str) -> str:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Reading:
+class DigitReading:
     """One number read aloud: its codes (stages, frames), and the frame each digit begins in."""
 
     number: str
@@ -85,11 +85,11 @@ class Reading:
 class Readings:
     """Readings to train on, and of unseen numbers to test with."""
 
-    train: tuple[Reading, ...]
-    unseen: tuple[Reading, ...]
+    train: tuple[DigitReading, ...]
+    unseen: tuple[DigitReading, ...]
 
     @staticmethod
-    def of(readings: Sequence[Reading]) -> "Readings":
+    def of(readings: Sequence[DigitReading]) -> "Readings":
         """Split readings by `is_unseen`."""
         new = [is_unseen(reading.number) for reading in readings]
         train = (each for each, unseen in zip(readings, new, strict=True) if not unseen)
@@ -120,13 +120,13 @@ def load(file: Path | None = None) -> Readings:
     parts = np.split(codes, np.cumsum(sizes)[:-1], axis=1)
     return Readings.of(
         [
-            Reading(name, part, tuple(begin[: len(name)]))
+            DigitReading(name, part, tuple(begin[: len(name)]))
             for name, part, begin in zip(names, parts, starts, strict=True)
         ]
     )
 
 
-def save(file: Path, readings: Sequence[Reading]) -> None:
+def save(file: Path, readings: Sequence[DigitReading]) -> None:
     """Write readings, their codes end to end as 16-bit numbers."""
     starts: NDArray[np.int16] = np.full((len(readings), LONGEST), -1, np.int16)
     for row, reading in zip(starts, readings, strict=True):

@@ -49,7 +49,7 @@ class SpokenFrame:
 
 
 @dataclass(slots=True)
-class _Mouth:
+class _Sampler:
     """A model with its memory, and the draw: shared by the four ways of speaking."""
 
     network: SpeechLM
@@ -93,77 +93,77 @@ def speak(
             f"a prompt of {len(first)} tokens and {sampling.frames} frames do not fit the model's "
             f"{config.positions} positions: need one token at least, and fewer frames"
         )
-    way: Callable[[_Mouth, list[int]], Iterator[SpokenFrame]]
+    way: Callable[[_Sampler, list[int]], Iterator[SpokenFrame]]
     way = {"flattened": _flattened, "delay": _delayed}.get(config.pattern, _by_frame)
-    return way(_Mouth(network, sampling, rng), first)
+    return way(_Sampler(network, sampling, rng), first)
 
 
-def _by_frame(mouth: _Mouth, prompt: list[int]) -> Iterator[SpokenFrame]:
-    config = mouth.network.config
+def _by_frame(sampler: _Sampler, prompt: list[int]) -> Iterator[SpokenFrame]:
+    config = sampler.network.config
     frame = _depth if config.pattern == "depth" else _parallel
     heard = [[token, *[config.nothing] * (config.stages - 1)] for token in prompt]
-    for _ in range(mouth.sampling.frames):
+    for _ in range(sampler.sampling.frames):
         with inference():
-            said = frame(mouth, mouth.hear(heard))
+            said = frame(sampler, sampler.hear(heard))
         if said is None:
             return
         yield said
-        heard = [[mouth.id(stage, int(code)) for stage, code in enumerate(said.codes)]]
+        heard = [[sampler.id(stage, int(code)) for stage, code in enumerate(said.codes)]]
 
 
-def _parallel(mouth: _Mouth, state: Tensor) -> SpokenFrame | None:
+def _parallel(sampler: _Sampler, state: Tensor) -> SpokenFrame | None:
     """Return a frame drawn from one state, each stage for itself; None at the end."""
-    drawn = [mouth.draw(state, stage) for stage in range(mouth.network.config.stages)]
+    drawn = [sampler.draw(state, stage) for stage in range(sampler.network.config.stages)]
     return None if drawn[0][0] == ENDED else _frame(drawn)
 
 
-def _depth(mouth: _Mouth, state: Tensor) -> SpokenFrame | None:
+def _depth(sampler: _Sampler, state: Tensor) -> SpokenFrame | None:
     """Return a frame whose stages are drawn one after the other; None at the end."""
-    network, last = mouth.network, 0
+    network, last = sampler.network, 0
     memory: Memory = []
     drawn: list[tuple[int, float]] = []
     for stage in range(network.config.stages):
         step = network.depth_input(state, stage, torch.tensor(last))
-        drawn.append(mouth.draw(network.depth(step[None, None], memory)[0, 0], stage))
+        drawn.append(sampler.draw(network.depth(step[None, None], memory)[0, 0], stage))
         if drawn[0][0] == ENDED:
             return None
-        last = mouth.id(stage, drawn[-1][0])
+        last = sampler.id(stage, drawn[-1][0])
     return _frame(drawn)
 
 
-def _flattened(mouth: _Mouth, prompt: list[int]) -> Iterator[SpokenFrame]:
+def _flattened(sampler: _Sampler, prompt: list[int]) -> Iterator[SpokenFrame]:
     heard = [[token] for token in prompt]
-    for _ in range(mouth.sampling.frames):
+    for _ in range(sampler.sampling.frames):
         drawn: list[tuple[int, float]] = []
-        for stage in range(mouth.network.config.stages):
+        for stage in range(sampler.network.config.stages):
             with inference():
-                drawn.append(mouth.draw(mouth.hear(heard), stage))
+                drawn.append(sampler.draw(sampler.hear(heard), stage))
             if drawn[0][0] == ENDED:
                 return
-            heard = [[mouth.id(stage, drawn[-1][0])]]
+            heard = [[sampler.id(stage, drawn[-1][0])]]
         yield _frame(drawn)
 
 
-def _delayed(mouth: _Mouth, prompt: list[int]) -> Iterator[SpokenFrame]:
+def _delayed(sampler: _Sampler, prompt: list[int]) -> Iterator[SpokenFrame]:
     """Yield frames as their last stage comes: K - 1 positions after the first."""
-    config = mouth.network.config
+    config = sampler.network.config
     heard = [[token, *[config.nothing] * (config.stages - 1)] for token in prompt]
     waiting: list[list[tuple[int, float]]] = []  # frames with stages still to come, oldest first
     ended = False
-    for place in range(mouth.sampling.frames + config.stages - 1):
-        ended = ended or place == mouth.sampling.frames
+    for place in range(sampler.sampling.frames + config.stages - 1):
+        ended = ended or place == sampler.sampling.frames
         column = [config.nothing] * config.stages
         with inference():
-            state = mouth.hear(heard)
+            state = sampler.hear(heard)
             if not ended:
-                drawn = mouth.draw(state, 0)
+                drawn = sampler.draw(state, 0)
                 ended = drawn[0] == ENDED
                 if not ended:
                     waiting.append([])
             for frame in waiting:
                 stage = len(frame)
-                frame.append(mouth.draw(state, stage) if stage else drawn)
-                column[stage] = mouth.id(stage, frame[-1][0])
+                frame.append(sampler.draw(state, stage) if stage else drawn)
+                column[stage] = sampler.id(stage, frame[-1][0])
         if waiting and len(waiting[0]) == config.stages:
             yield _frame(waiting.pop(0))
         if ended and not waiting:

@@ -22,7 +22,7 @@ from voxlab.codec.quantizer import Vectors
 from voxlab.errors import CodecError, VoxlabError
 from voxlab.models.torch_threads import inference, one_thread
 from voxlab.speech_lm import digits, patterns
-from voxlab.speech_lm.digits import Reading
+from voxlab.speech_lm.digits import DigitReading
 from voxlab.speech_lm.network import LMConfig, SpeechLM, nll
 from voxlab.speech_lm.reader import save_weights
 
@@ -54,7 +54,7 @@ class Batch:
     frames: Tensor
 
     @staticmethod
-    def of(readings: Sequence[Reading]) -> "Batch":
+    def of(readings: Sequence[DigitReading]) -> "Batch":
         """Fill readings up to the longest of them, with code 0."""
         longest = max(reading.codes.shape[1] for reading in readings)
         codes = [
@@ -106,7 +106,7 @@ class Trainer:
 
     def __init__(
         self,
-        readings: Sequence[Reading],
+        readings: Sequence[DigitReading],
         config: LMConfig,
         plan: Plan | None = None,
         codebooks: Vectors | None = None,
@@ -170,7 +170,7 @@ def run(
         yield trainer.step()
 
 
-def evaluate(network: SpeechLM, readings: Sequence[Reading]) -> tuple[float, ...]:
+def evaluate(network: SpeechLM, readings: Sequence[DigitReading]) -> tuple[float, ...]:
     """Return each stage's negative log-likelihood on readings, in nats a frame."""
     ordered = sorted(readings, key=lambda reading: reading.codes.shape[1])
     total, frames = torch.zeros(network.config.stages), 0

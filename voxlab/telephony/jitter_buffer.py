@@ -23,7 +23,7 @@ FRAMES_BETWEEN_CHANGES = 5  # of the delay within a talkspurt: one is hardly hea
 FRAMES_CONCEALED = 5  # of an empty buffer, before the talkspurt counts as over
 
 
-class Played(Enum):
+class FrameSource(Enum):
     """What one frame of the line was made of."""
 
     PACKET = "packet"
@@ -36,7 +36,7 @@ class Played(Enum):
 class Frame:
     """What to play for one frame: a packet, or None with the reason."""
 
-    kind: Played
+    kind: FrameSource
     packet: RtpPacket | None = None
 
 
@@ -112,22 +112,22 @@ class JitterBuffer:
         """Return what to play for the frame that begins at at_s; call it once every frame_s."""
         if self._is_idle or self._next is None:
             if not self._held or at_s < self._plays_from_s - UNEVEN_S:
-                return Frame(Played.SILENCE)
+                return Frame(FrameSource.SILENCE)
             self._is_idle, self._next = False, self._earliest()
         if self._changes_delay(at_s):
-            return Frame(Played.LATE)
+            return Frame(FrameSource.LATE)
         packet = self._held.pop(self._next, None)
         if packet is not None:
             self._starving = 0
             self._advance()
-            return Frame(Played.PACKET, packet)
+            return Frame(FrameSource.PACKET, packet)
         if self._held:
             return self._over_a_hole(at_s)
         self._starving += 1  # wait where we are: what is late may still be played
         if self._starving > FRAMES_CONCEALED:
             self._starving, self._is_idle = 0, True
-            return Frame(Played.SILENCE)
-        return Frame(Played.LATE)
+            return Frame(FrameSource.SILENCE)
+        return Frame(FrameSource.LATE)
 
     def _over_a_hole(self, at_s: float) -> Frame:
         """Play for a timestamp that is missing while later packets are there: lost, or a pause."""
@@ -136,10 +136,10 @@ class JitterBuffer:
         if self._held[earliest].marker or gap_frames > FRAMES_CONCEALED:
             self._is_idle, self._plays_from_s = True, at_s + self.delay_s  # a new talkspurt
             self._starving = 0
-            return Frame(Played.SILENCE)
+            return Frame(FrameSource.SILENCE)
         self.counts.lost += 1
         self._advance()
-        return Frame(Played.LOST)
+        return Frame(FrameSource.LOST)
 
     def _changes_delay(self, at_s: float) -> bool:
         """Bring the delay nearer to its aim: drop a frame, or tell that one is to be put in."""

@@ -1,5 +1,11 @@
 """The agent on one connection in OpenAI's Realtime protocol."""
 
-from voxlab.agents.realtime.protocol import RATE_HZ, RecordedConnection, appends, converse, sound_of
+from voxlab.agents.realtime.protocol import (
+    RATE_HZ,
+    RecordedConnection,
+    appends,
+    converse,
+    decode_audio,
+)
 
-__all__ = ["RATE_HZ", "RecordedConnection", "appends", "converse", "sound_of"]
+__all__ = ["RATE_HZ", "RecordedConnection", "appends", "converse", "decode_audio"]

@@ -48,7 +48,7 @@ class RecordedConnection:
         """Send a client event."""
         note_event(self._line, "sent", event)
         if event["type"] == "input_audio_buffer.append":
-            self._lay(sound_of(event["audio"]))
+            self._lay(decode_audio(event["audio"]))
         await self._connection.send(event)
 
     async def recv(self) -> Any:
@@ -102,12 +102,12 @@ def append(sound: bytes) -> dict[str, Any]:
     return {"type": "input_audio_buffer.append", "audio": base64.b64encode(sound).decode()}
 
 
-def sound_of(audio: str) -> Audio:
+def decode_audio(audio: str) -> Audio:
     """Return the sound that an event carries in base64."""
     return Audio(from_pcm16(base64.b64decode(audio)), RATE_HZ)
 
 
-async def speak(connection: Connection, events: Iterable[ClientEvent]) -> None:
+async def send_speech(connection: Connection, events: Iterable[ClientEvent]) -> None:
     """Send sound as an open microphone does: each piece when it is over, and then silence for ever.
 
     events: `input_audio_buffer.append`, as `appends` makes them. The server hears the end of a
@@ -117,7 +117,7 @@ async def speak(connection: Connection, events: Iterable[ClientEvent]) -> None:
     due_s = loop.time()
     (still,) = appends(silence(STEP_S, RATE_HZ))
     for event in _and_then(events, still):
-        due_s += sound_of(event["audio"]).duration_s
+        due_s += decode_audio(event["audio"]).duration_s
         await asyncio.sleep(max(0.0, due_s - loop.time()))
         await connection.send(event)
 
@@ -136,11 +136,11 @@ async def converse(
 ) -> None:
     """Speak, and do what `respond` says to each server event, until the answers are complete.
 
-    events: the sound, see `speak`. respond: takes a server event, returns client events; while it
-    works no other event is read. answers: how many responses end by themselves and without a
-    function call.
+    events: the sound, see `send_speech`. respond: takes a server event, returns client events;
+    while it works no other event is read. answers: how many responses end by themselves and
+    without a function call.
     """
-    microphone = asyncio.create_task(speak(connection, events))
+    microphone = asyncio.create_task(send_speech(connection, events))
     try:
         async for model in connection:
             event = as_dict(model)

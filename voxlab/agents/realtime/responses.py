@@ -11,7 +11,7 @@ from typing import Any
 
 from voxlab.agents.line import Line
 from voxlab.agents.playback import Playback
-from voxlab.agents.realtime.protocol import JsonObject, sound_of
+from voxlab.agents.realtime.protocol import JsonObject, decode_audio
 from voxlab.agents.realtime.resumption import CallItems, Entry
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.tools import UNFINISHED, Toolbox
@@ -209,7 +209,7 @@ class Replying:
     def _response_output_audio_delta(self, event: JsonObject) -> None:
         if self._is_ours(event):
             came_s = self._line.now_s
-            if self._playback.play(event["item_id"], sound_of(event["delta"])):
+            if self._playback.play(event["item_id"], decode_audio(event["delta"])):
                 self._line.record_at(came_s, "tts", "first_audio", id=event["item_id"])
 
     def _response_output_audio_done(self, event: JsonObject) -> None:

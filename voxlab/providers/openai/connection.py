@@ -29,7 +29,7 @@ from openai import (
 from voxlab.errors import ProviderError, ProviderTimeout
 from voxlab.providers.openai.events import EventReader
 
-Response = TypeVar("Response")
+ResponseT = TypeVar("ResponseT")
 
 OPENAI_URL = "https://api.openai.com/v1"
 LINGER_S = 0.5
@@ -144,8 +144,8 @@ class Endpoint:
 
     @asynccontextmanager
     async def answer(
-        self, request: AbstractAsyncContextManager[Response]
-    ) -> AsyncIterator[Response]:
+        self, request: AbstractAsyncContextManager[ResponseT]
+    ) -> AsyncIterator[ResponseT]:
         """Send a request, lend its response, and close that however the block is left.
 
         The SDK would obey a server that asks it to come back in two minutes; here timeout_s
