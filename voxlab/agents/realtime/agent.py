@@ -15,11 +15,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from openai.resources.realtime.realtime import AsyncRealtimeConnection
-
 from voxlab.agents.line import Line
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
-from voxlab.agents.realtime.connection import Connect, Lost, explained, refusal
+from voxlab.agents.realtime.connection import (
+    AsyncRealtimeConnection,
+    Connect,
+    Lost,
+    explained,
+    refusal,
+)
 from voxlab.agents.realtime.protocol import RATE_HZ, JsonObject, append, note_event
 from voxlab.agents.realtime.responses import Replying
 from voxlab.agents.realtime.resumption import RESENT, SAMPLE_BYTES, Entry, UntranscribedAudio

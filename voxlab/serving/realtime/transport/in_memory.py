@@ -12,11 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Close
 
-from voxlab.agents.realtime.connection import Connect, over
+from voxlab.agents.realtime.connection import AsyncRealtimeConnection, Connect, over
 from voxlab.agents.sockets import SocketClosed
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.session import SessionOptions
