@@ -88,6 +88,16 @@ class JitterBuffer:
         late_s = np.asarray(self._transits_s) - min(self._transits_s)
         return float(np.clip(np.quantile(late_s, COVERED), self.shortest_s, self.longest_s))
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether a packet waits for its turn."""
+        return bool(self._held)
+
+    @property
+    def following(self) -> RtpPacket | None:
+        """The packet that is due next, if it is here: some carry a copy of the one before."""
+        return None if self._next is None else self._held.get(self._next)
+
     def put(self, packet: RtpPacket, at_s: float) -> None:
         """Take a packet that arrived at at_s; one that comes twice or too late is counted only."""
         self.counts.received += 1
