@@ -55,6 +55,9 @@ class Line:
     background: sound at the caller's end, looped for the whole call.
     lag_s: how far `frames` stays behind the clock (a microphone's blocks arrive late).
     rate_hz: of both voices.
+
+    find_heard_lag_s: returns how far behind the line the caller is known to hear; a telephone that
+    knows it puts its own in this place.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Line:
         self.agent = Track(rate_hz)
         self.closed = asyncio.Event()
         self.lag_s = lag_s
+        self.find_heard_lag_s: Callable[[], float] = lambda: 0.0
         self._background = background.resample(rate_hz).samples if background else None
         self._listeners: list[Callable[[Event], None]] = []
         self._start_s = asyncio.get_running_loop().time()

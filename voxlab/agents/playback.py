@@ -62,7 +62,7 @@ class Playback:
     @property
     def unheard(self) -> str:
         """The words that are there and have not been heard."""
-        rest = [each.outcome(*self._now).unheard for each in self._utterances]
+        rest = [each.outcome(*self._heard_now).unheard for each in self._utterances]
         return " ".join(text for text in rest if text)
 
     @property
@@ -124,7 +124,7 @@ class Playback:
             return
         for utterance in self._utterances:
             self._drop_timers(utterance)
-            utterance.paused_s = utterance.played_s(self._now_s)
+            utterance.paused_s = utterance.played_s(self._heard_now[0])
         self._is_paused = True
         self._cut()
         self._let_go()
@@ -146,7 +146,7 @@ class Playback:
         for utterance in self._utterances:
             self._drop_timers(utterance)
             self._tell_begun(utterance)
-            stopped.append(utterance.outcome(*self._now))
+            stopped.append(utterance.outcome(*self._heard_now))
         self._utterances.clear()
         self._is_paused = False
         self._cut()
@@ -176,6 +176,12 @@ class Playback:
     def _now(self) -> tuple[float, float]:
         """What time it is, and how much later is still now: a timer may fire a hair too early."""
         return self._now_s, 0.5 / self._line.rate_hz if self._in_samples else TIMER_EARLY_S
+
+    @property
+    def _heard_now(self) -> tuple[float, float]:
+        """`_now` at the caller's ear: what is later is on its way, and a cut takes it back."""
+        now_s, hair_s = self._now
+        return now_s - self._line.find_heard_lag_s(), hair_s
 
     # --- sound ------------------------------------------------------------------------------
 

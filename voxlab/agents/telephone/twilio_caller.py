@@ -1,14 +1,16 @@
 """The agent's end of a Twilio media stream: a caller who is on the telephone.
 
 Sound that arrives is laid on the line; what the agent says goes out a quarter of a second ahead,
-each piece followed by a mark. A mark that comes back tells how far the caller has heard; after a
-`clear` it tells nothing. A new stream of sound begins with an empty resampler, so that nothing of
-an interrupted reply can be heard in the next one.
+each piece followed by a mark. A mark that comes back tells how far the caller has heard, and so
+what the conversation's history may say that they were told; after a `clear` it tells nothing. A new
+stream of sound begins with an empty resampler, so that nothing of an interrupted reply can be heard
+in the next one.
 """
 
 import asyncio
 import contextlib
 import logging
+import math
 
 import numpy as np
 
@@ -58,6 +60,7 @@ class TwilioCaller:
         self._sent_s = 0.0  # seconds of sound since the stream of sound began
         self._marks: dict[str, float] = {}  # by name: when what is before it would end, unhindered
         self._cleared: set[str] = set()
+        self._heard_to_s, self._behind_s = -math.inf, 0.0  # by the last mark that came back
         self._chunk = 0
 
     async def start(self) -> Start:
@@ -78,6 +81,7 @@ class TwilioCaller:
     async def run(self, line: Line) -> None:
         """Carry both voices until the line is closed, Twilio stops the stream, or is gone."""
         self._line = line
+        line.find_heard_lag_s = self._find_heard_lag_s
         self._begin_stream()
         async with asyncio.TaskGroup() as group:
             works = (self._read(line), self._write(), self._finish_sound(line))
@@ -115,12 +119,26 @@ class TwilioCaller:
                 raise TelephonyError("a second start in one stream")
 
     def _played(self, name: str, line: Line) -> None:
-        """Learn from a mark how far behind the line the caller hears."""
+        """Learn from a mark how far the caller has heard."""
         due_s = self._marks.pop(name, None)
         if name in self._cleared:
             self._cleared.discard(name)
         elif due_s is not None:
-            line.record("transport", "played", mark=name, behind_s=round(line.now_s - due_s, 3))
+            self._heard_to_s, self._behind_s = due_s, max(0.0, line.now_s - due_s)
+            line.record("transport", "played", mark=name, behind_s=round(self._behind_s, 3))
+
+    def _find_heard_lag_s(self) -> float:
+        """Return how far behind the line the caller has heard for certain: to the last mark.
+
+        Its way back is a part of that: a word on its way may have been heard, and is said again
+        rather than left out. Where marks do not come in time, time stands still at the last one.
+        """
+        if self._line is None:
+            return 0.0
+        now_s = self._line.now_s
+        waiting_s = [due_s for name, due_s in self._marks.items() if name not in self._cleared]
+        is_overdue = bool(waiting_s) and min(waiting_s) + self._behind_s < now_s
+        return now_s - self._heard_to_s if is_overdue else self._behind_s
 
     # --- to Twilio -------------------------------------------------------------------------
 
