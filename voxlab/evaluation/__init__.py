@@ -1,7 +1,20 @@
 """Recorded calls, judged: times, answers and words. Nothing here runs an agent."""
 
 from voxlab.evaluation.answer_quality import judge
+from voxlab.evaluation.panel import Panel, panel, pass_rate
+from voxlab.evaluation.recording_judge import ExpectedLine, Kind, judge_recording
 from voxlab.evaluation.stage_times import stage_table
 from voxlab.evaluation.turn_times import interruptions, transcript
 
-__all__ = ["interruptions", "judge", "stage_table", "transcript"]
+__all__ = [
+    "ExpectedLine",
+    "Kind",
+    "Panel",
+    "interruptions",
+    "judge",
+    "judge_recording",
+    "panel",
+    "pass_rate",
+    "stage_table",
+    "transcript",
+]
