@@ -4,7 +4,7 @@
 
 STT answers 0.1 s after a segment, the language model after 0.15 s, the voice after 0.08 s; VAD,
 end of turn and everything else are the real ones. What LiveKit Agents 1.8.9 and Pipecat 1.14.0 took
-under the same delays stands beside it. Seconds from the user's first (last) audible sample to
+under the same delays stands beside it. Seconds from the caller's first (last) audible sample to
 the agent's last sample (to the commitment).
 """
 

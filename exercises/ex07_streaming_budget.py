@@ -10,7 +10,7 @@
 #
 # This is section 39.1.4. Its figure 39.1.3 sets a sequential turn of 900 ms beside a streaming
 # one whose first sound comes after about 280 ms. Everything here is arithmetic with plain lists
-# of seconds; 0 is the user's last sound. Read, fill in what says "Exercise", and run the `check`
+# of seconds; 0 is the caller's last sound. Read, fill in what says "Exercise", and run the `check`
 # below it. Each part earns its own points; one test is hidden and checks the same on other turns.
 
 # %%

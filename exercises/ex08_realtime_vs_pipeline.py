@@ -144,9 +144,9 @@ check("ex08.2")
 # %% [markdown]
 # ## Two waits
 #
-# - **TTFB**, the time to the first byte of audio: from the user's last sound to the first sound
+# - **TTFB**, the time to the first byte of audio: from the caller's last sound to the first sound
 #   that they hear.
-# - **Total turn latency**: from the user's last sound to the last of the answer.
+# - **Total turn latency**: from the caller's last sound to the last of the answer.
 #
 # In both columns above the TTFB is 3.9 - 3.0 = 0.9 s and the total 6.0 - 3.0 = 3.0 s.
 
@@ -158,8 +158,8 @@ def waits(turn):
     >>> waits({"user_end": 3.0, "audible": 3.5, "end": 6.0})
     (0.5, 3.0)
     """
-    # Exercise ex08.3 (about 3 lines): both count from the user's end
-    raise NotImplementedError("Exercise ex08.3: both count from the user's end")
+    # Exercise ex08.3 (about 3 lines): both count from the caller's end
+    raise NotImplementedError("Exercise ex08.3: both count from the caller's end")
 
 
 # %%
@@ -254,10 +254,10 @@ check("ex08.5")
 # - `right`: what the agent says (`agent said`, with its text) has, for each thing it must say,
 #   one of its wordings, in capitals or not. To say "Friday", and "booked" or "reserved":
 #   `[["friday"], ["booked", "reserved"]]`.
-# - `silence_s`: the longest silence, from the user's last sound to the end of the answer. By hand:
-#   the user ends at 3.0, the agent speaks from 3.9 to 5.0 and from 5.5 to 7.0. The silences are
-#   0.9 s and 0.5 s: the longest is 0.9 s. What was before 3.0, and what comes after 7.0, does not
-#   count. None if there is no answer.
+# - `silence_s`: the longest silence, from the caller's last sound to the end of the answer. By
+#   hand: the caller ends at 3.0, the agent speaks from 3.9 to 5.0 and from 5.5 to 7.0. The
+#   silences are 0.9 s and 0.5 s: the longest is 0.9 s. What was before 3.0, and what comes after
+#   7.0, does not count. None if there is no answer.
 # - `cut_in`: the agent began to speak (`agent speech_started`) after the caller began
 #   (`caller speech_started`) and before their last sound.
 
@@ -269,8 +269,8 @@ def quality(events, must_say):
     >>> quality(recorded()["order_hesitating"]["realtime"], [["shipped", "sent"]])["cut_in"]
     True
     """
-    # Exercise ex08.6 (about 18 lines): the words said, then the agent's speech before and after the user's end
-    raise NotImplementedError("Exercise ex08.6: the words said, then the agent's speech before and after the user's end")
+    # Exercise ex08.6 (about 18 lines): the words said, then the agent's speech before and after their end
+    raise NotImplementedError("Exercise ex08.6: the words said, then the agent's speech before and after their end")
 
 
 # %%

@@ -232,15 +232,15 @@ def check_barge_in(page: Page, folder: Path, out: Path) -> None:
     call = Call.load(out)
     (out / "call.png").write_bytes(picture(lambda ax: plot_call(call, ax=ax)))
     for at_s, who, text in transcript(call.timeline):
-        print(f"{at_s:7.2f} s  {who:5}  {text}")
-    said = [text.lower() for _, who, text in transcript(call.timeline) if who == "user"]
+        print(f"{at_s:7.2f} s  {who:6}  {text}")
+    said = [text.lower() for _, who, text in transcript(call.timeline) if who == "caller"]
     expect(any("order" in text for text in said), "the question was understood")
     expect(call.timeline.select("agent", "interrupted"), "the barge-in cut the answer")
     trips, yields_s = round_trips(call.timeline), browser_yields(heard[:, 1:] > QUIET)
     expect(trips and yields_s and cuts_s, "the browser was told to be silent")
     trip, yield_s = trips[-1], yields_s[-1]  # the one that we waited for
     print(
-        f"     from the user's first sound: VAD {1000 * trip.heard_s:.0f} ms, agent cut "
+        f"     from the caller's first sound: VAD {1000 * trip.heard_s:.0f} ms, agent cut "
         f"{1000 * trip.stopped_s:.0f} ms, browser silent {1000 * trip.silent_s:.0f} ms; "
         f"by what passed through the browser {1000 * yield_s:.0f} ms"
     )

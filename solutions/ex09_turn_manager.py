@@ -107,8 +107,8 @@ caller()
 # | action | means |
 # |---|---|
 # | `("commit", frames)` | the turn is over: answer these frames |
-# | `("stop_speaking",)` | the user interrupts: be silent |
-# | `("cancel_reply",)` | the user goes on: forget the reply, nobody has heard it yet |
+# | `("stop_speaking",)` | the caller interrupts: be silent |
+# | `("cancel_reply",)` | the caller goes on: forget the reply, nobody has heard it yet |
 #
 # `hold` holds a call with a manager. It knows no clock: time is the number of the frame.
 
@@ -255,7 +255,7 @@ def draw_call(ax, held):
 draw(the_printed_manager=printed())
 
 # %% [markdown]
-# Hatched on top is what the user said and nobody will ever answer. One fault after the other.
+# Hatched on top is what the caller said and nobody will ever answer. One fault after the other.
 #
 # ### 39.1.4: silence never reaches the queue
 
@@ -278,7 +278,7 @@ print(words(heard(commits(printed())[1])))
 heard(commits(printed())[1])
 
 # %% [markdown]
-# Is that what the user said? The frame that made the agent stop is not in the commit. And the VAD
+# Is that what the caller said? The frame that made the agent stop is not in the commit. And the VAD
 # is late by nature: it needs some of a word to know that it is one. The soft beginning before that
 # frame is nowhere, either. Together they make the first sound of the first word.
 #
@@ -304,9 +304,9 @@ log(printed())[-4:]
 #
 # ## The manager to be repaired
 #
-# The frame around the four decisions is given. `turn` holds the frames of the user's turn. `recent`
-# holds the last frames before the present one, whatever they were: the **pre-roll**. `silent`
-# counts frames of silence in a row, the present one included.
+# The frame around the four decisions is given. `turn` holds the frames of the caller's turn.
+# `recent` holds the last frames before the present one, whatever they were: the **pre-roll**.
+# `silent` counts frames of silence in a row, the present one included.
 
 
 # %%
@@ -412,7 +412,7 @@ heard(first_commit())
 # ## An interruption is the beginning of a turn
 #
 # She speaks while the agent speaks. Three things follow: the agent is told to be silent, the floor
-# is the user's, whose turn began some frames ago. By hand, with a pre-roll of 3 and a silence of
+# is the caller's, whose turn began some frames ago. By hand, with a pre-roll of 3 and a silence of
 # 4; the agent speaks from before frame 0:
 #
 # ```
@@ -449,14 +449,14 @@ check("ex09.2")
 # ## A reply ends
 #
 # When the agent has said all it had to say, we listen again. One trap: a voice that was stopped
-# reports its end too, and often late. By then the user has the floor, or the agent already thinks
+# reports its end too, and often late. By then the caller has the floor, or the agent already thinks
 # about what they said, and that must stay so. By hand:
 #
 # | state, as the report of the end comes | state after it |
 # |---|---|
 # | speaking | **listening** |
-# | listening: the user interrupted | listening, their turn untouched |
-# | thinking: the user has even finished | thinking, their turn untouched |
+# | listening: the caller interrupted | listening, their turn untouched |
+# | thinking: the caller has even finished | thinking, their turn untouched |
 
 
 # %%
@@ -481,10 +481,10 @@ check("ex09.3")
 # %% [markdown]
 # ## She goes on while the agent thinks
 #
-# The user paused for longer than 500 ms, we committed, and now they say more. It is the same turn,
-# and the reply in the making is to half of it: we cancel it and listen on. The turn must stay one
-# stretch of sound, so the silent frames in which the agent thinks belong to it as well, in case
-# they speaks again. By hand, with a silence of 4:
+# The caller paused for longer than 500 ms, we committed, and now they say more. It is the same
+# turn, and the reply in the making is to half of it: we cancel it and listen on. The turn must
+# stay one stretch of sound, so the silent frames in which the agent thinks belong to it as well,
+# in case they speak again. By hand, with a silence of 4:
 #
 # ```
 # frame    0 1 2 3 4 5 6 7 8 9 10 11 12 13

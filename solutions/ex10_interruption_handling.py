@@ -5,9 +5,9 @@
 # remember of all this?**
 #
 # *60 minutes, 15 points. We write the handler of exercise 19.7.3 in five short functions: it falls
-# silent when the user starts to talk, goes on at the word if they only said "um" or "uh", and drops
-# the rest if they asked something new. At the end your functions hold a call with real engines, and
-# we hear it.*
+# silent when the caller starts to talk, goes on at the word if they only said "um" or "uh", and
+# drops the rest if they asked something new. At the end your functions hold a call with real
+# engines, and we hear it.*
 #
 # This is section 39.1.5 of the chapter. Read, fill in what says "Exercise", and run the `check`
 # below it. Five of the fifteen points are for hidden tests: other sentences, and what a recogniser
@@ -105,7 +105,7 @@ cut_and_resumed(1.5)
 #
 # The recogniser gives us the words. Three answers are enough for now:
 #
-# | the user says | we |
+# | the caller says | we |
 # |---|---|
 # | nothing: a cough, a door | `"go on"` |
 # | only fillers: "Um.", "Uh huh.", "Okay, yeah." | `"go on"` |
@@ -120,7 +120,7 @@ cut_and_resumed(1.5)
 # question in 0.4 s. So what lasts less than 0.6 s wants an answer only if one of its words is in
 # `SHORT`: what people do say to get a word in. By hand:
 #
-# | the user says | lasted | words | so |
+# | the caller says | lasted | words | so |
 # |---|---|---|---|
 # | "Oh, her." | 0.4 s | not all fillers, but too short, and none in `SHORT` | `"go on"` |
 # | "Oh, her." | 0.9 s | not all fillers | `"answer"` |
@@ -189,7 +189,7 @@ for line in ("um", "uh", "okay", "go_on", "just_no", "weather_friday", "yes_but"
 
 # %%
 class InterruptionHandler:
-    """What to say, and what to keep, when the user speaks over the agent.
+    """What to say, and what to keep, when the caller speaks over the agent.
 
     state: "listening", "thinking", "speaking", or "interrupted": silent until the words are known.
     words, since_s: what is being said, and since when. heard: the words of this reply that were
@@ -211,7 +211,7 @@ class InterruptionHandler:
         return fall_silent(self, now_s) if self.state == "speaking" else []
 
     def on_user_words(self, now_s, text, lasted_s=1.0):
-        """It is known what the user said, and how long it took."""
+        """It is known what the caller said, and how long it took."""
         if self.state == "interrupted":
             return decide(self, now_s, text, lasted_s)
         self.state, self.history = "thinking", [*self.history, ("user", text)]
@@ -249,12 +249,12 @@ def from_zero(words):
 # starts at 10.7 s, which is 0.7 s into it. `heard` is *Your parcel*, `rest` is *was shipped*.
 #
 # And a second time, after we went on at 12.0 s with *was shipped*, where *was* now lasts from 0.0
-# to 0.2: the user starts at 12.3 s. `heard` is *Your parcel was*, `rest` is *shipped*.
+# to 0.2: the caller starts at 12.3 s. `heard` is *Your parcel was*, `rest` is *shipped*.
 
 
 # %%
 def fall_silent(handler, now_s):
-    """Stop, part the words, wait for the user's; return the actions.
+    """Stop, part the words, wait for the caller's; return the actions.
 
     >>> handler = InterruptionHandler()
     >>> handler.on_reply(10.0, [("Your", 0.0, 0.2), ("parcel", 0.2, 0.6), ("was", 0.6, 0.8)])
@@ -279,15 +279,15 @@ check("ex10.3")
 # %% [markdown]
 # ## What does the history keep?
 #
-# What the user has **heard**, not what we wrote. If the history says that we told them the day,
+# What the caller has **heard**, not what we wrote. If the history says that we told them the day,
 # and they never heard it, the model will answer "as I said". By hand, after "Your parcel was
 # shipped" was cut in *was*:
 #
 # | kept | the history says | what follows |
 # |---|---|---|
-# | all that was written | Your parcel was shipped | the user asks, and the model "has said" it |
-# | nothing | | the model says again what the user heard |
-# | what was heard | Your parcel | the model knows what the user knows |
+# | all that was written | Your parcel was shipped | the caller asks, and the model "has said" it |
+# | nothing | | the model says again what the caller heard |
+# | what was heard | Your parcel | the model knows what the caller knows |
 #
 # A reply is one entry, however often it was interrupted and taken up. If nothing of it was heard,
 # there is no entry at all.
@@ -319,7 +319,7 @@ check("ex10.4")
 # Now the words are known. By hand, with *Your parcel* heard and *was shipped* not, the words at
 # 12.0 s:
 #
-# | the user said | action | state | the history gets |
+# | the caller said | action | state | the history gets |
 # |---|---|---|---|
 # | "Um." | `("speak", "was shipped")` | speaking, since 12.0 s | nothing |
 # | "And Rome?" | `("answer", "And Rome?")` | thinking | agent: Your parcel; user: And Rome? |
@@ -327,7 +327,7 @@ check("ex10.4")
 #
 # "Um" is no turn, and the reply is not over, so neither is noted yet.
 #
-# If the user says "um" after the last word, there is no rest to speak: the reply is over.
+# If the caller says "um" after the last word, there is no rest to speak: the reply is over.
 
 
 # %%

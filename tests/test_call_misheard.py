@@ -71,5 +71,5 @@ def test_a_script_with_the_wrong_text_shows_in_the_report(tmp_path, capsys):
     (tmp_path / "wrong.yaml").write_text(json.dumps(script))
     assert main(["call", str(tmp_path / "wrong.yaml"), "--out", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert "user   What is the weather?\n" in told
+    assert "caller  What is the weather?\n" in told
     assert "heard  Where is my order?" in told

@@ -43,7 +43,7 @@ def test_a_call_writes_its_record_and_tells_what_happened(
     script = written_call(tmp_path, WITHOUT_SOUND)
     assert main(["call", str(script), "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().out
-    assert "user   Where is my order" in told
+    assert "caller  Where is my order" in told
     assert "ms  What is the weather" in told
     assert "interruption at" in told
     document = json.loads((tmp_path / "out" / "timeline.json").read_text(encoding="utf-8"))

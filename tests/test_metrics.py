@@ -189,9 +189,9 @@ def test_the_transcript_tells_what_was_heard_in_the_order_of_its_beginnings():
     ]
     assert transcript(timeline(*events)) == [
         (0, "agent", "Hello."),
-        (3, "user", "Hi."),
+        (3, "caller", "Hi."),
         (5, "agent", "One"),
-        (6, "user", "Stop."),
+        (6, "caller", "Stop."),
         (8, "agent", "All right."),
     ]
 
@@ -207,9 +207,9 @@ def test_a_reply_with_gaps_and_backchannels_stands_where_it_began():
         said(7, "One moment. Here it is."),
     ]
     assert transcript(timeline(*events)) == [
-        (0, "user", "Hi."),
+        (0, "caller", "Hi."),
         (2, "agent", "One moment. Here it is."),
-        (4.5, "user", "Uh huh."),
+        (4.5, "caller", "Uh huh."),
     ]
 
 
@@ -221,7 +221,7 @@ def test_a_reply_of_which_no_word_was_heard_is_not_in_the_transcript():
         *agent(3, 4),
         said(4, "All right."),
     ]
-    assert transcript(timeline(*events)) == [(1, "user", "Stop."), (3, "agent", "All right.")]
+    assert transcript(timeline(*events)) == [(1, "caller", "Stop."), (3, "agent", "All right.")]
 
 
 def test_without_a_script_the_transcript_is_what_the_agent_recognised():
@@ -235,4 +235,4 @@ def test_without_a_script_the_transcript_is_what_the_agent_recognised():
         (5.4, "vad speech_stopped", {"speech_at_s": 5.2}),
         (5.5, "stt final", {"text": ""}),
     ]
-    assert transcript(timeline(*events)) == [(1.0, "user", "Hi."), (3, "agent", "Hello.")]
+    assert transcript(timeline(*events)) == [(1.0, "caller", "Hi."), (3, "agent", "Hello.")]

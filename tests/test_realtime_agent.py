@@ -40,11 +40,11 @@ def test_a_call_script_gives_a_full_transcript_and_every_reader_of_timelines_rea
     call = hold(EchoLLM(), lines, referee, options=RealtimeOptions())
     assert told(call) == [
         ("agent", "Hello there."),
-        ("user", "Where is it?"),
+        ("caller", "Where is it?"),
         ("agent", "You said Where is it."),
-        ("user", "And the other one?"),
+        ("caller", "And the other one?"),
         ("agent", "You said And the other one."),
-        ("user", "Goodbye."),
+        ("caller", "Goodbye."),
         ("agent", "You said Goodbye."),
     ]
     assert [turn["text"] for turn in events(call, "turn", "commit")] == [*TEXTS.values()]
@@ -105,7 +105,7 @@ def test_an_agent_that_writes_says_nothing_aloud_but_its_words_are_there():
     settings = RealtimeSettings(modality="text")
     lines = script((QUESTION, STARTS), until="3 s after line line0 ends")
     call = hold(EchoLLM(), lines, settings=settings)
-    assert told(call) == [("user", "Where is it?"), ("agent", "You said Where is it.")]
+    assert told(call) == [("caller", "Where is it?"), ("agent", "You said Where is it.")]
     assert sounding_s(call) == 0
 
 

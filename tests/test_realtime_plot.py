@@ -58,7 +58,7 @@ def test_each_type_has_one_row_and_the_client_speaks_above_the_server():
         "response.output_audio.delta",
         "response.output_audio_transcript.done",
         "error",
-        "user",
+        "caller",
         "agent",
     ]
 

@@ -197,7 +197,7 @@ class Call:
     agent: Audio | None = None
 
     def save(self, folder: str | Path) -> None:
-        """Write timeline.json and, if there is sound, call.wav (left the user, right the agent).
+        """Write timeline.json and, if there is sound, call.wav (left the caller, right the agent).
 
         The recording of an earlier call in this folder is replaced, or removed.
         """
@@ -227,7 +227,7 @@ class Call:
         channels = audio.read_channels(folder / "call.wav", limit_s=math.inf)
         if len(channels) != 2:
             raise DataError(
-                f"{folder / 'call.wav'} has {len(channels)} channels, needs two: the user on the "
+                f"{folder / 'call.wav'} has {len(channels)} channels, needs two: the caller on the "
                 "left, the agent on the right"
             )
         return cls(timeline, *channels)

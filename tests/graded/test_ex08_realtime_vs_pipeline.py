@@ -166,7 +166,7 @@ def test_other_recorded_turns_have_the_boundaries_that_voxlab_reads(exercise):
 @graded(
     "ex08.3",
     points=1,
-    hint="Both waits begin at the user's last sound: TTFB ends at the first audible sound, the "
+    hint="Both waits begin at the caller's last sound: TTFB ends at the first audible sound, the "
     "total at the end of the answer.",
 )
 def test_both_waits_count_from_the_user_s_last_sound(exercise):
@@ -180,8 +180,8 @@ def test_both_waits_count_from_the_user_s_last_sound(exercise):
 @graded(
     "ex08.3",
     points=1,
-    hint="An answer in the user's pause is not the one he waits for: no wait of a recorded turn "
-    "is negative.",
+    hint="An answer in the caller's pause is not the one that they wait for: no wait of a "
+    "recorded turn is negative.",
     hidden=True,
 )
 def test_the_waits_of_other_recorded_turns_are_those_of_voxlab(exercise):
@@ -309,8 +309,8 @@ def test_random_texts_have_the_distance_that_voxlab_counts(exercise):
 @graded(
     "ex08.6",
     points=1,
-    hint="Every thing needs one of its wordings. Silence counts from the user's last sound to the "
-    "end of the answer. An agent that starts before that last sound has cut in.",
+    hint="Every thing needs one of its wordings. Silence counts from the caller's last sound to "
+    "the end of the answer. An agent that starts before that last sound has cut in.",
 )
 def test_quality_has_three_parts_that_do_not_mix(exercise):
     got = exercise.quality(IN_THE_PAUSE, [["friday"], ["reserved", "booked"]])
@@ -332,7 +332,7 @@ def test_quality_has_three_parts_that_do_not_mix(exercise):
 @graded(
     "ex08.6",
     points=1,
-    hint="In recorded turns the agent may speak several times, before and after the user's last "
+    hint="In recorded turns the agent may speak several times, before and after the caller's last "
     "sound; each part looks at its own stretch of time.",
     hidden=True,
 )

@@ -165,7 +165,7 @@ def test_the_agent_falls_silent_and_knows_where(exercise):
     ):
         handler = speaking(exercise)
         got = handler.on_user_started(now_s)
-        expect(got, [["be_silent"]], f"the user starts at {now_s} s")
+        expect(got, [["be_silent"]], f"the caller starts at {now_s} s")
         expect(handler.state, "interrupted", f"the state after {now_s} s")
         parts = [text_of(handler.heard), text_of(handler.rest)]
         expect(parts, [heard, rest], f"heard and rest at {now_s} s")
@@ -290,7 +290,7 @@ def test_scenario_5_stop_is_silence_until_she_speaks_again(exercise):
     expect(handler.state, "listening", "the state")
     expect(handler.history, [["agent", "Your parcel"]], "the history")
     got = handler.on_user_words(20.0, "Is it heavy?")
-    expect(got, [["answer", "Is it heavy?"]], "after the user's next words")
+    expect(got, [["answer", "Is it heavy?"]], "after the caller's next words")
 
 
 WHOLE_CALLS = (

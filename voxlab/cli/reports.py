@@ -33,10 +33,10 @@ def unread(*more: int) -> Iterator[None]:
 def print_live(event: "Event") -> None:
     """Print what is said, as it is said, and what fails."""
     said = {
-        ("caller", "speech_started"): "user ",
-        ("turn", "commit"): "heard",
-        ("agent", "sentence"): "agent",
-        ("tool", "started"): "tool ",
+        ("caller", "speech_started"): "caller",
+        ("turn", "commit"): "heard ",
+        ("agent", "sentence"): "agent ",
+        ("tool", "started"): "tool  ",
     }.get((event.source, event.kind))
     if said:
         with contextlib.suppress(OSError):  # the terminal is gone: the call must not be lost
@@ -74,10 +74,10 @@ def report_call(call: "Call", folder: Path) -> None:
 
     heard_as = find_misheard(call.timeline)
     for at_s, who, text in transcript(call.timeline):
-        print(f"{at_s:7.2f} s  {who:5}  {text}")
-        if who == "user" and at_s in heard_as:
+        print(f"{at_s:7.2f} s  {who:6}  {text}")
+        if who == "caller" and at_s in heard_as:
             print(f"           heard  {heard_as[at_s] or '(nothing)'}")
-    print("\nTTFB of each turn (from the user's last sound to the agent's first):")
+    print("\nTTFB of each turn (from the caller's last sound to the agent's first):")
     for turn in turn_times(call.timeline):
         outcome = "the agent went on" if turn.resumed else "no reply"
         if turn.ttfb_s is not None:

@@ -24,9 +24,9 @@ class AnswerQuality:
     """What can be said about one trial, part by part.
 
     right_answer: it says what it must. right_state: the shop is as it should be, and a person has
-    the call if one must. understood: words of the user that the agent got wrong. spoken: words of
-    the agent that a recogniser gets wrong. longest_silence_s: from the user's last sound to the
-    last of the answer. cut_in: it began to answer before the user was done.
+    the call if one must. understood: words of the caller that the agent got wrong. spoken: words of
+    the agent that a recogniser gets wrong. longest_silence_s: from the caller's last sound to the
+    last of the answer. cut_in: it began to answer before the caller was done.
     """
 
     right_answer: bool
@@ -54,13 +54,13 @@ class JudgedTrial:
 def judge(held: HeldTrial, recognise: Callable[[Audio], str]) -> JudgedTrial:
     """Measure one trial. recognise: hears the agent's voice, such as MoonshineSTT().recognize.
 
-    Raises VoxlabError unless the user spoke once.
+    Raises VoxlabError unless the caller spoke once.
     """
     timeline = held.call.timeline
     turns = stage_times(timeline)
     if len(turns) != 1:
         raise VoxlabError(
-            f"the user spoke {len(turns)} times in {timeline.duration_s:.1f} s, a trial is one "
+            f"the caller spoke {len(turns)} times in {timeline.duration_s:.1f} s, a trial is one "
             "question: hold it again"
         )
     times = turns[0]

@@ -26,12 +26,12 @@ WORK = (  # lane, source, what begins the work, its first output, its ends
 class StageTimes:
     """One turn at its stage boundaries, in seconds from the start of the call; None: not told.
 
-    user_end_s: the user's last sound. decided_s: the agent takes the turn as over. transcript_s:
+    user_end_s: the caller's last sound. decided_s: the agent takes the turn as over. transcript_s:
     its final words. first_token_s: of the model. first_audio_s: of the synthesiser. audible_s:
-    the first sound that the user hears after their own last one, None if the agent has nothing to
+    the first sound that the caller hears after their own last one, None if the agent has nothing to
     answer, or goes on after a backchannel; end_s: the last of the answer.
-    cut_in: the agent began to answer before the user was done. work: what ran when, in seconds
-    from the user's last sound, for a waterfall.
+    cut_in: the agent began to answer before the caller was done. work: what ran when, in seconds
+    from the caller's last sound, for a waterfall.
     """
 
     text: str
@@ -47,7 +47,7 @@ class StageTimes:
 
     @property
     def ttfb_s(self) -> float | None:
-        """Seconds from the user's last sound to the next that they hear; None for no answer.
+        """Seconds from the caller's last sound to the next that they hear; None for no answer.
 
         An agent that cut in and was interrupted answers once more.
         """
@@ -55,11 +55,11 @@ class StageTimes:
 
     @property
     def total_s(self) -> float | None:
-        """Seconds from the user's last sound to the last of the answer."""
+        """Seconds from the caller's last sound to the last of the answer."""
         return None if self.end_s is None else self.end_s - self.user_end_s
 
     def since_user_s(self) -> dict[str, float | None]:
-        """Return the boundaries in order, in seconds after the user's last sound."""
+        """Return the boundaries in order, in seconds after the caller's last sound."""
         return {
             name: None if (at_s := getattr(self, f"{name}_s")) is None else at_s - self.user_end_s
             for name in BOUNDARIES
@@ -70,7 +70,7 @@ BOUNDARIES = ("decided", "transcript", "first_token", "first_audio", "audible", 
 
 
 def stage_table(turns: Mapping[str, StageTimes]) -> str:
-    """Return one turn of several agents as a table, in milliseconds after the user's last sound."""
+    """Return one turn of several agents as a table: milliseconds after the caller's last sound."""
     width = max(map(len, turns))
     rows = [f"{'':{width}}" + "".join(f"{name.replace('_', ' '):>13}" for name in BOUNDARIES)]
     for agent, times in turns.items():
@@ -81,7 +81,7 @@ def stage_table(turns: Mapping[str, StageTimes]) -> str:
 
 
 def stage_times(timeline: Timeline) -> list[StageTimes]:
-    """Return the stage boundaries of each thing that the user said, in order."""
+    """Return the stage boundaries of each thing that the caller said, in order."""
     turns = turn_times(timeline)
     until_s = [*(turn.start_s for turn in turns[1:]), math.inf]
     return [_of_turn(timeline, *pair) for pair in zip(turns, until_s, strict=False)]
@@ -145,7 +145,7 @@ def _first_token_s(making: Iterable[Event]) -> float | None:
 
 
 def _work(heard: Sequence[Event], told: StageTimes, since_s: float) -> tuple[Span, ...]:
-    """Return what was at work for the answer, from the user's last sound on.
+    """Return what was at work for the answer, from the caller's last sound on.
 
     A response that does not tell its first token is one piece of work, whatever is inside.
     """

@@ -12,10 +12,10 @@ from voxlab.timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class TurnTimes:
-    """One thing the user said, and what became of it. Seconds from the start of the call.
+    """One thing the caller said, and what became of it. Seconds from the start of the call.
 
     reply_s, reply_end_s: None if nobody answered. resumed: the agent took it for a backchannel
-    and went on. cut_off: the agent began to reply before the user was done.
+    and went on. cut_off: the agent began to reply before the caller was done.
     """
 
     text: str
@@ -28,14 +28,14 @@ class TurnTimes:
 
     @property
     def ttfb_s(self) -> float | None:
-        """Seconds from the user's end to the reply; negative if the agent cut in."""
+        """Seconds from the caller's end to the reply; negative if the agent cut in."""
         return None if self.reply_s is None else self.reply_s - self.end_s
 
 
 def turn_times(timeline: Timeline) -> list[TurnTimes]:
-    """Return one entry for each thing the user said, in order.
+    """Return one entry for each thing the caller said, in order.
 
-    The user's speech is the caller's own if the script is known, else what the VAD heard.
+    The caller's speech is the script's if it is known, else what the VAD heard.
     """
     spoken = _user_spans(timeline)
     agent = _spans(timeline, "agent")
@@ -62,7 +62,7 @@ def turn_times(timeline: Timeline) -> list[TurnTimes]:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """The user spoke over the agent at at_s, which fell silent yield_s seconds later.
+    """The caller spoke over the agent at at_s, which fell silent yield_s seconds later.
 
     heard, unheard: the reply's words up to there and after it; resumed: it was taken up again.
     """
@@ -75,7 +75,7 @@ class Interruption:
 
 
 def interruptions(timeline: Timeline) -> list[Interruption]:
-    """Return every time the user began to speak while the agent was audible."""
+    """Return every time the caller began to speak while the agent was audible."""
     outcomes = [event for event in timeline.select("agent") if event.kind in OUTCOMES]
     agent = _spans(timeline, "agent")
     found = []
@@ -116,7 +116,7 @@ def _spans(timeline: Timeline, source: str) -> list[tuple[float, float]]:
 
 
 def _user_spans(timeline: Timeline) -> list[tuple[float, float, str]]:
-    """Return (start_s, end_s, text) of each thing that the user said."""
+    """Return (start_s, end_s, text) of each thing that the caller said."""
     said = timeline.select("caller", "speech_started")
     source = "caller" if said else "vad"
     if not said:  # nobody knows the script; the recogniser gives one result a segment, in order
@@ -127,12 +127,12 @@ def _user_spans(timeline: Timeline) -> list[tuple[float, float, str]]:
 
 
 def transcript(timeline: Timeline) -> list[tuple[float, str, str]]:
-    """Return who said what, as heard: (at_s, "user" or "agent", text) in order.
+    """Return who said what, as heard: (at_s, "caller" or "agent", text) in order.
 
-    at_s: when the speech began. The user's words are the caller's own if the script is known, else
+    at_s: when the speech began. The caller's words are the script's if it is known, else
     what the agent recognised.
     """
-    lines = [(start_s, "user", text) for start_s, _, text in _user_spans(timeline) if text]
+    lines = [(start_s, "caller", text) for start_s, _, text in _user_spans(timeline) if text]
     starts_s = [start_s for start_s, _ in _spans(timeline, "agent")]
     before_s = -math.inf  # the end of the reply before
     for event in timeline.select("agent"):

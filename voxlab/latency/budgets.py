@@ -48,7 +48,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stage at work: it starts, gives its first output, and ends. Seconds from the user's end."""
+    """A stage at work: its start, first output and end, in seconds from the caller's end."""
 
     name: str
     start_s: float

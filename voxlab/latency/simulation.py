@@ -60,7 +60,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TurnTimings:
-    """When everything happened, in seconds after the user's last sound, where the agent is.
+    """When everything happened, in seconds after the caller's last sound, where the agent is.
 
     float64 (turns,); the last five (chunks, turns), the filler first if there is one; NEVER_S for
     a chunk that a turn does not have. downlink_s: from the agent to the caller's ear.
@@ -82,14 +82,14 @@ class TurnTimings:
 
     @property
     def ttfb_s(self) -> Array:
-        """Seconds from the user's last sound to the first that the caller hears: (turns,)."""
+        """Seconds from the caller's last sound to the first that the caller hears: (turns,)."""
         starts_s = np.where(self.first_byte_s > NEVER_S, self.play_start_s, np.inf)
         first_s: Array = starts_s[:2].min(axis=0)  # the first may be a filler that is not needed
         return first_s + self.downlink_s
 
     @property
     def total_s(self) -> Array:
-        """Seconds from the user's last sound to the last that the caller hears: (turns,)."""
+        """Seconds from the caller's last sound to the last that the caller hears: (turns,)."""
         last_s: Array = self.play_end_s[-1]
         return last_s + self.downlink_s
 

@@ -22,7 +22,15 @@ STATE_LOOK = {
     State.SPEAKING: (AGENT, ""),
     State.INTERRUPTED: (ERROR, "xx"),
 }
-LANES = {"user": 14.0, "agent": 9.8, "turn": 7.2, "STT": 5.4, "LLM": 3.8, "tools": 2.2, "TTS": 0.6}
+LANES = {
+    "caller": 14.0,
+    "agent": 9.8,
+    "turn": 7.2,
+    "STT": 5.4,
+    "LLM": 3.8,
+    "tools": 2.2,
+    "TTS": 0.6,
+}
 WORDS_LINES = 3  # room for so many lines of words over each voice
 REASON_LINES = 6  # of what has failed, below the picture
 PLACEHOLDER = " …"
@@ -50,8 +58,8 @@ def plot_call(
         width = float(np.clip(0.5 * (end_s - start_s), 9, 30))
         _, ax = plt.subplots(figsize=(width, 6.2), layout="constrained")
     ax.set_xlim(start_s, end_s)
-    ax.set_ylim(-0.2, LANES["user"] + 3.2)
-    draw_voice(ax, call.user, LANES["user"], USER, _user_words(call.timeline))
+    ax.set_ylim(-0.2, LANES["caller"] + 3.2)
+    draw_voice(ax, call.user, LANES["caller"], USER, _user_words(call.timeline))
     draw_voice(ax, call.agent, LANES["agent"], AGENT, _agent_words(call.timeline))
     _draw_turns(ax, call.timeline)
     for lane in STAGES:
@@ -142,8 +150,8 @@ def _draw_response_times(ax: Axes, timeline: Timeline) -> None:
 def _draw_events(ax: Axes, timeline: Timeline) -> None:
     """Mark the moments that decide: speech found and lost, turns committed, barge-in, failures."""
     marks = (
-        ("vad", "speech_started", "user", "^", USER, "VAD: speech starts"),
-        ("vad", "speech_stopped", "user", "v", USER, "VAD: speech stops"),
+        ("vad", "speech_started", "caller", "^", USER, "VAD: speech starts"),
+        ("vad", "speech_stopped", "caller", "v", USER, "VAD: speech stops"),
         ("turn", "commit", "turn", "|", "black", "turn committed"),
         ("agent", "interrupted", "agent", "X", ERROR, "reply dropped"),
         ("agent", "resumed", "agent", ">", AGENT, "reply resumed"),

@@ -82,7 +82,7 @@ def frame_waterfall(ax: Axes, target_s: float | None) -> None:
     heard = Patch(facecolor=AGENT, label="heard")
     look: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3}
     ax.legend(handles=[working, giving, heard], fontsize=8, frameon=False, **look)
-    clean(ax, "time from the user's last sound (ms)")
+    clean(ax, "time from the caller's last sound (ms)")
 
 
 def draw_span(ax: Axes, span: Span, y: float) -> list[Artist]:

@@ -38,7 +38,7 @@ def plot_realtime_events(
     `sent` and `received`). Sound in pieces, and text in deltas, are bands with their count.
     start_s, end_s: the part to draw (the whole call).
     """
-    voices = (("user", call.user, USER), ("agent", call.agent, AGENT))
+    voices = (("caller", call.user, USER), ("agent", call.agent, AGENT))
     sounds = [(name, voice, color) for name, voice, color in voices if voice is not None]
     if end_s is None:
         ends_s = [voice.duration_s for _, voice, _ in sounds]

@@ -62,7 +62,7 @@ class EndOfTurnOptions:
 
 
 def silence_needed_s(text: str, probability: float, options: EndOfTurnOptions) -> float:
-    """Return how long the user must be silent before the turn counts as ended.
+    """Return how long the caller must be silent before the turn counts as ended.
 
     text: what was said so far; probability: that the sound is of somebody who is done.
 

@@ -1,4 +1,4 @@
-"""What did the user mean by speaking over the agent? A few patterns decide.
+"""What did the caller mean by speaking over the agent? A few patterns decide.
 
 A backchannel ("uh huh") signals listening: the agent goes on at the word where it stopped. All
 else takes the floor. Source: exercise 19.7.3 of the chapter; the term is Yngve's (1970).
@@ -16,7 +16,7 @@ from voxlab.text import plain_words, without_sound_marks
 
 
 class Meaning(StrEnum):
-    """Why the user spoke over the agent."""
+    """Why the caller spoke over the agent."""
 
     NOISE = "noise"  # no words: a cough, a door
     BACKCHANNEL = "backchannel"  # "uh huh", "yeah": go on
@@ -137,7 +137,7 @@ _NEARLY_SAID_WORDS = 3
 
 
 def classify(text: str, unheard: str = "", lasted_s: float = 1.0) -> Meaning:
-    """Return what the user meant.
+    """Return what the caller meant.
 
     text: what was said over the agent. unheard: what the agent had still to say: "yes" to the last
     words of a question is an answer, in the middle of a story it is a backchannel. lasted_s: how

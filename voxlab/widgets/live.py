@@ -206,7 +206,7 @@ def _grown(rows: tuple[Row, ...], who: str, **what: Any) -> tuple[Row, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """A barge-in, from the user's first sound to the silence in the browser.
+    """A barge-in, from the caller's first sound to the silence in the browser.
 
     at_s: when it began, on the call's clock. Since then: heard_s, the VAD was sure; stopped_s, the
     agent was cut here; silent_s, the browser had dropped what it had in hand.

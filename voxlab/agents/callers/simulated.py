@@ -1,4 +1,4 @@
-"""The simulated user: plays a call script against an agent, hears the agent, and reacts to it."""
+"""The simulated caller: plays a call script against an agent, hears the agent, and reacts to it."""
 
 import asyncio
 import math

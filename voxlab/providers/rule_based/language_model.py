@@ -35,7 +35,7 @@ EXACTLY = re.compile(r'exactly these words: "(.+)"')  # the one instruction that
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What the user wants: a tool, how the wish is recognised, and what the tool is told.
+    """What the caller wants: a tool, how the wish is recognised, and what the tool is told.
 
     needs: must be known; any_of: one of these at least; may: told if known.
     """
@@ -55,7 +55,7 @@ class Intent:
 ORDER = {"needs": ("order_id",), "may": ("email",)}  # the email also finds the order
 TABLE = ("day", "time", "party_size")
 
-# The first pattern that is found in the user's words wins.
+# The first pattern that is found in the caller's words wins.
 INTENTS = (
     Intent("talk_to_person", WANTS_A_PERSON),
     Intent(
@@ -115,7 +115,7 @@ WRONG_VALUES = (
     (r"no table", "time"),
 )
 WRITES = ("return_order", "book_table", "change_reservation", "cancel_reservation")
-INTERRUPTED = "interrupted"  # in the error of a tool that the user did not wait for
+INTERRUPTED = "interrupted"  # in the error of a tool that the caller did not wait for
 
 CORRECTION = r"\b(no wait|i meant?|actually|instead|rather|sorry)\b"
 NEVER_MIND = r"^(no|no thanks?( you)?|never mind|forget it)\b\W*$"
@@ -161,9 +161,9 @@ class RuleLLM:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What the user wants, as far as the messages tell.
+    """What the caller wants, as far as the messages tell.
 
-    slots: the values told for the intent. told: the user's latest words added something.
+    slots: the values told for the intent. told: the caller's latest words added something.
     done: the tool has given an answer. wrong: the value that it refused. in_doubt: the values are
     to be read back before they are written. order_id, customer: the order and the reservation that
     the call was about last, so that "it" can be understood.
@@ -211,7 +211,7 @@ def topic_of(messages: Sequence[Message]) -> Topic:
 
 
 def _after_read_back(topic: Topic, said: str) -> Topic:
-    """The user was asked whether the values are right: yes, no, or better ones."""
+    """The caller was asked whether the values are right: yes, no, or better ones."""
     if not find_slots(said) and re.search(YES, said):
         return replace(topic, in_doubt=False, told=True)
     if not find_slots(said) and re.search(NO, said):
@@ -238,7 +238,7 @@ def _after_words(topic: Topic, said: str) -> Topic:
 
 
 def _new_topic(topic: Topic, intent: Intent, values: Mapping[str, Any], said: str) -> Topic:
-    """The user wants something else; "it" is the order or reservation spoken of before."""
+    """The caller wants something else; "it" is the order or reservation spoken of before."""
     slots = {name: value for name, value in values.items() if name in intent.slots}
     other = re.search(r"\b(new|another|other|different)\b", said)
     if "order_id" in intent.needs and not slots and topic.order_id and not other:
@@ -249,7 +249,7 @@ def _new_topic(topic: Topic, intent: Intent, values: Mapping[str, Any], said: st
 
 
 def _more(topic: Topic, values: Mapping[str, Any], told: bool) -> Topic:
-    """The user goes on about the topic: a missing value, another one, or a correction."""
+    """The caller goes on about the topic: a missing value, another one, or a correction."""
     new = {name: value for name, value in values.items() if name in topic.relevant}
     intent, kept = topic.intent, dict(topic.slots)
     if topic.done and intent in (BY_TOOL["book_table"], BY_TOOL["change_reservation"]):
