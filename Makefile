@@ -58,6 +58,7 @@ $(AGENTS_JS)/.ready: Makefile
 	@touch $@
 
 book: notebooks
+	cp -r docs build/
 	$(BIN)/jupyter nbconvert --to html --output-dir build/book build/notebooks/*.ipynb
 
 lint: setup

@@ -51,6 +51,9 @@ def check_predictions(browser: Browser, address: str, project: Path) -> None:
     """After "Run All" each result waits for its prediction; what was predicted is kept."""
     with notebook_page(browser, address, "lessons/00_first_call.ipynb") as page:
         run_all(page)
+        drawn = "() => document.querySelector('.jp-RenderedMarkdown img').naturalWidth > 0"
+        page.wait_for_function(drawn, timeout=WAIT_MS)
+        expect(True, "the picture of the system is there")
         questions = page.locator(".jp-Cell:has(.vx-predict-open)")
         asked = questions.count()
         results = questions.locator("+ .jp-Cell .jp-OutputArea-output")

@@ -1,6 +1,7 @@
 """Working copies of the lessons: always the newest, and no word of a student's is ever lost."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -92,6 +93,13 @@ def test_the_newest_lesson_is_there_and_what_the_student_wrote_last_is_somewhere
         made_from = json.loads(copy.read_text())["metadata"][copies.MADE_FROM]
         assert kept <= there
         assert made_from == copies._digest(json.loads(original.read_text()))
+
+
+def test_the_picture_of_the_system_names_lessons_that_there_are():
+    project = copies.project_folder()
+    named = re.findall(r'class="number"[^>]*>(\d\d)<', (project / "docs/system.svg").read_text())
+    assert len(named) >= 10
+    assert set(named) <= {path.name[:2] for path in copies.lesson_files(project)}
 
 
 def test_outside_the_project_the_command_says_where_to_run_it(tmp_path, monkeypatch):

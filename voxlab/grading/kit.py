@@ -10,7 +10,14 @@ from voxlab.errors import ExerciseError
 from voxlab.grading.graded import find_tests, load_tests
 
 LIBRARY = ("voxlab", "data", "pyproject.toml", "constraints.txt", "Makefile", "LICENSE")
-FOR_STUDENTS = (*LIBRARY, "environment.yml", "notebooks", "exercises", "docs/glossary.md")
+FOR_STUDENTS = (
+    *LIBRARY,
+    "environment.yml",
+    "notebooks",
+    "exercises",
+    "docs/glossary.md",
+    "docs/system.svg",
+)
 FOR_GRADERS = ("solutions", "exercises", "notebooks", "tests/graded", "docs")
 FOR_GRADESCOPE = (*LIBRARY, "README.md", "tests/graded")
 FILES = Path(__file__).parent / "kit_files"
