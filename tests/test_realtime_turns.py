@@ -308,9 +308,9 @@ def test_without_being_asked_for_no_idle_timeout_comes():
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
 def test_a_telephones_formats_work_both_ways(kind: str):
-    from voxlab.serving.realtime.protocol.audio_formats import wire_format
+    from voxlab.serving.realtime.protocol.audio_formats import FORMATS
 
-    wire = wire_format(kind)
+    wire = FORMATS[kind]
 
     async def turn() -> None:
         async with session(engines(["A short answer."])) as client:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from voxlab.agents.spoken_reply import SENTENCES_AHEAD, SpokenReply, Written, overlap
 from voxlab.clock import run_virtual
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import Providers, TextDelta, ToolCall
+from voxlab.providers.protocols import Providers, ToolCall
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
 
 DELAYS = st.lists(st.sampled_from([0.0, 0.25, 1.0, 4.0]), min_size=1, max_size=30)
@@ -59,19 +59,6 @@ def test_the_error_of_one_side_is_raised_itself_and_cancels_the_other(who):
     with pytest.raises(ProviderError, match=f"the {who} is gone"):
         run_virtual(overlap(write, speak))
     assert cancelled == [{"writer": "voice", "voice": "writer"}[who]]
-
-
-@given(st.lists(st.text(max_size=9), max_size=9), st.integers(0, 40))
-def test_what_is_written_is_cut_at_the_limit_and_nowhere_else(deltas, most):
-    written = Written(most)
-    told = ""
-    for delta in deltas:
-        told += written.add(TextDelta(delta))
-        if written.is_cut:
-            break
-    whole = "".join(deltas)
-    assert told == written.text == whole[:most]
-    assert written.is_cut == (len(whole) > most)
 
 
 def test_a_filler_is_wanted_for_tools_that_are_called_in_silence():

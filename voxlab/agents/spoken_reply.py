@@ -5,7 +5,6 @@ the next. The pipeline agent plays the pieces of speech itself; the Realtime ser
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -31,23 +30,18 @@ Put = Callable[[str], Awaitable[None]]
 
 @dataclass(slots=True)
 class Written:
-    """What the model has written so far: its text, cut at most_characters, and its tool calls."""
+    """What the model has written so far: its text and its tool calls."""
 
-    most_characters: float = math.inf
     text: str = ""
     calls: list[ToolCall] = field(default_factory=list)
-    is_cut: bool = False
 
     def add(self, part: TextDelta | ToolCall) -> str:
         """Take the next part; return what it adds to the text."""
         if isinstance(part, ToolCall):
             self.calls.append(part)
             return ""
-        left = self.most_characters - len(self.text)
-        text = part.text if len(part.text) <= left else part.text[: int(left)]
-        self.is_cut = len(text) < len(part.text)
-        self.text += text
-        return text
+        self.text += part.text
+        return part.text
 
     @property
     def wants_filler(self) -> bool:
@@ -96,8 +90,6 @@ class SpokenReply:
                     first = False
                 if text := written.add(part):
                     yield text
-                if written.is_cut:
-                    return
 
     async def write_sentences(
         self,

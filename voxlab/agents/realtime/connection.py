@@ -15,13 +15,13 @@ from openai import OpenAIError
 from openai.resources.realtime.realtime import AsyncRealtimeConnection as AsyncRealtimeConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from voxlab.agents.realtime.settings import DEFAULT_MODEL
 from voxlab.errors import ProviderError
 from voxlab.providers.openai.connection import ADVICE, connect
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-DEFAULT_MODEL = "gpt-realtime"
 CLOSE_TIMEOUT_S = 1.0  # a server that is gone does not answer our goodbye
 REFUSALS = (3000, 4000)  # close codes: the key, or the request, is wrong
 CODE_ADVICE = {

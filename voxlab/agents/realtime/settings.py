@@ -13,6 +13,7 @@ from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.protocol import RATE_HZ
 from voxlab.providers.protocols import ToolSpec
 
+DEFAULT_MODEL = "gpt-realtime"
 PCM = {"type": "audio/pcm", "rate": RATE_HZ}
 PREAMBLE = " Before you call a tool, say in a few words that you look it up."
 

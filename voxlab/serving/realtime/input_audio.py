@@ -10,7 +10,7 @@ from typing import Any
 
 from voxlab.providers.protocols import VAD
 from voxlab.serving.realtime.conversation import Sound, refuse_split_samples
-from voxlab.serving.realtime.protocol.audio_formats import wire_format
+from voxlab.serving.realtime.protocol.audio_formats import FORMATS
 from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.turn_detection import Edge, TurnDetector
 
@@ -27,7 +27,7 @@ class InputAudio:
     """
 
     def __init__(self, settings: dict[str, Any], vad: VAD | None) -> None:
-        self.wire = wire_format(settings["format"]["type"])
+        self.wire = FORMATS[settings["format"]["type"]]
         self._vad = vad
         self._data = bytearray()
         self._end = 0  # ticks
@@ -36,7 +36,7 @@ class InputAudio:
 
     def follow(self, settings: dict[str, Any]) -> None:
         """Take new settings; in a new format what is there is written anew, its end stays."""
-        wire, detection = wire_format(settings["format"]["type"]), settings["turn_detection"]
+        wire, detection = FORMATS[settings["format"]["type"]], settings["turn_detection"]
         if wire is not self.wire:
             audio = Sound(self.wire, self._take()).audio
             self._data += wire.encode(audio.resample(wire.rate_hz).samples)

@@ -9,7 +9,7 @@ from typing import Any
 from voxlab.agents.realtime.protocol import JsonObject
 from voxlab.providers.protocols import ToolCall
 from voxlab.serving.realtime.conversation import Conversation, Item, Sound
-from voxlab.serving.realtime.protocol.audio_formats import wire_format
+from voxlab.serving.realtime.protocol.audio_formats import FORMATS
 from voxlab.serving.realtime.protocol.session_config import voice_name
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 
@@ -39,7 +39,7 @@ class Response:
         self.config = config
         self.context = context
         self.conversation = conversation
-        self.wire = wire_format(config["format"]["type"])
+        self.wire = FORMATS[config["format"]["type"]]
         self.is_text = config["output_modalities"] == ["text"]
         self.items: list[Item] = []
         self.spoken_s = 0.0

@@ -5,7 +5,6 @@ last 100 ms at most, with the words that begin in them, and not much faster than
 """
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -57,7 +56,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The response is made: status "completed", "incomplete" or "failed", and why.
+    """The response is made: status "completed" or "failed", and why.
 
     Its calls come with its end, so that a client that answers a call at once, as the chapter's
     fragment does, finds the response finished.
@@ -77,12 +76,6 @@ class Job:
     config: dict[str, Any]
     context: Sequence[Item]
     wire: WireFormat
-
-    @property
-    def most_characters(self) -> float:
-        """How long the response may become."""
-        tokens = self.config["max_output_tokens"]
-        return math.inf if tokens == "inf" else tokens * CHARACTERS_PER_TOKEN
 
 
 @dataclass(frozen=True)
@@ -113,7 +106,7 @@ class ResponseGenerator:
 
     async def _generate(self, job: Job) -> Made:
         await self._await_transcripts(job.context)
-        written = Written(job.most_characters)
+        written = Written()
         read, tools = messages(job.context, job.config["instructions"]), tool_specs(job.config)
         choice = tool_choice(job.config)
         reply = SpokenReply(
@@ -140,8 +133,7 @@ class ResponseGenerator:
         if choice.required and tools and not written.calls:
             raise ProviderError("the language model called no tool, though tool_choice requires it")
         calls = tuple(written.calls if choice.parallel else written.calls[:1])
-        status, why = ("incomplete", "max_output_tokens") if written.is_cut else ("completed", "")
-        return Made(job.response_id, status, calls, why)
+        return Made(job.response_id, "completed", calls)
 
     async def _fill(self, written: Written, put: Put) -> None:
         if self.filler and written.wants_filler:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxlab.agents.realtime.protocol import JsonObject
+from voxlab.agents.realtime.settings import DEFAULT_MODEL
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.conversation import (
@@ -65,7 +66,7 @@ class SessionOptions:
     session's names unique. settings: the session object's first update (of a client secret).
     """
 
-    model: str = "gpt-realtime"
+    model: str = DEFAULT_MODEL
     token: str = ""
     started_at: int = 0
     longest_s: float = 3600.0

@@ -54,16 +54,11 @@ class WireFormat:
         return round(duration_s * self.rate_hz) * self.sample_bytes
 
 
-FORMATS = {
+FORMATS = {  # by the "type" of a session's format
     "audio/pcm": WireFormat("audio/pcm", 24_000),
     "audio/pcmu": WireFormat("audio/pcmu", 8_000, MULAW),
     "audio/pcma": WireFormat("audio/pcma", 8_000, ALAW),
 }
-
-
-def wire_format(name: str) -> WireFormat:
-    """Return the format of a session's {"type": name}."""
-    return FORMATS[name]
 
 
 class WireEncoder:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from voxlab.agents.realtime.settings import DEFAULT_MODEL
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.client_events import check_secret_request
 from voxlab.serving.realtime.protocol.errors import Refused
@@ -18,7 +19,6 @@ from voxlab.serving.realtime.protocol.session_config import new_session, updated
 PATH = "/v1/realtime"
 SECRETS_PATH = PATH + "/client_secrets"
 KEY_PROTOCOL = "openai-insecure-api-key."
-DEFAULT_MODEL = "gpt-realtime"
 UNAUTHORISED, BAD_REQUEST = 3000, 4000  # close codes
 DEFAULT_TTL_S = 600
 
