@@ -30,8 +30,8 @@ from voxlab.errors import AudioError
         (np.array([1, 32767], np.int16), RATE_HZ, "samples are int16, need floats"),
         (np.array([0, 0, np.nan, np.inf]), 2, "2 of 4 samples are NaN or infinite.* 1.000 s"),
         (np.array([1e300]), RATE_HZ, "1 of 1 samples are NaN or infinite"),
-        (np.zeros(10), 0, "rate of 0 Hz"),
-        (np.zeros(10), 16_000.0, "rate of 16000.0 Hz"),
+        (np.zeros(10), 0, "0 Hz is no sampling rate"),
+        (np.zeros(10), 16_000.0, "16000.0 Hz is no sampling rate"),
     ],
 )
 def test_what_is_no_recording_is_refused_with_a_reason(samples, rate_hz, message):

@@ -130,7 +130,7 @@ def test_a_vad_of_another_rate_is_refused():
     class Telephone(LoudnessVAD):
         rate_hz = 8000
 
-    with pytest.raises(ProviderError, match="a VAD at 8000 Hz on a line at 16000 Hz"):
+    with pytest.raises(ProviderError, match="the VAD hears 8000 Hz and the line carries 16000 Hz"):
         heard(AudioEar(Telephone(), OPTIONS))
 
 

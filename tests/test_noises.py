@@ -28,9 +28,9 @@ def test_a_mixture_has_the_ratio_that_was_asked_for(snr_db, level, noise_size, s
     ("speech", "noise", "message"),
     [
         (tone(), audio.silence(1, RATE_HZ), "noise -inf dB"),
-        (audio.silence(1, RATE_HZ), tone(), "speech -inf dB"),
+        (audio.silence(1, RATE_HZ), tone(), "speech has -inf dB"),
         (tone(), Audio([], RATE_HZ), "noise -inf dB"),
-        (Audio([], RATE_HZ), tone(), "speech -inf dB"),
+        (Audio([], RATE_HZ), tone(), "speech has -inf dB"),
         (tone(), tone(rate_hz=8000), "speech is at 16000 Hz, noise at 8000: resample"),
     ],
 )

@@ -96,7 +96,8 @@ def test_the_model_may_ask_for_tools_again_and_again_but_not_for_ever():
     endless = llm(*[calls("look")] * 9)
     call = hold([HELLO], Providers(stt("Hi."), endless, tts()), [tool("look")], CAREFUL)
     assert len(endless.asked) == 5
-    assert told(call, "llm", "failed", "error") == ["no answer after 5 rounds of tools"]
+    (error,) = told(call, "llm", "failed", "error")
+    assert "after 5 rounds of tools" in error
     assert told(call, "agent", "said") == [APOLOGY]
 
 

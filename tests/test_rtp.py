@@ -77,7 +77,11 @@ def test_sources_extension_and_padding_are_passed_over():
 
 @pytest.mark.parametrize(
     ("datagram", "complaint"),
-    [(b"\x80\x00", "12"), (bytes(12), "version 0"), (b"\xa0" + bytes(10) + b"\xff", "says more")],
+    [
+        (b"\x80\x00", "12"),
+        (bytes(12), "version 0"),
+        (b"\xa0" + bytes(10) + b"\xff", "promises more"),
+    ],
 )
 def test_a_datagram_that_is_no_rtp_is_refused(datagram, complaint):
     with pytest.raises(TelephonyError, match=complaint):

@@ -142,7 +142,7 @@ def test_text_and_sound_interleave_and_part_again(draws, joint, pad):
     ("ask", "message"),
     [
         (lambda: patterns.positions("diagonal", 1, 1), "one of flattened"),
-        (lambda: patterns.positions("depth", -1, 1), "0 or more"),
+        (lambda: patterns.positions("depth", -1, 1), "0 frames or more"),
         (lambda: patterns.unflatten(np.arange(5), 2), "whole frames of 2"),
         (lambda: patterns.undelay(np.zeros((4, 2))), "too few"),
         (lambda: patterns.flatten(np.zeros(3)), r"\(\.\.\., stages, frames\)"),

@@ -76,7 +76,7 @@ class Audio:
         Raises AudioError if one of them is NaN.
         """
         if math.isnan(start_s) or math.isnan(end_s):
-            raise AudioError(f"the part from {start_s} to {end_s} s is none: say two times")
+            raise AudioError(f"no part lasts from {start_s} to {end_s} s: give two times")
         times_s = (min(max(0.0, at_s), self.duration_s) for at_s in (start_s, end_s))
         start, end = (round(at_s * self.rate_hz) for at_s in times_s)
         return Audio(self.samples[start:end], self.rate_hz)
@@ -290,7 +290,7 @@ def frames(audio: Audio, size: int) -> Samples:
     (3, 2)
     """
     if size < 1:
-        raise AudioError(f"frames of {size} samples at {audio.rate_hz} Hz: resample to 8000 Hz")
+        raise AudioError(f"no frame has {size} samples, at {audio.rate_hz} Hz: resample to 8000 Hz")
     count = math.ceil(audio.samples.size / size)
     padded = np.zeros(count * size, np.float32)
     padded[: audio.samples.size] = audio.samples
@@ -342,7 +342,7 @@ def mix(speech: Audio, noise: Audio, snr_db: float) -> Audio:
     background = Audio(np.resize(noise.samples, speech.samples.size), noise.rate_hz)
     levels = level_db(speech), level_db(background)
     if not all(map(math.isfinite, levels)):
-        raise AudioError(f"no ratio with silence: speech {levels[0]} dB, noise {levels[1]} dB")
+        raise AudioError(f"speech has {levels[0]} dB, noise {levels[1]} dB: pass audible sounds")
     gain = 10 ** ((levels[0] - levels[1] - snr_db) / 20)
     return Audio(speech.samples + np.float32(gain) * background.samples, speech.rate_hz)
 

@@ -61,7 +61,7 @@ def from_int16(values: NDArray[np.integer]) -> Samples:
 def count_samples(duration_s: float, rate_hz: int) -> int:
     """Return how many samples last so long. Raises AudioError if it is no time, or no rate."""
     if not 0 <= duration_s < math.inf:
-        raise AudioError(f"a sound of {duration_s} s is none: say how long, from 0 s")
+        raise AudioError(f"no sound lasts {duration_s} s: give 0 s or more")
     refuse_rate(rate_hz)
     return round(duration_s * rate_hz)
 
@@ -69,7 +69,7 @@ def count_samples(duration_s: float, rate_hz: int) -> int:
 def refuse_rate(rate_hz: int) -> None:
     """Raise AudioError unless a sampling rate is a whole number above 0."""
     if not isinstance(rate_hz, int | np.integer) or rate_hz <= 0:
-        raise AudioError(f"a sampling rate of {rate_hz} Hz is not one: use 8000 to 48000, whole")
+        raise AudioError(f"{rate_hz} Hz is no sampling rate: use a whole number, 8000 to 48000")
 
 
 def read_only(samples: Samples) -> Samples:

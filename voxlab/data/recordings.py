@@ -124,7 +124,10 @@ def shop() -> sqlite3.Connection:
     orphans = database.execute("PRAGMA foreign_key_check").fetchall()
     if orphans:
         table_name, row, parent, _ = orphans[0]
-        raise DataError(f"shop/{table_name}.csv, row {row}: what it names is not in {parent}.csv")
+        raise DataError(
+            f"shop/{table_name}.csv, row {row}: what it names is not in {parent}.csv. "
+            "Try git checkout data/shop"
+        )
     database.execute("PRAGMA foreign_keys = ON")
     return database
 

@@ -36,7 +36,9 @@ def positions(pattern: str, frames: int, stages: int) -> int:
     """
     known(pattern)
     if frames < 0 or stages < 1:
-        raise CodecError(f"{frames} frames of {stages} stages: need 0 or more of 1 or more")
+        raise CodecError(
+            f"{frames} frames of {stages} stages: need 0 frames or more, 1 stage or more"
+        )
     if not frames:
         return 0
     return {"flattened": frames * stages, "delay": frames + stages - 1}.get(pattern, frames)
@@ -95,7 +97,9 @@ def undelay(moved: NDArray[Any]) -> NDArray[Any]:
     *_, stages, places = _grid(moved).shape
     frames = places - stages + 1
     if frames < 0:
-        raise CodecError(f"{places} places are too few: {stages} stages are delayed by up to that")
+        raise CodecError(
+            f"{places} places are too few: the delay of {stages} stages needs {stages - 1}"
+        )
     rows = [moved[..., stage, stage : stage + frames] for stage in range(stages)]
     return np.stack(rows, axis=-2)
 

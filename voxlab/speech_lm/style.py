@@ -45,7 +45,10 @@ class WhisperProbe:
         joined = (np.concatenate(kind, axis=1) for kind in (spoken, whispered))
         seen = [_counts(codes, codebook_size) for codes in joined]
         if seen[0].shape != seen[1].shape:
-            raise CodecError(f"{len(seen[0])} stages are spoken and {len(seen[1])} whispered")
+            raise CodecError(
+                f"the spoken codes have {len(seen[0])} stages and the whispered {len(seen[1])}: "
+                "encode both with one codec"
+            )
         # one of each code added: what is rare does not shout
         shares = [(count + 1) / (count + 1).sum(1, keepdims=True) for count in seen]
         return WhisperProbe(np.log(shares[1] / shares[0]))

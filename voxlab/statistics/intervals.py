@@ -51,7 +51,10 @@ def wilson_interval(successes: float, trials: int, confidence: float = 0.95) -> 
     (0.0, 0.278)
     """
     if not (trials > 0 and 0 <= successes <= trials):
-        raise VoxlabError(f"{successes} successes in {trials} trials: need 0 to all of one or more")
+        raise VoxlabError(
+            f"{successes} successes in {trials} trials: need 1 trial or more, and 0 successes up "
+            "to as many as there are trials"
+        )
     if not 0 < confidence < 1:
         raise VoxlabError(f"a confidence of {confidence}: needs a number between 0 and 1, try 0.95")
     z = NormalDist().inv_cdf((1 + confidence) / 2)

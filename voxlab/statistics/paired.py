@@ -78,7 +78,7 @@ def compare_pairs(
     one, other = values[:, both]
     if len(both) < 2:
         raise VoxlabError(
-            f"{len(both)} of {len(first)} trials have a time from both agents: needs two"
+            f"{len(both)} of {len(first)} trials have a time from both agents: need two trials"
         )
     low, high = bootstrap_interval(
         other - one, lambda sample: np.median(sample, axis=-1), rng, confidence

@@ -52,12 +52,16 @@ class RtpPacket:
         start, end = HEADER.size + 4 * (first & 0x0F), len(datagram)
         if first & 0x10:  # an extension: two bytes of profile, two of length in words
             if end < start + 4:
-                raise TelephonyError("an RTP header extension that is cut off")
+                raise TelephonyError(
+                    f"an RTP packet of {len(datagram)} bytes ends within its header extension"
+                )
             start += 4 + 4 * int.from_bytes(datagram[start + 2 : start + 4], "big")
         if first & 0x20:  # padding: the last byte counts itself
             end -= datagram[-1]
         if start > end or (first & 0x20 and not datagram[-1]):
-            raise TelephonyError(f"an RTP packet of {len(datagram)} bytes whose header says more")
+            raise TelephonyError(
+                f"an RTP packet has {len(datagram)} bytes, its header promises more"
+            )
         return cls(kind & 0x7F, sequence, timestamp, ssrc, datagram[start:end], bool(kind >> 7))
 
 

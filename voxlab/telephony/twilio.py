@@ -103,7 +103,9 @@ def parse_command(text: str | bytes, stream_sid: str) -> Sent:
     """Read what an agent sends, as Twilio does. Raises TelephonyError for what Twilio refuses."""
     message = _json(text)
     if _text(message, "streamSid") != stream_sid:
-        raise TelephonyError(f"streamSid {message['streamSid'][:40]!r}: this is {stream_sid!r}")
+        raise TelephonyError(
+            f"a message has the streamSid {message['streamSid'][:40]!r}, its stream {stream_sid!r}"
+        )
     match _text(message, "event"):
         case "media":
             return _media(_object(message, "media"))

@@ -83,7 +83,7 @@ def parse_moment(text: object) -> Moment:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?) s after (.+?)\s*", str(text))
     if not match:
-        raise ScriptError(f"no moment: {text!r}; {GRAMMAR}")
+        raise ScriptError(f"{text!r} is no moment; {GRAMMAR}")
     delay_s, event = float(match[1]), match[2]
     if said := re.fullmatch(r'the agent says "(.+)"', event):
         if not plain_words(said[1]):

@@ -39,8 +39,8 @@ class AudioEar:
         """Yield what the VAD makes of the line's frames. Raises ProviderError for another rate."""
         if self._vad.rate_hz != line.rate_hz:
             raise ProviderError(
-                f"a VAD at {self._vad.rate_hz} Hz on a line at {line.rate_hz} Hz: use one of its "
-                "rate, such as SileroVAD(rate_hz)"
+                f"the VAD hears {self._vad.rate_hz} Hz and the line carries {line.rate_hz} Hz: "
+                f"use a VAD of the line's rate, such as SileroVAD({line.rate_hz})"
             )
         stream, size = self._vad.stream(), self._vad.frame_size
         frame_s = size / line.rate_hz

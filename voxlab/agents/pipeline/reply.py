@@ -97,7 +97,9 @@ class PlayedReply:
             text, calls = written.text.strip(), tuple(written.calls)
             self.notes.append(Message("assistant", text, tool_calls=calls))
             await self._run_tools(calls, put, may_fill=written.wants_filler)
-        raise ProviderError(f"no answer after {self.options.max_rounds} rounds of tools")
+        raise ProviderError(
+            f"no answer after {self.options.max_rounds} rounds of tools: allow more, max_rounds"
+        )
 
     async def _run_tools(self, calls: Sequence[ToolCall], put: Put, may_fill: bool) -> None:
         """Run the tools side by side, a filler over them if they take long; note the results."""

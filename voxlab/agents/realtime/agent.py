@@ -210,7 +210,9 @@ class _Call:
         try:
             self._outbox.put_nowait(event)
         except asyncio.QueueFull:
-            raise ProviderError(f"{OUTBOX} events wait for the realtime server") from None
+            raise ProviderError(
+                f"the realtime server reads nothing: {OUTBOX} events wait for it"
+            ) from None
 
     # --- the user's voice -------------------------------------------------------------------
 

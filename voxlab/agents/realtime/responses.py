@@ -104,7 +104,9 @@ class Replying:
         """Ask for an answer to results; after too many rounds, for one that calls no tool."""
         most = self._options.max_rounds
         if self._rounds > most:
-            raise ProviderError(f"{self._rounds} rounds of tools, the last though none was allowed")
+            raise ProviderError(
+                f"the model called a tool in round {self._rounds}, though only {most} rounds may"
+            )
         if self._rounds < most:
             self.ask()
         else:
