@@ -269,6 +269,20 @@ def test_a_vendors_package_is_known_only_in_its_own_file():
     assert strangers == []
 
 
+def test_contributing_says_where_the_code_is():
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    table = text.partition("## Where is the code that")[2].partition("\n## ")[0]
+    places = re.findall(r"\| `([\w.]+)` \|$", table, re.M)
+    defined = {
+        f"{module}.{node.name}"
+        for module, tree in modules().items()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert len(places) >= 20
+    assert set(places) - defined == set()
+
+
 # --- size and names ------------------------------------------------------------------------
 
 

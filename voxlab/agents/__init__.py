@@ -1,4 +1,10 @@
-"""Agents that hold a call, their tools, and the caller who tests them."""
+"""Agents that hold a call, their tools, and the caller who tests them.
+
+`calls` holds a call: two parties on a `line`. The agents are `pipeline` and `realtime`, and
+`telephone` carries either; `callers` are scripts, microphones and browsers. Both agents share
+`spoken_reply` (a model's text into a voice), `playback` (that voice on the line, what of it was
+heard) and `tools`; `shop` has the tools of the lessons.
+"""
 
 from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
 from voxlab.agents.callers.script import load_script, parse_moment, parse_script

@@ -1,4 +1,10 @@
-"""Providers of speech recognition, language models and speech synthesis."""
+"""Providers of speech recognition, language models and speech synthesis.
+
+`protocols` is what each must do. On this machine: `moonshine` hears, `rule_based` thinks, `hibari`
+and `espeak` speak, `smart_turn` judges ends of turns; `offline` has them all. `openai` is any
+server with OpenAI's interface, `scripted` ones take the times that an experiment gives them.
+`stream_guard` stands between an agent and whatever a provider does wrong.
+"""
 
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT

@@ -1,4 +1,10 @@
-"""The telephone: G.711."""
+"""The telephone: how sound is coded, packed, lost, buffered and concealed on its way.
+
+`g711` and `opus` code it, `rtp` packs it, `network_conditions` loses and delays packets,
+`jitter_buffer` waits for them and `concealment` fills the gaps; `simulated_line` is all of these in
+a row. `resampling` goes between the telephone's rate and ours, `dtmf` knows the keys' tones, and
+`twilio` the messages of Twilio's media streams.
+"""
 
 from voxlab.telephony.g711 import MULAW
 

@@ -1,4 +1,9 @@
-"""Whose turn it is: the turn manager, the end of a turn, and what an interruption means."""
+"""Whose turn it is: the turn manager, the end of a turn, and what an interruption means.
+
+`manager` decides, from `events` to actions; `end_of_turn` says how much silence is enough,
+`interruptions` what words over the agent mean. `transitions` draws the manager's table by running
+it, `end_of_turn_tradeoff` what each way to wait costs in cut-offs and in seconds.
+"""
 
 from voxlab.turn_taking.end_of_turn import silence_needed_s
 from voxlab.turn_taking.end_of_turn_tradeoff import (
