@@ -1,4 +1,8 @@
 # The two commands a reader needs: `make lab` and `make test`. Both set up what is missing.
+ifeq ($(OS),Windows_NT)
+$(error make needs Linux or macOS, and this is Windows: run it in WSL (wsl --install). Without WSL `import voxlab` works, make and grading do not)
+endif
+
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients

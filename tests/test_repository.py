@@ -5,6 +5,7 @@ import importlib.metadata
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -139,6 +140,14 @@ def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is
 
 
 # --- what points where ----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+def test_make_on_windows_says_what_to_use_instead():
+    command = ["make", "--dry-run", "lab", "OS=Windows_NT"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "run it in WSL" in done.stderr
 
 
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s#]+)")
