@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from twilio_parties import SID, Silent, Speaker, tone
+from telephone_parties import SID, Silent, Speaker, level_at, tone
 
 from voxlab import data
 from voxlab.agents.callers.remote import LAG_S
@@ -19,13 +19,6 @@ from voxlab.telephony.g711 import MULAW
 from voxlab.telephony.twilio import Connected, Dtmf, Media, Start, Stop, from_twilio
 
 # --- both ends, in virtual time -------------------------------------------------------------
-
-
-def level_at(call, frequency_hz, start_s, end_s):
-    """Return how strong one frequency is in what the caller hears, in dB of full scale."""
-    heard = call.agent.between(start_s, end_s).samples
-    probe = np.exp(-2j * np.pi * frequency_hz * np.arange(heard.size) / 16000)
-    return 20 * np.log10(2 * abs(probe @ heard) / heard.size + 1e-9)
 
 
 def hold(agent, caller=None, **options):

@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio_parties import SID
+from telephone_parties import SID
 
 from voxlab.errors import TelephonyError
 from voxlab.telephony import twilio

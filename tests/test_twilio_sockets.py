@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twilio_parties import Silent, Speaker, tone
+from telephone_parties import Silent, Speaker, tone
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 

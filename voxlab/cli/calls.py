@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from voxlab.timeline import Call, Event
 
 AGENTS = ("voxlab", "realtime")
-LINES = ("direct", "twilio")
+LINES = ("direct", "twilio", "sip")
 EXIT_STATUS = (
     "exit status: 0 done, 1 a provider or a party failed, 2 bad input, 130 after Ctrl-C, 129 if "
     "the terminal hung up, 143 after SIGTERM; a call that has begun leaves its record in any case"
@@ -51,7 +51,8 @@ def add(commands: Any, add_command: Add) -> None:
         "--over",
         choices=LINES,
         default="direct",
-        help="twilio: over a telephone line that speaks Twilio's protocol (default: direct)",
+        help="twilio: over a telephone line that speaks Twilio's protocol; sip: a SIP call over "
+        "UDP on this machine, in real time (default: direct)",
     )
     about = "hold the same call with two agents; print the stage boundaries of each turn"
     example = "data/calls/first_call.yaml --on voxlab,realtime"
@@ -82,6 +83,7 @@ def _call(arguments: argparse.Namespace) -> int:
     from voxlab.agents.callers.script import load_script
 
     script = load_script(arguments.script)
+    arguments.live |= arguments.over == "sip" and not arguments.mic  # UDP knows no other time
     _check(arguments)
     agent = _over(arguments.over, _agent(arguments.agent, script, arguments), script)
     print(f"{script.title}: {script.about}")
@@ -173,6 +175,12 @@ def _over(way: str, agent: "Party", script: "CallScript") -> "Party":
         return agent
     if not script.has_sound:
         raise ScriptError(f"--over {way} carries sound, and {script.title!r} has none")
+    if way == "sip":
+        from voxlab.agents.telephone.sip_endpoint import check_sip
+        from voxlab.agents.telephone.sip_phone import OverSip
+
+        check_sip()
+        return OverSip(agent)
     from voxlab.agents.telephone.twilio_phone import OverTwilio
 
     return OverTwilio(agent)

@@ -5,7 +5,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from voxlab.agents.calls import Party
     from voxlab.agents.telephone.agent import CallerVoice
     from voxlab.providers.protocols import TTS
+    from voxlab.serving.sip import SipStart
     from voxlab.telephony.twilio import Start
     from voxlab.timeline import Call
 
@@ -57,25 +58,45 @@ def add(commands: Any, add_command: Add) -> None:
         metavar="URL",
         help="how Twilio reaches this server, such as wss://example.com",
     )
-    twilio.add_argument("--providers", choices=("offline", "openai"), default="offline")
-    twilio.add_argument(
+    _add_telephone(twilio, "The language is that of the web hook: /voice?language=en-GB")
+
+    about = "answer SIP calls with the shop's agent"
+    sip = add_command(kinds, "sip", _sip, about, "")
+    sip.epilog = "example: voxlab serve sip --port 5060 --most-calls 2, and then call it: baresip"
+    sip.add_argument("--port", type=int, default=5060, help="default: 5060; 0 for any")
+    sip.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="default: 127.0.0.1, this machine; it must be an address of one network card, since "
+        "the other side is told it; whoever reaches it may call",
+    )
+    sip.add_argument(
+        "--most-calls", type=int, default=20, metavar="N", help="the next is busy; default: 20"
+    )
+    _add_telephone(sip, "The language is that of the INVITE's Accept-Language")
+
+
+def _add_telephone(command: argparse.ArgumentParser, language: str) -> None:
+    """Add the options of an agent on a telephone. language: where the caller's comes from."""
+    command.add_argument("--providers", choices=("offline", "openai"), default="offline")
+    command.add_argument(
         "--voice",
         action="append",
         default=[],
         metavar="LANGUAGE=NAME",
-        help="a voice for callers of one language, such as en-GB=verse; may be given again. The "
-        "language is that of the web hook: /voice?language=en-GB",
+        help="a voice for callers of one language, such as en-GB=verse; may be given again. "
+        + language,
     )
-    twilio.add_argument(
+    command.add_argument(
         "--endpoint",
         type=float,
         metavar="SECONDS",
         help="a fixed silence that ends a turn, such as 0.3 (default: judged by words and sound)",
     )
-    twilio.add_argument(
+    command.add_argument(
         "--out", type=Path, metavar="DIR", help="write each call's recording and timeline there"
     )
-    _add_verbose(twilio)
+    _add_verbose(command)
 
 
 def _add_verbose(command: argparse.ArgumentParser) -> None:
@@ -99,36 +120,83 @@ def _twilio(arguments: argparse.Namespace) -> int:
 
 
 async def _serve_twilio(arguments: argparse.Namespace) -> None:
-    from voxlab.agents.telephone.agent import TelephoneOptions, telephone_agent
-    from voxlab.providers.offline import offline
     from voxlab.serving.twilio import TwilioOptions, serving_twilio
+    from voxlab.telephony import g711
+
+    make_agent = _telephone_agents(arguments)
+
+    def keep(start: "Start", call: "Call") -> None:
+        _keep(start.call_sid, call, arguments.out)
+
+    def answer(start: "Start") -> "Party":
+        return make_agent(start.parameters, g711.RATE_HZ)
+
+    token = os.environ.get("TWILIO_AUTH_TOKEN")
+    options = TwilioOptions(arguments.host, arguments.port, arguments.public_url, token)
+    async with serving_twilio(answer, options, keep) as server:
+        signed = "signed requests only" if token else "TWILIO_AUTH_TOKEN is not set: any request"
+        print(f"{server.url}  (web hook {server.voice_url}; {signed}; Ctrl-C stops)", flush=True)
+        await _until_stopped()
+
+
+def _sip(arguments: argparse.Namespace) -> int:
+    _check_port(arguments.port)
+    _start_log(arguments)
+    from voxlab.agents.telephone.sip_endpoint import check_sip
+    from voxlab.clock import run_real
+
+    check_sip()  # before the engines are loaded
+    run_real(_serve_sip(arguments))
+    return 0
+
+
+async def _serve_sip(arguments: argparse.Namespace) -> None:
+    from voxlab.serving.sip import SipOptions, serving_sip
+    from voxlab.telephony.codecs import CODECS
+
+    make_agent = _telephone_agents(arguments)
+
+    def keep(start: "SipStart", call: "Call") -> None:
+        _keep(start.name, call, arguments.out)
+
+    def answer(start: "SipStart") -> "Party":
+        return make_agent(start.parameters, CODECS[start.codec].rate_hz)
+
+    options = SipOptions(arguments.host, arguments.port, most_calls=arguments.most_calls)
+    async with serving_sip(answer, options, keep) as server:
+        print(f"{server.url}  (whoever reaches it may call; Ctrl-C stops)", flush=True)
+        await _until_stopped()
+
+
+def _telephone_agents(
+    arguments: argparse.Namespace,
+) -> Callable[[Mapping[str, str], int], "Party"]:
+    """Return a function that makes the agent of a call, by its parameters and its rate."""
+    from voxlab.agents.telephone.agent import TelephoneOptions, telephone_agent
 
     if arguments.providers == "openai":
         from voxlab.providers.openai.speech import openai
 
         providers = openai()
     else:
+        from voxlab.providers.offline import offline
+
         providers = offline()
+    voices = _voices(arguments.voice, providers.tts)
 
-    def keep(start: "Start", call: "Call") -> None:
-        ended = call.timeline.select("transport", "call_ended")[-1].data["reason"]
-        print(f"call {start.call_sid}: {ended} after {call.timeline.duration_s:.1f} s", flush=True)
-        if arguments.out:
-            call.save(arguments.out / start.call_sid)
+    def make_agent(parameters: Mapping[str, str], rate_hz: int) -> "Party":
+        options = TelephoneOptions(rate_hz, arguments.endpoint, voices)
+        return telephone_agent(parameters, options, providers)
 
-    token = os.environ.get("TWILIO_AUTH_TOKEN")
-    options = TwilioOptions(arguments.host, arguments.port, arguments.public_url, token)
-    hearing = TelephoneOptions(
-        endpoint_s=arguments.endpoint, voices=_voices(arguments.voice, providers.tts)
-    )
+    return make_agent
 
-    def answer(start: "Start") -> "Party":
-        return telephone_agent(start.parameters, hearing, providers)
 
-    async with serving_twilio(answer, options, keep) as server:
-        signed = "signed requests only" if token else "TWILIO_AUTH_TOKEN is not set: any request"
-        print(f"{server.url}  (web hook {server.voice_url}; {signed}; Ctrl-C stops)", flush=True)
-        await _until_stopped()
+def _keep(name: str, call: "Call", folder: Path | None) -> None:
+    """Tell how a call ended; write its record into a folder of its name."""
+    ended = call.timeline.select("transport", "call_ended")[-1].data["reason"]
+    print(f"call {name}: {ended} after {call.timeline.duration_s:.1f} s", flush=True)
+    if folder:
+        call.save(folder / name)
 
 
 def _voices(given: list[str], tts: "TTS") -> "dict[str, CallerVoice]":

@@ -82,7 +82,7 @@ class RtpSender:
     """
 
     def __init__(self, payload_type: int, ssrc: int, sequence: int = 0, timestamp: int = 0) -> None:
-        self._payload_type, self._ssrc = payload_type, ssrc
+        self._payload_type, self.ssrc = payload_type, ssrc
         self._sequence, self._timestamp = sequence, timestamp
         self._begins_talkspurt = True
 
@@ -92,7 +92,7 @@ class RtpSender:
             self._payload_type,
             self._sequence,
             self._timestamp,
-            self._ssrc,
+            self.ssrc,
             payload,
             self._begins_talkspurt,
         )
@@ -100,6 +100,16 @@ class RtpSender:
         self._timestamp = (self._timestamp + samples) % TIMESTAMPS
         self._begins_talkspurt = False
         return packet
+
+    def reserve(self, packets: int, samples: int) -> tuple[int, int]:
+        """Leave room for packets made elsewhere; return their first sequence number and timestamp.
+
+        samples: the time that all of them last.
+        """
+        first = self._sequence, self._timestamp
+        self._sequence = (self._sequence + packets) % SEQUENCES
+        self.skip(samples)
+        return first
 
     def skip(self, samples: int) -> None:
         """Let time pass without a packet: the next one begins a talkspurt."""

@@ -19,8 +19,9 @@ from voxlab.agents.callers.remote import LAG_S
 from voxlab.agents.calls import Party, hold_call, line_rate_hz
 from voxlab.agents.line import Line
 from voxlab.agents.sockets import MemorySocket, MessageSocket, SocketClosed, socket_pair
+from voxlab.agents.telephone.far_agent import AudibleAgent, forward_to
 from voxlab.agents.telephone.twilio_caller import FRAME, FRAME_S, TwilioCaller
-from voxlab.audio import AUDIBLE_DB, Audio, Samples, level_db
+from voxlab.audio import Audio, Samples
 from voxlab.telephony import g711
 from voxlab.telephony.resampling import LowDelayResampler
 from voxlab.telephony.twilio import (
@@ -34,13 +35,9 @@ from voxlab.telephony.twilio import (
     from_twilio,
     parse_command,
 )
-from voxlab.timeline import Event
 
 FRAMES_TO_EAR = 2  # a message is filled, and one is playing
-QUIET_FRAMES = 25  # of the agent, before the caller hears that it has stopped
-LOCAL = ("transport", "caller")  # sources whose events belong to one end of the stream
-FORWARDED = ("failed", "played", "gap", "key")  # of those, what the other end should know
-AUDIBLE = ("speech_started", "speech_stopped")  # of the agent: told as the caller hears them
+FORWARDED = ("failed", "played", "gap", "key")  # of the agent's end, what the caller's line tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +65,6 @@ class TwilioPhone:
         self._waiting: deque[bytes | Mark] = deque()  # frames of mu-law, and marks between them
         self._rest = b""
         self._to_ear = LowDelayResampler(g711.RATE_HZ, g711.RATE_HZ)
-        self._loud_until = -1  # the last frame in which the agent was audible
-        self._speaking = False
 
     async def run(self, line: Line) -> None:
         """Carry the call until either side ends it."""
@@ -93,14 +88,14 @@ class TwilioPhone:
     async def _stream(self, line: Line) -> None:
         """Send the caller's voice and play the agent's, frame by frame."""
         to_line = LowDelayResampler(line.rate_hz, g711.RATE_HZ)
-        size, tick = round(FRAME_S * line.rate_hz), 0
+        size, tick, audible = round(FRAME_S * line.rate_hz), 0, AudibleAgent(line)
         pending: Samples = np.zeros(0, np.float32)
         async for frame in line.frames(size):
             pending = np.concatenate([pending, to_line.feed(frame)])
             if pending.size >= FRAME:  # the first frame comes a tick later: the filter's delay
                 await self._media("inbound", pending[:FRAME], tick)
                 pending = pending[FRAME:]
-            played = await self._play_frame(line, tick)
+            played = await self._play_frame(line, audible)
             if self._options.both_tracks:
                 await self._media("outbound", played, tick)
             tick += 1
@@ -137,7 +132,7 @@ class TwilioPhone:
                         for mark in marks:
                             await self._send(mark)
 
-    async def _play_frame(self, line: Line, tick: int) -> Samples:
+    async def _play_frame(self, line: Line, audible: AudibleAgent) -> Samples:
         """Let the caller hear the next 20 ms; return them."""
         frame = np.zeros(FRAME, np.float32)
         while self._waiting:
@@ -148,20 +143,8 @@ class TwilioPhone:
             await self._send(each)
         sound = Audio(self._to_ear.feed(frame), line.rate_hz)
         line.agent.lay(line.now_s + FRAME_S - sound.duration_s, sound)  # the first one is shorter
-        self._tell_audible(line, tick, level_db(Audio(frame, g711.RATE_HZ)) > AUDIBLE_DB)
+        audible.hear(frame, g711.RATE_HZ)
         return frame
-
-    def _tell_audible(self, line: Line, tick: int, loud: bool) -> None:
-        """Note when the caller begins to hear the agent, and when they have stopped hearing it."""
-        if loud:
-            self._loud_until = tick
-            if not self._speaking:
-                self._speaking = True
-                line.record("agent", "speech_started")
-        elif self._speaking and tick - self._loud_until >= QUIET_FRAMES:
-            self._speaking = False
-            stopped_s = line.now_s - (tick - self._loud_until - 1) * FRAME_S
-            line.record_at(stopped_s, "agent", "speech_stopped")
 
 
 class OverTwilio:
@@ -201,19 +184,7 @@ class OverTwilio:
         caller = TwilioCaller(socket)
         start = await caller.start()
         agent = self._agent(start) if callable(self._agent) else self._agent
-        began_s = line.now_s
-
-        def note(event: Event) -> None:
-            if event.source in LOCAL and event.kind not in FORWARDED:
-                return
-            if event.source == "agent" and event.kind in AUDIBLE:
-                return
-            if event.kind == "sentence":  # the caller hears it when it has come through
-                heard_s = began_s + event.at_s + self._delay_s + FRAMES_TO_EAR * FRAME_S
-                line.call_at(heard_s, line.record, event.source, event.kind, **event.data)
-            else:
-                line.record_at(began_s + event.at_s, event.source, event.kind, **event.data)
-
+        note = forward_to(line, FORWARDED, frames=FRAMES_TO_EAR, delay_s=self._delay_s)
         rate_hz = line_rate_hz(agent)
         await hold_call(agent, caller, lag_s=LAG_S, on_event=note, rate_hz=rate_hz)
         socket.close()
