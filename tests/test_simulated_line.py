@@ -6,9 +6,10 @@ import pytest
 from voxlab import data
 from voxlab.codec.classical_codecs import align
 from voxlab.codec.perceptual_metrics import stoi
-from voxlab.errors import TelephonyError
+from voxlab.errors import DataError, TelephonyError
 from voxlab.telephony.g711 import ALAW, MULAW
 from voxlab.telephony.jitter_buffer import FrameSource
+from voxlab.telephony.measured_lines import FILE, load_measured_lines
 from voxlab.telephony.network_conditions import NetworkConditions
 from voxlab.telephony.opus import Opus, has_opus
 from voxlab.telephony.simulated_line import MulawCoder, carry, conceal_losses
@@ -102,3 +103,23 @@ def test_without_the_library_a_sentence_says_how_to_get_it(monkeypatch):
     with pytest.raises(TelephonyError, match="apt-get install libopus0"):
         Opus()
     opus._library.cache_clear()
+
+
+def test_the_measured_lines_hold_every_codec_at_every_loss():
+    measured = {(each.line, each.loss): each for each in load_measured_lines()}
+    assert {loss for line, loss in measured if line.startswith("G.711")} == {
+        0,
+        0.02,
+        0.05,
+        0.1,
+        0.2,
+    }
+    assert all(0 <= each.wer < 0.5 for each in measured.values())
+    assert all((each.stoi is None) == (each.loss == 0) for each in measured.values())
+
+
+def test_a_damaged_file_of_measured_lines_is_told(monkeypatch, tmp_path):
+    (tmp_path / FILE).write_text('{"sound": [{"line": "x"}]}')
+    monkeypatch.setenv("VOXLAB_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="damaged"):
+        load_measured_lines()
