@@ -1,4 +1,4 @@
-"""When may speech synthesis start? As soon as a sentence is complete, while the rest is written.
+"""Sentence chunking: speech synthesis starts with a complete sentence while the rest is written.
 
 Most stops are decided at the white space after them. A stop that may belong to its word ("No.",
 "Inc.", "a.m.", "J.") waits for the next word: "No. 6 is sold out" is one sentence. Where a doubt

@@ -1,4 +1,4 @@
-"""The mouth of an agent: lays speech on the line, and knows which words of it have been heard.
+"""Playback of an agent's speech: lays it on the line, and knows which words have been heard.
 
 Sound is laid on the line as soon as it comes, ahead of time, and cut off when the agent falls
 silent: playing takes a timer a sentence, not fifty frames a second. Both agents play through this.

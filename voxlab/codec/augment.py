@@ -1,4 +1,4 @@
-"""More voices and rooms than were recorded: cheap changes of a training crop, all in numpy.
+"""Data augmentation: more voices and rooms than were recorded, by cheap changes in numpy.
 
 A codec's target is its own input, so whatever sounds like somebody, somewhere, is a good example.
 Playing faster or slower moves pitch and formants together; moving the spectral envelope alone

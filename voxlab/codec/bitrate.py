@@ -1,4 +1,4 @@
-"""What a codec costs on the line: frames a second, codes a frame, bits a code.
+"""Bitrate: what a codec costs on the line, from frames a second, codes a frame and bits a code.
 
 Source: Defossez et al. 2022 (EnCodec, arXiv:2210.13438); Defossez et al. 2024 (Moshi and Mimi,
 arXiv:2410.00037); the note of section 39.1.2.

@@ -1,8 +1,8 @@
 """EnCodec at 24 kHz, by Meta, behind the same protocol as the mini codec.
 
 The network is that of the package encodec, its weights those of the paper. They lie on a host that
-many class rooms do not reach: then a file of them does, or the mini codec. Codes are found by our
-`quantizer`, which gives the same as the package's own, sooner.
+many classrooms do not reach: a copy of the file will do, or the mini codec. Our `quantizer` finds
+the codes: the same ones as the package's own, faster.
 Source: Defossez et al. 2022, arXiv:2210.13438; package and weights under the MIT licence.
 """
 

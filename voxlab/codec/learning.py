@@ -1,4 +1,4 @@
-"""How codebooks are learned: k-means to begin, moving averages to go on, revival of dead codes.
+"""Codebook learning: k-means to begin, moving averages to go on, revival of dead codes.
 
 Four traps of the well-known implementation (encodec 0.1.1) are avoided here, each with a test:
 k-means must leave sums, not means, in the moving average, or the codewords shrink; a revived code

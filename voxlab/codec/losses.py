@@ -1,4 +1,4 @@
-"""What the mini codec is trained to make small: how far its sound is from the original's."""
+"""The losses that train the mini codec: how far its sound is from the original's."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""How good does it sound? Two measures that compare a recording with what a codec made of it.
+"""STOI and PESQ: two measures that compare a recording with what a codec made of it.
 
 STOI says how much of the words is left: 0 to 1, the correlation of short-time envelopes (Taal et
 al. 2011). PESQ says how good it sounds: 1 to 4.64, a model of listeners' opinions (ITU-T P.862.2,

@@ -1,4 +1,4 @@
-"""What a recording looks like, its spectrogram, and how far apart two are.
+"""The spectrogram of a recording, and how far apart those of two recordings are.
 
 `perceptual_metrics` has measures that know more about ears, and need packages of their own.
 """

@@ -1,4 +1,4 @@
-"""Which recordings train the codec and which test it: no phrase and no test speaker in both.
+"""The split into training and test recordings: no phrase and no test speaker is in both.
 
 A codec that has heard the sentence, or the voice, is better at it than it will be at a new one. So
 we hold out phrases (any speaker, any language) and whole speakers, and never train on either.

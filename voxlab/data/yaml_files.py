@@ -1,4 +1,4 @@
-"""Read YAML as people write it: version 1.2, where `yes` is a word and a key stands only once."""
+"""Read YAML as people write it: version 1.2, where `yes` is a word and a key stands once."""
 
 from pathlib import Path
 from typing import Any

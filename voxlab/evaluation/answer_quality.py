@@ -1,4 +1,4 @@
-"""How good was the answer? A proxy made of parts, never added up to one number.
+"""Answer quality: a proxy made of parts, never added up to one number.
 
 Nobody has rated these conversations: "perceived quality" (exercise 19.7.2) is replaced by what can
 be checked on a recording. Each part says what it measures, and no more.

@@ -1,4 +1,4 @@
-"""How well is a text cut into sentences? Against texts whose cuts are known, and how soon.
+"""Sentence cuts compared with texts whose cuts are known: which are wrong, and how soon they come.
 
 A wrong cut changes the sense ("No." "6 is sold out."), a missed one only costs time: the two are
 counted apart. Marks and white space do not count in a cut's place, the letters before it do.

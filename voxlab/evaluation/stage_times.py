@@ -1,4 +1,4 @@
-"""When did each stage of a turn have its result? Read off the timeline, for every kind of agent.
+"""Stage times: when each stage of a turn had its result, read off the timeline of any agent.
 
 One function for all, so that two agents are measured with the same ruler. What an agent does not
 tell stays None: a Realtime API gives no first token of its model, for the first text that comes is

@@ -1,4 +1,4 @@
-"""How good was the call? Response times and interruptions, read off the timeline.
+"""Response times and interruptions of a call, read off its timeline.
 
 TTFB (time to first byte of audio) is what the caller feels: from the last audible moment of the
 user's turn to the first audible moment of the reply. Source: chapter 39.1.1.

@@ -1,4 +1,4 @@
-"""How many words are wrong? Two texts compared word by word, however they are written."""
+"""Word errors: two texts compared word by word, however they are written."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

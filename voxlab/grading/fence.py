@@ -1,6 +1,6 @@
-"""What a submission may not do: network, processes, files, more memory or time than it needs.
+"""The sandbox of a submission: no network, no processes, no files, and little memory and time.
 
-It reads what is installed and writes nothing.
+A submission reads what is installed and writes nothing.
 
 Three fences, one behind the other, each where the system has it: process, network and user
 namespaces of its own (Linux), Landlock (Linux 5.13), and Python's audit hook (everywhere). Without

@@ -1,4 +1,4 @@
-"""Where does the time go? A latency budget: the stages of a turn and what each waits for.
+"""A latency budget: the stages of a turn, how long each takes and what it waits for.
 
 A budget is a small graph. A stage starts when the stages it comes `after` are done, or as soon as
 those it `overlaps` give their first output; what the caller waits for is the longest path.

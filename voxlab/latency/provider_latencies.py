@@ -1,4 +1,4 @@
-"""How long does a provider take? Distributions fitted to measured percentiles, each with a source.
+"""Latency distributions of providers, fitted to measured percentiles, each with a source.
 
 A latency is a floor that nothing beats plus a lognormal, and now and then an incident: a slow
 spell, a timeout, a second try. Over ten sets of raw voice-to-voice times a shifted lognormal

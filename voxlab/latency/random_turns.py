@@ -1,7 +1,7 @@
-"""What one turn is made of, as random draws: all taken up front, as named arrays.
+"""Random turns: the draws that a turn is made of, all taken up front, as named arrays.
 
-Who has the draws can give the same ones to every engine and every technique, and compare turn by
-turn. Nothing is computed from them here: see `latency.simulate`.
+Every engine and every technique can be given the same draws, and compared turn by turn.
+Nothing is computed from them here: see `latency.simulate`.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""How long does the caller wait? Turns computed from their draws by a max-plus recursion.
+"""Simulated turns: how long the caller waits, from random draws by a max-plus recursion.
 
 A sentence is synthesised when its text is there and the one before it is made; it is played when
 its first sound is there and the one before it is over:
@@ -6,8 +6,8 @@ its first sound is there and the one before it is over:
     synth_start[k] = max(text_ready[k], synth_end[k-1])
     play_start[k]  = max(first_byte[k], play_end[k-1])
 
-Only maxima and sums, so a million turns are a few array operations. `agents.drawn_turn` plays the
-same draws through the real agent; the two agree to the bit. Source: chapter 39.1.4.
+Only maxima and sums, so a million turns are a few array operations. `agents.replayed_draws`
+plays the same draws through the real agent; the two agree to the bit. Source: chapter 39.1.4.
 """
 
 from collections.abc import Iterable

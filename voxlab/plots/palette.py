@@ -1,6 +1,6 @@
 """Colours by role, from Okabe and Ito's palette for all kinds of colour vision.
 
-A colour never says a thing alone: a label, a lane, a marker or a hatch says it too.
+A colour never says a thing alone: a label, a lane, a marker or a hatch says it as well.
 """
 
 USER = "#0072B2"

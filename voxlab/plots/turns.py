@@ -19,8 +19,8 @@ NOTHING = "_ignore"  # the rule of events that are late or cannot happen
 def plot_transitions(leads: Transitions | None = None, ax: Axes | None = None) -> Axes:
     """Draw what the turn manager does: a row for each state, a column for each event.
 
-    A cell names its rule in `turns.TABLE`, and below it the states that the event can lead to, as
-    `turn_map.transitions` found them by running the machine. A white cell ignores its event.
+    A cell names its rule in `manager.TABLE`, and below it the states that the event can lead to, as
+    `transitions` found them by running the machine. A white cell ignores its event.
     """
     leads = leads or transitions()
     states = list(State)

@@ -3,7 +3,7 @@
 A small voice reads "-$86.50" as "eighty-six fifty" and "007" as "seven". So the text is rewritten
 into words before it is read, in English, and each reading remembers the words that were written.
 Numbers that stand alone ("5", "1999") stay digits: voices read them rightly. Markup is for eyes:
-no voice should read it, a hosted one neither. data/readings.yaml lists what is read how.
+no voice should read it, not even a hosted one. data/readings.yaml lists what is read how.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""When does each written word sound? A synthesiser times what is said, not what is written.
+"""Word times: when each written word sounds. A synthesiser times what is said, not what is written.
 
 "7:30" is written as one word and said as two, "3/4/2024" as four, and an emoji is not said at all.
 An agent that is interrupted must know how much of its written text was heard, so the times of the

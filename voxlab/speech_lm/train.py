@@ -1,8 +1,8 @@
 """Train the model that reads digits aloud: `python -m voxlab.speech_lm.train --steps 2000`.
 
 Each batch is drawn from the seed and the number of its step, so the same command gives the same
-weights on the same machine. The learning rate stays the same to the end, and what is used are the
-weights' running mean: so a run may be stopped at any step, and two runs be compared at any step.
+weights on the same machine. The learning rate stays the same to the end, and the weights that are
+used are a running mean, so a run may be stopped and two runs compared at any step.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How sure are we? Intervals for figures that come from few measurements."""
+"""Confidence intervals for figures that come from few measurements."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which of two is quicker? Paired differences: the same trials for both, and how sure we are.
+"""Paired comparison: the differences of two agents on the same trials, and how sure we are.
 
 What both have in common, such as long and short questions, cancels out in the difference. Source:
 Efron and Tibshirani 1993, chapter 13, by `intervals.bootstrap_interval`.

@@ -1,4 +1,4 @@
-"""What is played for a lost frame: the sound so far, repeated by its own period and faded out.
+"""Loss concealment: for a lost frame, the sound so far is repeated by its period and faded out.
 
 Silence is a click at both ends. Repeating the last frame as it is buzzes at the frame rate. So the
 last period of the voice, found by autocorrelation, is repeated, softer each time, and what comes

@@ -1,6 +1,6 @@
-"""How long to wait before answering: the less finished a turn looks, the longer.
+"""The end of a turn: how long to wait before answering. The less finished it looks, the longer.
 
-Two witnesses: the words ("my order number is, um") and how the sentence falls, which a small
+Two signals: the words ("my order number is, um") and how the sentence falls, which a small
 network judges (`providers.smart_turn`). A fixed wait is the same for "Yes." and for "I'd like a
 table on": the compromise that section 39.1.5 of the chapter calls brutal.
 """

@@ -1,4 +1,4 @@
-"""Cut off or kept waiting? Every policy for the end of a turn, on one curve.
+"""The trade-off at the end of a turn, cut off or kept waiting: every policy on one curve.
 
 A pause inside a turn is cut off if the policy waits less than it lasts; at the end of a turn the
 wait is the delay. What the policies look at, the words so far and the probability that they sound

@@ -1,7 +1,7 @@
 """What happens to the turn manager, and what it orders: the words in which the two talk.
 
 An event is a fact (the VAD hears speech begin), an action an order to the shell (be silent). Both
-are plain values; `turns.step` lies between them.
+are plain values; `manager.step` lies between them.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What did the caller mean by speaking over the agent? A few patterns decide.
+"""Interruptions: what the caller means by speaking over the agent. A few patterns decide.
 
 A backchannel ("uh huh") signals listening: the agent goes on at the word where it stopped. All
 else takes the floor. Source: exercise 19.7.3 of the chapter; the term is Yngve's (1970).

@@ -1,4 +1,4 @@
-"""Who may speak: the turn manager, a pure state machine without clock, await or sound.
+"""The turn manager: who may speak, by a pure state machine without clock, await or sound.
 
 The shell feeds it events and carries out its actions:
 

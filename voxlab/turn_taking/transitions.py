@@ -1,4 +1,4 @@
-"""Where can each event lead? Found by trying: the turn manager is pure, so we can run all of it.
+"""The turn manager's transitions, found by trying: it is pure, so we can run all of it.
 
 From a fresh call on we step every turn that can come about with every event, until nothing new
 turns up. What is drawn from this is what the code does, not what somebody thinks it does.

@@ -1,4 +1,4 @@
-"""When does speech start and stop? A small state machine over a VAD's probabilities.
+"""Endpointing: when speech starts and stops, by a small state machine over a VAD's probabilities.
 
 `step` hears one probability a frame and tells `SpeechStarted` and `SpeechStopped`, with
 hysteresis; `speech_segments` is the same machine over a recording, so that a stream and a file

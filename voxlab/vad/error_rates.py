@@ -1,4 +1,4 @@
-"""What does a VAD's setting cost? Found speech against true speech: four kinds of mistakes.
+"""Error rates of a VAD's setting: found speech against true speech, four kinds of mistakes.
 
 A setting is a compromise, and these are its sides: false alarms (the agent falls silent for
 nothing), missed turns, turns that are cut off, and the wait after each turn.

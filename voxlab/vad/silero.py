@@ -1,4 +1,4 @@
-"""Is somebody speaking? Silero's network says how likely, one frame of 32 ms at a time.
+"""Voice activity by Silero's network: how likely somebody speaks, one frame of 32 ms at a time.
 
 Three ways to ask the same network, equal within 1e-5:
 

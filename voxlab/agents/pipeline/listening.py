@@ -1,4 +1,4 @@
-"""The agent's ear: turns the caller's side of the line into the turn manager's events."""
+"""Listening: turns the caller's side of the line into the turn manager's events."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""One reply in the making: model and tools think, sentence by sentence the voice follows."""
+"""One reply in the making: model and tools think, and the voice follows sentence by sentence."""
 
 import asyncio
 from collections.abc import Callable, Sequence

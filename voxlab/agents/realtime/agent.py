@@ -1,10 +1,10 @@
 """The realtime agent: one connection that hears, thinks and speaks, instead of a pipeline.
 
 Built on the openai client, so that it talks to OpenAI, to `voxlab serve realtime`, or in memory and
-in virtual time to a session of our own (`realtime_connection`). The server decides when a turn
-begins and ends and what is answered. Here remains what only the end of the line can do: play the
-sound, know what of it was heard, fall silent when the user speaks, run the tools, and live through
-a connection that breaks.
+in virtual time to a session of our own (`in_memory`). The server decides when a turn begins and
+ends, and what is answered. The agent does what only the end of the line can do: it plays the sound,
+knows what of it was heard, falls silent when the user speaks, runs the tools, and lives through a
+connection that breaks.
 
 Source: chapter 39.1.2; the protocol's events are those of openai/types/realtime/.
 """
@@ -49,7 +49,7 @@ GREETING_INSTRUCTIONS = "Greet the caller with exactly these words: "
 class RealtimeAgent:
     """A voice agent behind one realtime connection.
 
-    connect: the way to the server, see `realtime_connection`. settings: what the server is told;
+    connect: the way to the server, see `connection`. settings: what the server is told;
     options: how the agent behaves. vad: hears the user's turns when settings have no
     turn_detection; None for a call without sound, whose script says itself when somebody speaks.
     It holds any number of calls, one after the other or side by side.

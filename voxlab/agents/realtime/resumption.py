@@ -1,7 +1,7 @@
-"""What the agent keeps of a call for the day its connection breaks: the conversation and the sound.
+"""What the agent keeps of a call in case its connection breaks: the conversation and the sound.
 
 A new session knows nothing. It is told the conversation as items, as it was heard, and it gets the
-user's sound that the old one had not yet written down.
+user's sound that the old one had not yet transcribed.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The way to an OpenAI-compatible server: key, address, patience, and errors that say what to try.
 
-`openai` speaks through it. Anything with the same HTTP interface works: OpenAI itself, or
+`speech` goes through it. Anything with the same HTTP interface works: OpenAI itself, or
 llama.cpp, Ollama, vLLM and speech servers on your own machine, given their base_url.
 """
 

@@ -1,7 +1,7 @@
 """OpenAI-compatible providers: a language model, a recogniser and a voice over one HTTP interface.
 
 Needs OPENAI_API_KEY, or the base_url of a server of your own; the offline providers need neither.
-Each class only translates between the protocols of `base` and the wire format of openai 3.54.
+Each class only translates between `providers.protocols` and the wire format of openai 3.54.
 
     async with OpenAILLM("qwen3:4b", base_url="http://localhost:11434/v1") as llm:
         async for piece in llm.stream([Message("user", "Hello")], []):

@@ -1,4 +1,4 @@
-"""What the user said: one turn's audio through the recogniser, whatever becomes of it."""
+"""Transcription: one turn's audio goes through the recogniser, whatever becomes of it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

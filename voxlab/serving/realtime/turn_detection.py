@@ -1,4 +1,4 @@
-"""Who speaks when: server_vad ends a turn after a fixed silence, semantic_vad after a judged one.
+"""Turn detection: server_vad ends a turn after a fixed silence, semantic_vad after a judged one.
 
 A machine over the session's audio without clock or await, as `vad.endpointing` is over
 probabilities; the judge is asked by the session. Offsets are those of the input audio buffer.

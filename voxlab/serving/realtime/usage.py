@@ -1,4 +1,4 @@
-"""What a response would be billed for, and what is left of a minute: told, never enforced."""
+"""Usage and rate limits: what a response would be billed for; told, never enforced."""
 
 import math
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
-"""Reads and checks what a client says.
+"""Client events: read, and checked against `client_models`.
 
-`client_models` tell what is right. The words of the errors are those of the hosted API, so that a
-client's tests carry over.
+The words of the errors are those of the hosted API, so that a client's tests carry over.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Who may open a session, and with which model: keys, client secrets, the beta's refusal.
+"""Authentication: who may open a session, and with which model. Keys, client secrets, the beta.
 
 Pure but for the secrets that were issued. Source: the API's guide to WebSocket connections;
 openai/types/realtime/client_secret_create_params.py; the close codes are known from recordings.

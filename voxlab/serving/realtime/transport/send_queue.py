@@ -1,4 +1,4 @@
-"""What waits to be sent: bounded for those who make it, and with deltas that can be taken back."""
+"""The send queue of a session: bounded, and with deltas that can be taken back."""
 
 import asyncio
 import json
