@@ -72,13 +72,15 @@ def browser_path() -> str:
     return found
 
 
-def say(path: Path) -> None:
-    """Write what the person says: a question, an interruption, and time to listen."""
+def fake_microphone(folder: Path) -> list[str]:
+    """Return flags for a microphone at which a person asks, interrupts, and has time to listen."""
     order, weather = (data.utterance(name).audio for name in ("order_where", "weather_friday"))
     rate_hz = order.rate_hz
     pieces = [5.0, order, 4.0, weather.resample(rate_hz), 9.0]
     sounds = [p if isinstance(p, Audio) else audio.silence(p, rate_hz) for p in pieces]
-    audio.write(path, audio.concatenate(sounds))
+    audio.write(folder / "person.wav", audio.concatenate(sounds))
+    flags = [f"--use-file-for-fake-audio-capture={folder / 'person.wav'}"]
+    return [*flags, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
 # --- JupyterLab ----------------------------------------------------------------------------
@@ -341,9 +343,7 @@ def main() -> None:
         folder = Path(temporary)
         out = (arguments.out or folder / "out").resolve()
         out.mkdir(parents=True, exist_ok=True)
-        say(folder / "person.wav")
-        fake = [f"--use-file-for-fake-audio-capture={folder / 'person.wav'}"]
-        fake += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        fake = fake_microphone(folder)
         with (
             jupyterlab(folder, live_notebook(folder)) as address,
             playwright.chromium.launch(

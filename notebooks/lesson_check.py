@@ -4,6 +4,7 @@
 
 Needs what browser_check.py needs. It clicks the links to other files in each lesson. In the kit it
 runs all of lesson 00 and makes a prediction: its result is hidden before, and shown afterwards.
+Then it records a sentence in the cells of lesson 05, with a recording as microphone.
 """
 
 import json
@@ -13,9 +14,20 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from browser_check import FLAGS, HERE, WAIT_MS, browser_path, expect, jupyterlab, notebook_page
+import nbformat
+from browser_check import (
+    FLAGS,
+    HERE,
+    WAIT_MS,
+    browser_path,
+    expect,
+    fake_microphone,
+    jupyterlab,
+    notebook_page,
+)
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from voxlab import MoonshineSTT, audio
 from voxlab.grading.kit import write_kit
 
 ROOT = HERE.parent
@@ -72,6 +84,34 @@ def check_predictions(browser: Browser, address: str, project: Path) -> None:
     expect(kept == {"00.1": "speaking"}, f"it is in the file: {kept}")
 
 
+def check_recording(browser: Browser, address: str, project: Path) -> None:
+    """A sentence that is recorded in the page is heard by the cell below, and kept."""
+    lesson = nbformat.read(project / "lessons" / "05_vad_and_barge_in.ipynb", as_version=4)
+    (first,) = (i for i, cell in enumerate(lesson.cells) if "record(fallback" in cell.source)
+    imports = "from voxlab import data, speech_probabilities\nfrom voxlab.plots import plot_vad"
+    lesson.cells = [nbformat.v4.new_code_cell(imports), *lesson.cells[first : first + 2]]
+    nbformat.write(lesson, project / "lessons" / "recording.ipynb")
+    with notebook_page(browser, address, "lessons/recording.ipynb") as page:
+        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        message = page.locator(".vx-message")
+        message.filter(has_text="recording of ours").wait_for(timeout=WAIT_MS)
+        page.click("button:text('Record')")
+        page.locator(".vx-state", has_text="8.").wait_for(timeout=WAIT_MS)
+        page.click("button:text('Stop')")
+        message.filter(has_text="of yours, kept").wait_for(timeout=WAIT_MS)
+        print(f"     {message.inner_text()}")
+        states = page.evaluate("window.tracks.map((track) => track.readyState)")
+        expect(set(states) == {"ended"}, "the microphone is closed")
+        plays = "async () => { const a = document.querySelector('.vx-player audio');"
+        plays += " await new Promise((done) => { a.oncanplaythrough = done; a.load(); });"
+        plays += " return a.duration; }"
+        duration_s = page.evaluate(plays)
+        expect(duration_s > 7, f"the page plays it: {duration_s:.1f} s")
+    recorded = audio.trim(audio.read(project / "lessons" / "recording.wav"))
+    text = MoonshineSTT().recognize(recorded)
+    expect("order" in text.lower(), f"it is what was said: {text!r}")
+
+
 def run_all(page: Page) -> None:
     """Run all cells and wait for the last."""
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -88,7 +128,9 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as temporary,
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=browser_path(), args=FLAGS) as browser,
+        playwright.chromium.launch(
+            executable_path=browser_path(), args=[*FLAGS, *fake_microphone(Path(temporary))]
+        ) as browser,
     ):
         students, *_ = write_kit(ROOT, Path(temporary) / "kit")
         for project in (ROOT, students):
@@ -99,6 +141,7 @@ def main() -> None:
                     check_links(browser, address, lesson)
                 if project is students:
                     check_predictions(browser, address, project)
+                    check_recording(browser, address, project)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python notebooks/run.py [NAME.ipynb ...]
 
 These are the lessons, and the exercises with their solutions filled in. Executed copies go to
-build/notebooks. Exit status 1 if a cell fails; the cell is shown.
+build/notebooks. Exit status 1 if a cell fails, which is shown, or if a notebook with its outputs is
+too large.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 BUILD = ROOT / "build" / "notebooks"
 CELL_TIMEOUT_S = 300
+MB_AT_MOST = 2.0  # so that lessons open quickly and exports stay light
 
 
 async def run(path: Path, slots: asyncio.Semaphore) -> bool:
@@ -45,7 +47,10 @@ async def run(path: Path, slots: asyncio.Semaphore) -> bool:
             failure = str(error)
         nbformat.write(notebook, BUILD / path.name)
         took_s = time.perf_counter() - start_s
-        print(f"{'FAIL' if failure else 'ok  '} {took_s:6.1f} s  {path.name}")
+        size_mb = (BUILD / path.name).stat().st_size / 1e6
+        if size_mb > MB_AT_MOST:
+            failure += f"{path.name}: {size_mb:.1f} MB with its outputs, at most {MB_AT_MOST}\n"
+        print(f"{'FAIL' if failure else 'ok  '} {took_s:6.1f} s {size_mb:5.2f} MB  {path.name}")
         print(failure, end="")
         return not failure
 

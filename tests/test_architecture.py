@@ -55,7 +55,7 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "pesq": r"codec\.perceptual_metrics",
     "pystoi": r"codec\.perceptual_metrics",
     "sounddevice": r"agents\.callers\.microphone",
-    "anywidget": r"widgets\.live",
+    "anywidget": r"widgets\.(live|recording)",
     "ipywidgets": r"widgets(\.\w+)?",
     "matplotlib": r"(plots|widgets)(\.\w+)?|cli(\.\w+)?",
 }

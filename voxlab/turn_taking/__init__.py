@@ -5,7 +5,7 @@
 it, `end_of_turn_tradeoff` what each way to wait costs in cut-offs and in seconds.
 """
 
-from voxlab.turn_taking.end_of_turn import silence_needed_s
+from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
 from voxlab.turn_taking.end_of_turn_tradeoff import (
     POLICIES,
     PauseJudges,
@@ -20,6 +20,7 @@ __all__ = [
     "POLICIES",
     "AgentFinished",
     "AgentStarted",
+    "EndOfTurnOptions",
     "Meaning",
     "PauseJudges",
     "SilenceElapsed",

@@ -5,6 +5,7 @@ from voxlab.widgets.codec import explore_quantizer
 from voxlab.widgets.latency import explore_latency
 from voxlab.widgets.live import live_call
 from voxlab.widgets.prediction import predict
+from voxlab.widgets.recording import record
 from voxlab.widgets.speech_lm import live_training
 from voxlab.widgets.vad import explore_vad
 
@@ -16,4 +17,5 @@ __all__ = [
     "live_call",
     "live_training",
     "predict",
+    "record",
 ]

@@ -37,7 +37,7 @@ class LiveCall(anywidget.AnyWidget):
     call: the last call that was held, None before. rows, state, message: what the page shows.
     """
 
-    _esm = (_FILES / "live.js").read_text("utf-8")
+    _esm = "\n".join((_FILES / name).read_text("utf-8") for name in ("microphone.js", "live.js"))
     _css = Template((_FILES / "live.css").read_text("utf-8")).substitute(_COLOURS)
     running = traitlets.Bool(False).tag(sync=True)
     state = traitlets.Unicode("").tag(sync=True)
