@@ -34,7 +34,7 @@ from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.telephony.network_conditions import NetworkConditions, travel
 from voxlab.telephony.opus import Opus, has_opus
 from voxlab.telephony.rtp import RtpSender
-from voxlab.telephony.simulated_line import MulawCoder, PacketCoder, conceal_losses
+from voxlab.telephony.simulated_line import PacketCoder, TelephoneCoder, conceal_losses
 from voxlab.vad.acoustic_scenes import lay_scene, move_to_room
 from voxlab.vad.endpointing import VADOptions, speech_events
 from voxlab.vad.error_rates import vad_costs
@@ -78,8 +78,8 @@ def through(make: Callable[[float], PacketCoder]) -> Through:
 def lines() -> dict[str, Through]:
     """Return the ways that a voice may travel, by name."""
     found: dict[str, Through] = {
-        "G.711, silence": through(lambda loss: MulawCoder(is_concealed=False)),
-        "G.711, repeated period": through(lambda loss: MulawCoder()),
+        "G.711, silence": through(lambda loss: TelephoneCoder(is_concealed=False)),
+        "G.711, repeated period": through(lambda loss: TelephoneCoder()),
     }
     if has_opus():
         found["Opus 24 kbit/s, PLC"] = through(lambda loss: Opus())

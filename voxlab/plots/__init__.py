@@ -22,6 +22,7 @@ from voxlab.plots.speech_lm import (
     plot_patterns,
     plot_votes,
 )
+from voxlab.plots.telephony import plot_measured_lines, plot_packets
 from voxlab.plots.turns import plot_confusions, plot_transitions
 from voxlab.plots.vad import plot_vad
 
@@ -43,6 +44,8 @@ __all__ = [
     "plot_ladder",
     "plot_latency_lab",
     "plot_learning",
+    "plot_measured_lines",
+    "plot_packets",
     "plot_paired",
     "plot_patterns",
     "plot_profiles",

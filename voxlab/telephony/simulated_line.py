@@ -1,6 +1,6 @@
 """A voice on its way: coded, packed, sent over a bad network, buffered, decoded, concealed.
 
-    heard = carry(data.prompts()[0].audio, MulawCoder(), NetworkConditions(loss=0.05), rng)
+    heard = carry(data.prompts()[0].audio, TelephoneCoder(), NetworkConditions(loss=0.05), rng)
     heard.audio, heard.packets
 
 All of it in no time, by a seed: each packet has the moments at which it was sent, arrived and was
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from voxlab.audio import Audio
 from voxlab.samples import Samples
+from voxlab.telephony.codecs import CODECS
 from voxlab.telephony.concealment import Concealer
-from voxlab.telephony.g711 import MULAW, Companding
 from voxlab.telephony.jitter_buffer import UNEVEN_S, Frame, FrameSource, JitterBuffer
 from voxlab.telephony.network_conditions import NetworkConditions, travel
 from voxlab.telephony.rtp import RtpPacket, RtpSender
@@ -46,32 +46,30 @@ class PacketCoder(Protocol):
         ...
 
 
-class MulawCoder:
-    """G.711, and a lost packet's place taken by the last period of the voice, fading.
+class TelephoneCoder:
+    """A telephone's codec, and a lost packet's place taken by the last period of the voice, fading.
 
-    law: MULAW or ALAW. is_concealed: False for silence in place of lost packets.
+    name: "PCMU", "PCMA" or "G722". is_concealed: False for silence in place of lost packets.
     """
 
-    rate_hz = CLOCK_HZ
-
-    def __init__(self, law: Companding = MULAW, *, is_concealed: bool = True) -> None:
-        self._law, self._is_concealed = law, is_concealed
-        self._concealer = Concealer(CLOCK_HZ)
+    def __init__(self, name: str = "PCMU", *, is_concealed: bool = True) -> None:
+        self.rate_hz = CODECS[name].rate_hz
+        self._coder, self._is_concealed = CODECS[name].coder(), is_concealed
+        self._concealer = Concealer(self.rate_hz)
 
     def encode(self, frame: Samples) -> bytes:
-        """Return one byte a sample."""
-        return self._law.encode(frame)
+        """Return the 160 bytes of a frame."""
+        return self._coder.encode(frame)
 
     def decode(self, packet: bytes) -> Samples:
         """Return the samples, faded in over what was made up before them."""
-        frame = self._law.decode(packet)
+        frame = self._coder.decode(packet)
         return self._concealer.play(frame) if self._is_concealed else frame
 
     def conceal(self, following: bytes | None = None) -> Samples:
         """Return the voice's last period once more, softer each time; or silence."""
-        if not self._is_concealed:
-            return np.zeros(FRAME_TICKS, np.float32)
-        return self._concealer.conceal(FRAME_TICKS)
+        size = round(FRAME_S * self.rate_hz)
+        return self._concealer.conceal(size) if self._is_concealed else np.zeros(size, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

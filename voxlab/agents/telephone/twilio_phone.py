@@ -27,6 +27,7 @@ from voxlab.telephony.resampling import LowDelayResampler
 from voxlab.telephony.twilio import (
     Clear,
     Connected,
+    Dtmf,
     Mark,
     Media,
     Received,
@@ -35,9 +36,10 @@ from voxlab.telephony.twilio import (
     from_twilio,
     parse_command,
 )
+from voxlab.timeline import Event
 
 FRAMES_TO_EAR = 2  # a message is filled, and one is playing
-FORWARDED = ("failed", "played", "gap", "key")  # of the agent's end, what the caller's line tells
+FORWARDED = ("failed", "played", "gap")  # of the agent's end, what the caller's line tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class TwilioPhone:
         self._chunks = {"inbound": 0, "outbound": 0}
         self._waiting: deque[bytes | Mark] = deque()  # frames of mu-law, and marks between them
         self._rest = b""
+        self._pressed: deque[str] = deque()
         self._to_ear = LowDelayResampler(g711.RATE_HZ, g711.RATE_HZ)
 
     async def run(self, line: Line) -> None:
@@ -74,16 +77,25 @@ class TwilioPhone:
         tracks = ("inbound", "outbound") if options.both_tracks else ("inbound",)
         start = Start(options.stream_sid, options.call_sid, tracks, dict(options.parameters))
         await self._send(start)
-        async with asyncio.TaskGroup() as group:
-            streaming = group.create_task(self._stream(line))
-            await self._receive()
-            streaming.cancel()
+        end = line.subscribe(self._follow)
+        try:
+            async with asyncio.TaskGroup() as group:
+                streaming = group.create_task(self._stream(line))
+                await self._receive()
+                streaming.cancel()
+        finally:
+            end()
 
     async def stop(self) -> None:
         """Tell the agent's end that the caller has hung up."""
         await self._send(Stop())
 
     # --- to the agent ----------------------------------------------------------------------
+
+    def _follow(self, event: Event) -> None:
+        """Send the keys that the caller presses."""
+        if (event.source, event.kind) == ("caller", "key"):
+            self._pressed.append(str(event.data["digit"]))
 
     async def _stream(self, line: Line) -> None:
         """Send the caller's voice and play the agent's, frame by frame."""
@@ -95,6 +107,8 @@ class TwilioPhone:
             if pending.size >= FRAME:  # the first frame comes a tick later: the filter's delay
                 await self._media("inbound", pending[:FRAME], tick)
                 pending = pending[FRAME:]
+            while self._pressed:
+                await self._send(Dtmf(self._pressed.popleft()))
             played = await self._play_frame(line, audible)
             if self._options.both_tracks:
                 await self._media("outbound", played, tick)
