@@ -122,7 +122,7 @@ def test_the_command_holds_a_call_with_the_realtime_agent(tmp_path, capsys):
     command = ["call", str(tmp_path / "call.yaml"), "--agent", "realtime", "--out", str(tmp_path)]
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert f"agent  {GREETING}" in out
+    assert f"agent   {GREETING}" in out
     assert "One moment, let me look that up. Order 1 2 3 4 5 is shipped." in out
     assert "the caller hung up" in out
     assert Call.load(tmp_path).user is None

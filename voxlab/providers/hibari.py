@@ -205,7 +205,8 @@ def _timed(reading: Sequence[Pronunciation], ends_s: NDArray[np.float64]) -> Ite
         sounding = [i for i, symbol in enumerate(phonemes, at) if symbol not in PAUSES]
         if sounding:
             first, last = sounding[0], sounding[-1]
-            first -= first == at > 0  # the space
+            if first == at and at > 0:
+                first -= 1  # the space before the word sounds as its beginning
             yield Word(word, float(ends_s[first]), float(ends_s[last + 1]))
         at += len(phonemes) + 1  # and the space
 

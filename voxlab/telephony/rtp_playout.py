@@ -120,8 +120,8 @@ class RtpPlayout:
             size = stream.frame_samples if stream else CLOCK_HZ // 50
         elif name not in CODECS or size < SHORTEST:
             return None
-        has_other_length = stream is not None and self._last_size == size != stream.frame_samples
-        if stream is None or packet.ssrc != stream.ssrc or has_other_length:
+        twice = size == self._last_size  # one odd packet is no new length
+        if stream is None or packet.ssrc != stream.ssrc or (twice and size != stream.frame_samples):
             self._stream = stream = _Stream(packet.ssrc, size, self.rate_hz)
         self._last_size = size
         stream.buffer.put(packet, at_s)

@@ -168,7 +168,8 @@ def write(description: Description) -> str:
         lines.append(f"m={kind} {description.port} {protocol} {types}")
         lines += [f"a=rtpmap:{each} {name}/{CLOCK_HZ}" for each, name in description.codecs]
         events = description.payload_type(EVENTS)
-        lines += [f"a=fmtp:{events} 0-15"] * (events is not None)
+        if events is not None:
+            lines.append(f"a=fmtp:{events} 0-15")
         lines += ["a=ptime:20", f"a={description.direction.value}"]
     return "".join(f"{line}\r\n" for line in lines).replace(EVENTS, EVENTS.lower())
 

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from voxlab.agents.realtime.settings import DEFAULT_MODEL
 from voxlab.errors import ProviderError
-from voxlab.providers.openai.connection import ADVICE, connect
+from voxlab.providers.openai.connection import STATUS_ADVICE, connect
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -95,8 +95,8 @@ def explained() -> Iterator[None]:
             (error.response.body or b"").decode(errors="replace"),
         )
         said = f"HTTP {status} instead of a WebSocket: {body.strip() or 'no reason was given'}"
-        said = f"{said[:300].rstrip('.')}. To try: {ADVICE.get(status, 'look at its log')}"
-        if status in ADVICE and status != 429:
+        said = f"{said[:300].rstrip('.')}. To try: {STATUS_ADVICE.get(status, 'look at its log')}"
+        if status in STATUS_ADVICE and status != 429:
             raise ProviderError(f"the realtime server refused: {said}") from error
         raise Lost(said) from error
     except (OSError, TimeoutError, WebSocketException) as error:

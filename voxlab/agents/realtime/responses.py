@@ -182,7 +182,8 @@ class Replying:
             self._become(State.THINKING, "response.created")
 
     def _is_ours(self, event: JsonObject) -> bool:
-        return bool(event["response_id"] == self._active not in self._dropped)
+        is_active = event["response_id"] == self._active
+        return is_active and self._active not in self._dropped
 
     def _response_output_item_added(self, event: JsonObject) -> None:
         if event["response_id"] == self._active and event["item"]["type"] == "message":

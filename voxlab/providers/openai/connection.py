@@ -39,7 +39,7 @@ LINGER_S = 0.5
 BROKEN_CONNECTION = (APIConnectionError, httpx2.HTTPError, anyio.EndOfStream, OSError)
 TIMED_OUT = (APITimeoutError, httpx2.TimeoutException, TimeoutError)
 
-ADVICE = {
+STATUS_ADVICE = {
     400: "change what it names",
     401: "check OPENAI_API_KEY",
     403: "use a key, or a model, that this account may use",
@@ -229,4 +229,4 @@ def _refusal(error: APIStatusError) -> str:
     """What came, and what to try. The SDK's message lacks bodies that are not in OpenAI's form."""
     came = error.message if " - " in error.message else f"{error.message} {error.body or ''!s:.200}"
     fallback = "try again in a moment" if error.status_code >= 500 else "check the request"
-    return f"{came.strip()}. To try: {ADVICE.get(error.status_code, fallback)}"
+    return f"{came.strip()}. To try: {STATUS_ADVICE.get(error.status_code, fallback)}"

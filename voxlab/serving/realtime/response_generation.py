@@ -70,7 +70,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Job:
-    """What to make: the settings (`config.response_config`), the context, the sound's format."""
+    """What to make: the settings of `session_config.response_config`, the context, the format."""
 
     response_id: str
     config: dict[str, Any]
