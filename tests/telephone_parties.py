@@ -57,6 +57,12 @@ def level_of(sound, frequency_hz):
     return 20 * np.log10(2 * abs(probe @ sound.samples) / sound.samples.size + 1e-9)
 
 
+def usual_level(sound, frequency_hz):
+    """Return how strong one frequency is most of the time: a frame too late does not count."""
+    blocks = range(int(sound.duration_s / 0.1))
+    return np.median([level_of(sound.between(n / 10, (n + 1) / 10), frequency_hz) for n in blocks])
+
+
 def end_reason(call):
     """Return why a call ended."""
     return call.timeline.select("transport", "call_ended")[-1].data["reason"]

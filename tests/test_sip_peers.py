@@ -1,4 +1,4 @@
-"""SIP calls over UDP with telephones that other people wrote; in real time, a few seconds each."""
+"""SIP calls over UDP, most with telephones that other people wrote; in real time, a few seconds."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,18 @@ from sip_peers import (
     send,
     sipp,
 )
-from telephone_parties import Silent, Speaker, end_reason, level_of, tone
+from telephone_parties import Silent, Speaker, end_reason, tone, usual_level
 
 from voxlab import audio
 from voxlab.agents.calls import hold_call
 from voxlab.agents.telephone.sip_phone import SipPhone
+from voxlab.cli import main
 from voxlab.clock import run_real
+from voxlab.evaluation.turn_times import interruptions
+from voxlab.providers.moonshine import MoonshineSTT
 from voxlab.serving.sip import SipOptions, serving_sip
 from voxlab.telephony.g711 import ALAW, MULAW
+from voxlab.timeline import Call
 
 pytestmark = [pytest.mark.slow, needs_extra]
 
@@ -56,7 +60,7 @@ def test_sipp_is_heard_in_both_laws(tmp_path, law, payload_type):
     start, call = run_real(main())
     assert start.codec == ("PCMU" if law is MULAW else "PCMA")
     assert end_reason(call) == "the caller hung up"
-    assert level_of(call.user.between(0.3, 0.9), 440) == pytest.approx(-10.5, abs=0.5)
+    assert usual_level(call.user.between(0.3, 0.9), 440) == pytest.approx(-10.5, abs=1)
 
 
 @needs_sipp
@@ -110,11 +114,11 @@ def test_baresip_speaks_presses_a_key_holds_and_hangs_up(tmp_path, codec, rate_h
     start, call, heard = run_real(main())
     assert start.codec == codec.partition("/")[0].upper()
     assert end_reason(call) == "the caller hung up"
-    assert level_of(call.user.between(0.4, 0.9), 440) == pytest.approx(-10.5, abs=1)
+    assert usual_level(call.user.between(0.4, 0.9), 440) == pytest.approx(-10.5, abs=1)
     assert [event.data for event in call.timeline.select("caller", "key")] == [{"digit": "5"}]
     states = [e.kind for e in call.timeline.select("transport") if e.kind in ("held", "resumed")]
     assert states == ["held", "resumed"]
-    assert level_of(heard.between(0.3, 0.9), 1000) == pytest.approx(-10.5, abs=1)
+    assert usual_level(heard.between(0.3, 0.9), 1000) == pytest.approx(-10.5, abs=1)
 
 
 @needs_baresip
@@ -130,4 +134,29 @@ def test_baresip_answers_our_telephone(tmp_path):
     call = run_real(main())
     (answered,) = call.timeline.select("transport", "answered")
     assert answered.data == {"codec": "G722"}
-    assert level_of(call.agent.between(0.6, 1.4), 440) == pytest.approx(-10.5, abs=1)
+    assert usual_level(call.agent.between(0.6, 1.4), 440) == pytest.approx(-10.5, abs=1)
+
+
+# --- both ends ours ------------------------------------------------------------------------
+
+SCRIPT = """
+title: An order over SIP
+lines:
+  - {id: order, say: order_where, at: 0.8 s after the agent starts to speak}
+hang_up: 0.6 s after the agent says "shipped"
+"""
+
+
+def test_the_command_holds_a_call_over_sip_that_is_understood_and_interrupted(tmp_path, capsys):
+    (tmp_path / "script.yaml").write_text(SCRIPT)
+    assert (
+        main(["call", str(tmp_path / "script.yaml"), "--over", "sip", "--out", str(tmp_path)]) == 0
+    )
+    assert "the caller hung up" in capsys.readouterr().out
+    call = Call.load(tmp_path)
+    (cut,) = interruptions(call.timeline)
+    assert cut.heard.startswith("Hello")
+    answered_s = call.timeline.select("tool", "started")[0].at_s
+    heard = MoonshineSTT().recognize(call.agent.between(answered_s, call.timeline.duration_s))
+    assert "is shipped" in heard
+    assert call.timeline.select("transport", "answered")[0].data == {"codec": "G722"}

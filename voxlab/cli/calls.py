@@ -149,9 +149,12 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
     from voxlab.agents.shop import shop_agent, shop_realtime_agent
 
     if name == "voxlab" and arguments.over != "direct" and script.has_sound:
-        from voxlab.agents.telephone.agent import telephone_agent
+        from voxlab.agents.telephone.agent import TelephoneOptions, telephone_agent
+        from voxlab.telephony.codecs import CODECS, available_codecs
 
-        return telephone_agent(providers=_providers(script, arguments))
+        wide = TelephoneOptions(CODECS[available_codecs()[0]].rate_hz)
+        options = wide if arguments.over == "sip" else None
+        return telephone_agent(None, options, _providers(script, arguments))
     if name == "voxlab":
         return shop_agent(_providers(script, arguments))
     if arguments.providers == "openai":

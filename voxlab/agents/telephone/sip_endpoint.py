@@ -182,11 +182,21 @@ class SipEndpoint:
     def refuse(self, dialog: "IncomingCall", status: int) -> None:
         """Refuse a call. status: BUSY, NOT_ACCEPTABLE or UNAVAILABLE."""
         dialog.reject(status)
+        self._uas._calls.pop(dialog.call_id, None)  # it would keep it until the ACK
 
     async def answer(self, dialog: "IncomingCall") -> SipCall:
-        """Answer a call. Raises TelephonyError, and refuses it, if its offer cannot be answered."""
-        dialog.ringing()
+        """Answer a call.
+
+        Raises TelephonyError if it is given up meanwhile; also, and refuses it, if its offer cannot
+        be answered.
+        """
+        from aiosipua import DialogState
+
         call = await self._open(dialog.source_addr[0])
+        if dialog.dialog.state is DialogState.TERMINATED:
+            call.link.close()
+            raise TelephonyError("the caller gave up while it rang")
+        dialog.ringing()
         call.dialog = dialog
         self._calls[dialog.call_id] = call
         try:
@@ -304,10 +314,16 @@ async def sip_endpoint(
 ) -> AsyncIterator[SipEndpoint]:
     """Be reachable until the block ends; calls that are on then are hung up.
 
-    Raises TelephonyError if the extra is missing, VoxlabError if the port is taken.
+    Raises TelephonyError if the extra is missing or the host no single address, VoxlabError if the
+    port is taken.
     """
     check_sip()
     options, network = options or EndpointOptions(), network or Udp()
+    if options.host in sdp.HELD_ADDRESSES:
+        raise TelephonyError(
+            f"--host {options.host}: the other side must be told where to send its sound (in SDP "
+            "this address means hold): give the address of one network card"
+        )
     socket = await network.open(options.host, options.port)
     endpoint = SipEndpoint(RepeatingTransport(socket), network, options)
     await endpoint.start()

@@ -10,7 +10,7 @@ go.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voxlab.agents.datagrams import Address, DatagramSocket
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T1_S, T2_S = 0.5, 4.0  # the round trip assumed, and the longest pause between repetitions
 GIVES_UP_S = 64 * T1_S
 SIP_PORT = 5060
-SDP_TYPE = "application/sdp"
+T = TypeVar("T")
 Key = tuple[str, str]  # a transaction: branch and method
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ class RepeatingTransport:
         elif message.method != "ACK":
             if message.method == "INVITE":
                 self._invites[key[0]] = message
+                self._later(2 * GIVES_UP_S, self._invites, key[0])
             self._repeat(key, raw, addr, lambda: self.on_silence(message))
 
     def _repeat(
@@ -95,6 +96,11 @@ class RepeatingTransport:
         self._stop(key)
         self._timers[key] = loop.call_later(T1_S, again, T1_S, T1_S)
 
+    @staticmethod
+    def _later(after_s: float, kept: dict[T, Any], key: T) -> None:
+        """Forget what may be asked for no more."""
+        asyncio.get_running_loop().call_later(after_s, kept.pop, key, None)
+
     def _stop(self, key: Key) -> None:
         if key in self._timers:
             self._timers.pop(key).cancel()
@@ -103,16 +109,13 @@ class RepeatingTransport:
 
     def _take(self, data: bytes, sender: Address) -> None:
         """Read a datagram: repetitions are answered here, the rest goes to aiosipua."""
-        from aiosipua import SipMessage, SipResponse
-        from aiosipua.sdp import parse_sdp
+        from aiosipua import SipMessage, SipRequest, SipResponse
 
         if not data.strip(b"\r\n\0"):  # it keeps a NAT's mapping alive
             return
         try:
             message = SipMessage.parse(data)
             key = _key(message)
-            if message.content_type == SDP_TYPE:
-                parse_sdp(message.text)  # aiosipua will, and trips over what is broken
         except (ValueError, IndexError) as error:
             log.warning("passed over what is no SIP from %s:%d: %s", *sender, error)
             return
@@ -129,8 +132,10 @@ class RepeatingTransport:
         try:
             if self.on_message is not None:
                 self.on_message(message, sender)
-        except ValueError as error:  # aiosipua reads some headers only when it needs them
-            log.warning("passed over a SIP message from %s:%d: %s", *sender, error)
+        except ValueError as error:  # aiosipua reads headers and SDP only when it needs them
+            log.warning("refused a SIP message from %s:%d: %s", *sender, error)
+            if isinstance(message, SipRequest) and message.method != "ACK":
+                self.send_reply(_bad_request(message))
 
     def _is_repeated(self, request: "SipRequest", key: Key, sender: Address) -> bool:
         """Answer a repeated request with the response that it had; note a new one."""
@@ -142,7 +147,7 @@ class RepeatingTransport:
                 self._socket.send(self._responses[key], sender)
             return True
         self._responses[key] = b""
-        asyncio.get_running_loop().call_later(GIVES_UP_S, self._responses.pop, key, None)
+        self._later(GIVES_UP_S, self._responses, key)
         return False
 
     def _acknowledge(self, response: "SipResponse", key: Key, sender: Address) -> None:
@@ -167,6 +172,16 @@ def _key(message: "SipRequest | SipResponse") -> Key:
     if not vias or cseq is None:
         raise ValueError("it has no Via or no CSeq")
     return vias[0].branch or "", cseq.method.upper()
+
+
+def _bad_request(request: "SipRequest") -> "SipResponse":
+    from aiosipua import SipResponse
+
+    response = SipResponse(status_code=400, reason_phrase="Bad Request")
+    response.via = request.via
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        response.set_header(name, request.get_header(name) or "")
+    return response
 
 
 def _note_source(request: "SipRequest", sender: Address) -> None:

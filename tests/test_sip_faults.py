@@ -1,0 +1,277 @@
+"""SIP peers that repeat themselves, send what is broken, or send sound from elsewhere."""
+
+import asyncio
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from telephone_parties import Doing, Silent, end_reason, level_of, tone
+
+from voxlab.agents.datagrams import MemoryNetwork
+from voxlab.clock import run_virtual
+from voxlab.errors import missing_extra
+from voxlab.serving.sip import SipOptions, serving_sip
+from voxlab.telephony import dtmf
+from voxlab.telephony.g711 import MULAW
+from voxlab.telephony.rtp import RtpPacket, RtpSender
+
+pytest.importorskip("aiosipua", reason=missing_extra("sip"))
+
+SOUND_PORT = 4000
+OFFER = f"v=0\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {SOUND_PORT} RTP/AVP 0\r\n"
+
+
+class RawPeer:
+    """A peer that says what it is told to, word for word; `got` has all that came back."""
+
+    def __init__(self, network, server_url):
+        self._network = network
+        host, _, port = server_url.partition("@")[2].partition(":")
+        self.server = host, int(port)
+        self.got = []
+
+    async def open(self):
+        self._sip = await self._network.open("127.0.0.1", 6000)
+        self._sip.on_datagram = lambda data, sender: self.got.append(data.decode())
+        self.sound = await self._network.open("127.0.0.1", SOUND_PORT)
+        return self
+
+    def say(self, method, body="", number=1, branch="", to_tag=""):
+        """Send a request."""
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        branch = branch or f"{method}{number}"
+        self.send(
+            f"{method} sip:agent@127.0.0.1 SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP 127.0.0.1:6000;branch=z9hG4bK{branch}\r\n"
+            "From: <sip:raw@127.0.0.1:6000>;tag=1\r\n"
+            f"To: <sip:agent@127.0.0.1>{f';tag={to_tag}' if to_tag else ''}\r\n"
+            f"Call-ID: raw\r\nCSeq: {number} {method}\r\nContact: <sip:raw@127.0.0.1:6000>\r\n"
+            f"Max-Forwards: 70\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+
+    def send(self, text):
+        """Send a datagram."""
+        self._sip.send(text.encode(), self.server)
+
+    @property
+    def statuses(self):
+        """The status of each response that came, in order."""
+        return [int(text.split()[1]) for text in self.got if text.startswith("SIP/2.0")]
+
+    async def answered(self, offer=OFFER):
+        """Call and be answered; return the tag of the other side and the port for our sound."""
+        self.say("INVITE", offer)
+        await asyncio.sleep(0.1)
+        answer = next(text for text in self.got if text.startswith("SIP/2.0 200"))
+        tag = re.search(r"To: .*;tag=(\w+)", answer)[1]
+        self.say("ACK", to_tag=tag)
+        return tag, int(re.search(r"m=audio (\d+)", answer)[1])
+
+    async def play(self, port, sound, socket=None, ssrc=7):
+        """Send a sound in PCMU, in real pace."""
+        sender = RtpSender(0, ssrc)
+        samples = sound.resample(8000).samples
+        for frame in samples[: samples.size // 160 * 160].reshape(-1, 160):
+            packet = sender.packet(MULAW.encode(frame), 160).to_bytes()
+            (socket or self.sound).send(packet, ("127.0.0.1", port))
+            await asyncio.sleep(0.02)
+
+
+def with_peer(act, agent=None, **options):
+    """Let a peer act on a server; return (what it returns, the peer, the agents' calls)."""
+    calls = []
+
+    async def main():
+        network = MemoryNetwork(0.001)
+        serving = serving_sip(
+            lambda start: agent or Silent(),
+            SipOptions(**options),
+            lambda start, call: calls.append(call),
+            network,
+        )
+        async with serving as server:
+            peer = await RawPeer(network, server.url).open()
+            result = await act(peer, network)
+            await asyncio.sleep(0.2)
+            return result, peer
+
+    return *run_virtual(main()), calls
+
+
+def test_an_invite_that_is_repeated_makes_one_call_and_is_answered_each_time():
+    async def act(peer, network):
+        for _ in range(3):
+            peer.say("INVITE", OFFER)
+            await asyncio.sleep(0.05)
+        tags = {tag for text in peer.got for tag in re.findall(r"To: .*;tag=(\w+)", text)}
+        peer.say("BYE", number=2, to_tag=tags.pop())
+        return tags
+
+    more_tags, peer, calls = with_peer(act)
+    assert peer.statuses == [100, 180, 200, 200, 200, 200]
+    assert not more_tags
+    assert len(calls) == 1
+
+
+def test_an_answer_is_repeated_until_it_is_acknowledged():
+    async def act(peer, network):
+        peer.say("INVITE", OFFER)
+        await asyncio.sleep(4.0)
+        before = peer.statuses.count(200)
+        await peer.answered()
+        await asyncio.sleep(10.0)
+        return before, peer.statuses.count(200)
+
+    (before, after), _, _ = with_peer(act)
+    assert before == 4  # at 0, 0.5, 1.5 and 3.5 s
+    assert after == before + 1  # the INVITE that `answered` repeats
+
+
+def test_a_refusal_is_repeated_until_it_is_acknowledged():
+    async def act(peer, network):
+        peer.say("INVITE", OFFER)
+        await asyncio.sleep(4.0)
+        peer.say("ACK", branch="INVITE1")
+        await asyncio.sleep(10.0)
+
+    _, peer, _ = with_peer(act, most_calls=0)
+    assert peer.statuses == [100, 486, 486, 486, 486]
+
+
+def test_a_call_that_is_given_up_at_once_is_not_answered():
+    async def act(peer, network):
+        peer.say("INVITE", OFFER)
+        peer.say("CANCEL", branch="INVITE1")
+
+    _, peer, calls = with_peer(act)
+    assert sorted(peer.statuses) == [100, 200, 487]  # 200 is the CANCEL's
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("offer", "status"),
+    [
+        (OFFER.replace("AVP 0", "AVP 18"), 488),
+        (OFFER.replace("AVP 0", "SAVP 0"), 488),
+        (OFFER.replace("c=", "x"), 488),
+        (OFFER.replace("4000", "x"), 400),
+        ("", 488),
+    ],
+)
+def test_an_offer_that_cannot_be_answered_is_refused_with_a_line_in_the_log(offer, status, caplog):
+    async def act(peer, network):
+        peer.say("INVITE", offer)
+
+    _, peer, calls = with_peer(act)
+    assert peer.statuses[-1] == status
+    assert calls == []
+    assert "refused a" in caplog.text
+
+
+def test_a_new_offer_that_cannot_be_answered_is_refused_and_the_call_goes_on():
+    async def act(peer, network):
+        tag, _ = await peer.answered()
+        peer.say("INVITE", OFFER.replace("AVP 0", "AVP 18"), number=2, to_tag=tag)
+        await asyncio.sleep(0.1)
+        refused = peer.statuses[-1]
+        peer.say("ACK", number=2, branch="INVITE2", to_tag=tag)
+        peer.say("INVITE", "", number=3, to_tag=tag)
+        await asyncio.sleep(0.1)
+        peer.say("ACK", number=3, to_tag=tag)
+        peer.say("BYE", number=4, to_tag=tag)
+        return refused
+
+    refused, peer, (call,) = with_peer(act)
+    assert refused == 488
+    assert peer.statuses[-2:] == [200, 200]  # an INVITE without an offer gets ours, then BYE
+    assert end_reason(call) == "the caller hung up"
+
+
+def test_a_goodbye_of_another_call_ends_nothing():
+    async def act(peer, network):
+        tag, _ = await peer.answered()
+        peer.say("BYE", number=2, to_tag="wrong")
+        await asyncio.sleep(0.1)
+        wrong = peer.statuses[-1]
+        peer.say("BYE", number=2, branch="again", to_tag=tag)
+        return wrong
+
+    wrong, _, (call,) = with_peer(act)
+    assert wrong == 481
+    assert end_reason(call) == "the caller hung up"
+
+
+def test_sound_from_another_address_is_not_heard_and_is_told_once(caplog):
+    async def act(peer, network):
+        tag, port = await peer.answered()
+        stranger = await network.open("192.0.2.66", SOUND_PORT)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(peer.play(port, tone(440, 2.0)))
+            group.create_task(peer.play(port, tone(1000, 2.0), stranger, ssrc=8))
+        peer.say("BYE", number=2, to_tag=tag)
+
+    _, _, (call,) = with_peer(act)
+    assert level_of(call.user.between(0.5, 1.5), 440) > -12
+    assert level_of(call.user.between(0.5, 1.5), 1000) < -60
+    assert caplog.text.count("192.0.2.66") == 1
+
+
+def test_datagrams_that_are_no_sound_disturb_nothing():
+    async def act(peer, network):
+        tag, port = await peer.answered()
+        rng = np.random.default_rng(0)
+        playing = asyncio.create_task(peer.play(port, tone(440, 1.5)))
+        for size in rng.integers(0, 300, 50):
+            peer.sound.send(rng.bytes(size), ("127.0.0.1", port))
+            peer.sound.send(
+                RtpPacket(101, 1, 1, 7, rng.bytes(size % 6)).to_bytes(), ("127.0.0.1", port)
+            )
+            await asyncio.sleep(0.02)
+        await playing
+        peer.say("BYE", number=2, to_tag=tag)
+
+    _, _, (call,) = with_peer(act)
+    assert end_reason(call) == "the caller hung up"
+    assert level_of(call.user.between(1.1, 1.4), 440) > -12
+
+
+def test_with_a_peer_that_knows_no_events_keys_are_tones_both_ways():
+    heard = []
+
+    async def act(peer, network):
+        tag, port = await peer.answered()
+        peer.sound.on_datagram = lambda data, sender: heard.append(RtpPacket.parse(data).payload)
+        samples = dtmf.tone("7", 0.1, 16000)
+        await peer.play(port, tone(1, 0.2))
+        await peer.play(port, type(tone(1))(samples, 16000), ssrc=8)
+        await asyncio.sleep(0.8)
+        peer.say("BYE", number=2, to_tag=tag)
+
+    agent = Doing((0.3, lambda line: line.record("agent", "key", digit="4")))
+    _, _, (call,) = with_peer(act, agent)
+    assert [event.data["digit"] for event in call.timeline.select("caller", "key")] == ["7"]
+    assert dtmf.ToneReceiver().feed(MULAW.decode(b"".join(heard))) == "4"
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.binary(max_size=8), st.integers(0, 9)), max_size=9)
+)
+def test_whatever_comes_the_server_goes_on_answering(damages):
+    async def act(peer, network):
+        whole = []
+        peer.send = lambda text: whole.append(text.encode())
+        peer.say("INVITE", OFFER)
+        del peer.send
+        for place, put, dropped in damages:
+            damaged = whole[0][:place] + put + whole[0][place + dropped :]
+            peer._sip.send(damaged, peer.server)
+        await asyncio.sleep(0.1)
+        peer.got.clear()
+        peer.say("OPTIONS")
+        await asyncio.sleep(0.1)
+
+    _, peer, _ = with_peer(act)
+    assert 200 in peer.statuses
