@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from telephone_parties import Doing, Silent, end_reason, level_of, tone
 
+from voxlab.agents.calls import hold_call
 from voxlab.agents.datagrams import MemoryNetwork
+from voxlab.agents.telephone.sip_phone import SipPhone
 from voxlab.clock import run_virtual
 from voxlab.errors import missing_extra
 from voxlab.serving.sip import SipOptions, serving_sip
@@ -189,6 +191,31 @@ def test_a_new_offer_that_cannot_be_answered_is_refused_and_the_call_goes_on():
     assert end_reason(call) == "the caller hung up"
 
 
+@pytest.mark.parametrize("direction", ["sendonly", "inactive"])
+def test_on_hold_no_packet_is_sent(direction):
+    arrived = []
+
+    async def act(peer, network):
+        tag, _ = await peer.answered()
+        peer.sound.on_datagram = lambda data, sender: arrived.append(RtpPacket.parse(data))
+        counts = []
+        for number, offer in ((2, OFFER + f"a={direction}\r\n"), (3, OFFER)):
+            peer.say("INVITE", offer, number=number, to_tag=tag)
+            await asyncio.sleep(0.1)
+            peer.say("ACK", number=number, to_tag=tag)
+            arrived.clear()
+            await asyncio.sleep(1.0)
+            counts.append(len(arrived))
+        peer.say("BYE", number=4, to_tag=tag)
+        return counts
+
+    (held, back), peer, _ = with_peer(act)
+    answers = [text for text in peer.got if "m=audio" in text]
+    assert f"a={'recvonly' if direction == 'sendonly' else 'inactive'}" in answers[1]
+    assert held == 0
+    assert back == pytest.approx(50, abs=1)
+
+
 def test_a_goodbye_of_another_call_ends_nothing():
     async def act(peer, network):
         tag, _ = await peer.answered()
@@ -275,3 +302,64 @@ def test_whatever_comes_the_server_goes_on_answering(damages):
 
     _, peer, _ = with_peer(act)
     assert 200 in peer.statuses
+
+
+# --- our telephone calls a peer -------------------------------------------------------------
+
+ANSWER = "Contact: <sip:bob@127.0.0.1:6000;room=7>\r\nContent-Type: application/sdp\r\n"
+
+
+def called(*statuses):
+    """Let our telephone call a peer that answers its INVITEs so; return (call, what it got)."""
+    got, left = [], list(statuses)
+
+    def reply(data, sender):
+        text = data.decode()
+        got.append(text)
+        if text.startswith("ACK"):
+            return
+        status = left.pop(0) if text.startswith("INVITE") else 200
+        head = [
+            line + ";tag=9" if line.startswith("To:") and "tag" not in line else line
+            for line in text.splitlines()
+            if line.startswith(("Via", "From", "To", "Call-ID", "CSeq"))
+        ]
+        body = ANSWER + f"Content-Length: {len(OFFER)}\r\n\r\n{OFFER}"
+        rest = body if status == 200 and text.startswith("INVITE") else "Content-Length: 0\r\n\r\n"
+        socket.send("\r\n".join([f"SIP/2.0 {status} X", *head, rest]).encode(), sender)
+
+    async def main():
+        nonlocal socket
+        network = MemoryNetwork(0.001)
+        socket = await network.open("127.0.0.1", 6000)
+        socket.on_datagram = reply
+        phone = SipPhone("sip:bob@127.0.0.1:6000", None, network)
+        steps = ((0.5, lambda line: phone.call.hold()),) if len(statuses) > 1 else ()
+        call = await hold_call(phone, Doing(*steps, until_s=1.0))
+        await asyncio.sleep(0.1)
+        return call
+
+    socket = None
+    return run_virtual(main()), got
+
+
+def test_a_refusal_is_acknowledged_once():
+    call, got = called(486)
+    assert [text.split()[0] for text in got] == ["INVITE", "ACK"]
+    assert "refused: 486" in end_reason(call)
+
+
+def test_what_follows_the_answer_goes_to_the_address_that_it_names():
+    call, got = called(200)
+    assert [text.split()[:2] for text in got[1:]] == [
+        ["ACK", "sip:bob@127.0.0.1:6000;room=7"],
+        ["BYE", "sip:bob@127.0.0.1:6000;room=7"],
+    ]
+    assert end_reason(call) == "the caller left"
+
+
+def test_a_hold_that_is_refused_leaves_the_call_as_it_was(caplog):
+    call, got = called(200, 488)
+    assert [text.split()[0] for text in got] == ["INVITE", "ACK", "INVITE", "ACK", "BYE"]
+    assert "a new offer was refused" in caplog.text
+    assert not call.timeline.select("transport", "held")
