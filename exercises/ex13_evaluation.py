@@ -36,13 +36,13 @@ from voxlab import check
 #
 # ## Times
 #
-# For each turn of the user, the **reply** is the first stretch of the agent that begins after the
-# user has begun, and before the user begins the next turn. By hand:
+# For each turn of the caller, the **reply** is the first stretch of the agent that begins after the
+# user has begun, and before the caller begins the next turn. By hand:
 #
 # | user | agent | TTFB | |
 # |---|---|---|---|
 # | 1.0 to 3.0 | 3.9 to 6.0 | 0.9 s | |
-# | 7.0 to 9.0 | **8.5** to 10.0 | none | **cut in**: it began before the user was done |
+# | 7.0 to 9.0 | **8.5** to 10.0 | none | **cut in**: it began before the caller was done |
 # | 12.0 to 13.0 | | none | **missed**: nothing comes before 16.0 |
 # | 16.0 to 17.0 | 17.5 to 18.0, 18.3 to 19.0 | 0.5 s | the first stretch counts |
 #
@@ -51,7 +51,7 @@ from voxlab import check
 
 # %%
 def judge_turns(user, agent):
-    """Return {"ttfb_s": seconds or None, "cut_in": bool, "missed": bool} for each user turn.
+    """Return {"ttfb_s": seconds or None, "cut_in": bool, "missed": bool} for each caller turn.
 
     user, agent: lists of [start_s, end_s], in order.
 
@@ -138,16 +138,16 @@ check("ex13.3")
 # %% [markdown]
 # ## Recovery from an interruption
 #
-# The user speaks over the agent. A good agent falls silent, listens, and answers. Three parts, and
-# one verdict:
+# The caller speaks over the agent. A good agent falls silent, listens, and answers. Three parts,
+# and one verdict:
 #
-# - `yield_s`: from the user's first sound to the end of the agent's stretch that it fell into.
-# - `reply_s`: from the user's last sound to the next stretch that the agent begins **after the
-#   user's first sound**; negative if the user was not done.
-# - `recovered`: it yielded within **2.0 s**, and replied within **3.0 s** and not before the user
+# - `yield_s`: from the caller's first sound to the end of the agent's stretch that it fell into.
+# - `reply_s`: from the caller's last sound to the next stretch that the agent begins **after the
+#   user's first sound**; negative if the caller was not done.
+# - `recovered`: it yielded within **2.0 s**, and replied within **3.0 s** and not before the caller
 #   was done.
 #
-# By hand: the agent speaks from 1.0 to 4.3, the user from 4.0 to 5.5, the agent again from 6.5.
+# By hand: the agent speaks from 1.0 to 4.3, the caller from 4.0 to 5.5, the agent again from 6.5.
 # Then `yield_s` is 0.3, `reply_s` is 1.0, and it has recovered.
 
 
@@ -160,8 +160,8 @@ def recovery(user, agent):
     >>> recovery([4.0, 5.5], [[1.0, 4.25], [6.5, 8.0]])
     {'yield_s': 0.25, 'reply_s': 1.0, 'recovered': True}
     """
-    # Exercise ex13.4 (about 5 lines): the stretch around the user's start, and the first one after it
-    raise NotImplementedError("Exercise ex13.4: the stretch around the user's start, and the first one after it")
+    # Exercise ex13.4 (about 5 lines): the stretch around the caller's start, and the first one after it
+    raise NotImplementedError("Exercise ex13.4: the stretch around the caller's start, and the first one after it")
 
 
 # %%

@@ -17,9 +17,7 @@
 import numpy as np
 
 from voxlab import Audio, check, data
-from voxlab.telephony.concealment import Concealer
-from voxlab.telephony.network_conditions import NetworkConditions, travel
-from voxlab.telephony.rtp import RtpSender
+from voxlab.telephony import Concealer, NetworkConditions, RtpSender, travel
 
 # %% [markdown]
 # ## A fixed delay
@@ -173,6 +171,6 @@ draw_price()
 
 # %%
 from voxlab import show_source
-from voxlab.telephony.jitter_buffer import JitterBuffer
+from voxlab.telephony import JitterBuffer
 
 show_source(JitterBuffer.get)

@@ -52,7 +52,7 @@ def close_or_none(got, expected):
 @graded(
     "ex13.1",
     points=1,
-    hint="A reply that begins before the user's end is a cut-in: it has no TTFB, and it is not "
+    hint="A reply that begins before the caller's end is a cut-in: it has no TTFB, and it is not "
     "missed.",
 )
 def test_a_cut_in_has_no_ttfb_and_is_not_missed(exercise):
@@ -65,7 +65,7 @@ def test_a_cut_in_has_no_ttfb_and_is_not_missed(exercise):
 @graded(
     "ex13.1",
     points=1,
-    hint="What the agent has been saying since before the user began answers nothing.",
+    hint="What the agent has been saying since before the caller began answers nothing.",
     hidden=True,
 )
 def test_what_began_before_the_user_is_no_reply(exercise):
@@ -149,8 +149,8 @@ def test_an_utterance_counts_if_all_its_numbers_were_heard_in_order(exercise):
 @graded(
     "ex13.4",
     points=1,
-    hint="The agent's stretch around the user's first sound ends yield_s later. The reply is the "
-    "first stretch that begins after the user's first sound.",
+    hint="The agent's stretch around the caller's first sound ends yield_s later. The reply is the "
+    "first stretch that begins after the caller's first sound.",
 )
 def test_the_parts_of_a_recovery_are_those_of_the_example(exercise):
     got = exercise.recovery([4.0, 5.5], [[1.0, 4.3], [6.5, 8.0]])
@@ -172,7 +172,7 @@ def test_each_part_alone_can_spoil_a_recovery(exercise):
         ("it talks on", [[1.0, 6.5], [8.0, 9.0]], False),
         ("it never answers", [[1.0, 4.5]], False),
         ("it answers late", [[1.0, 4.5], [8.75, 9.0]], False),
-        ("it answers before the user is done", [[1.0, 4.5], [5.0, 9.0]], False),
+        ("it answers before the caller is done", [[1.0, 4.5], [5.0, 9.0]], False),
     ):
         got = exercise.recovery([4.0, 5.5], agent)["recovered"]
         expect(got, want, f"{what}: recovered")

@@ -128,7 +128,7 @@ class Line:
         await asyncio.sleep(max(0.0, self.loop_time(at_s) - asyncio.get_running_loop().time()))
 
     async def frames(self, size: int) -> AsyncIterator[Samples]:
-        """Yield what the user's side sounds like, frame by frame as time goes by.
+        """Yield what the caller's side sounds like, frame by frame as time goes by.
 
         Each frame: float32 (size,) at rate_hz, given when its last sample has sounded. Ends when
         the line is closed.
@@ -140,7 +140,7 @@ class Line:
             end += size
 
     def heard(self, start: int, end: int) -> Samples:
-        """Return the user's side of the line between two samples, the background mixed in."""
+        """Return the caller's side of the line between two samples, the background mixed in."""
         samples = self.user.between(start, end)
         if self._background is not None:
             samples += np.take(self._background, np.arange(start, end), mode="wrap")

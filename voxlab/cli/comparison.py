@@ -46,7 +46,9 @@ class CallComparison:
         """Print it."""
         from voxlab.evaluation.stage_times import stage_table
 
-        print("\nmilliseconds after the user's last sound; - for what an agent does not tell or do")
+        print(
+            "\nmilliseconds after the caller's last sound; - for what an agent does not tell or do"
+        )
         for turn in self.turns:
             first, *_ = turn.values()
             print(f"\n{first.text}\n{stage_table(turn)}")
@@ -58,7 +60,7 @@ class CallComparison:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """Its figures as plain values, in seconds after the user's last sound.
+        """Its figures as plain values, in seconds after the caller's last sound.
 
         differences: the second agent's times less the first's.
         """

@@ -23,7 +23,7 @@ from voxlab.vad.endpointing import SpeechSegment
 WINDOW_S = 2.0  # a reply or a silence that comes later does not count as one
 IGNORES_S = 1.0  # who goes on for so long has ignored a backchannel
 RECOVERS_S, RECOVERS_WITH_TOOL_S = 3.0, 5.0  # from the interruption's end to the new reply
-SAME_TURN_S = 1.0  # a shorter pause of the user does not end a turn, if the agent is silent in it
+SAME_TURN_S = 1.0  # a shorter pause of the caller does not end a turn, if the agent is silent in it
 DEAD_AIR_S = 3.0  # a longer silence makes callers ask whether anybody is there
 
 

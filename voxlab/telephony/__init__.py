@@ -6,6 +6,10 @@ a row. `resampling` goes between the telephone's rate and ours, `dtmf` knows the
 `twilio` the messages of Twilio's media streams.
 """
 
+from voxlab.telephony.concealment import Concealer
 from voxlab.telephony.g711 import MULAW
+from voxlab.telephony.jitter_buffer import JitterBuffer
+from voxlab.telephony.network_conditions import NetworkConditions, travel
+from voxlab.telephony.rtp import RtpSender
 
-__all__ = ["MULAW"]
+__all__ = ["MULAW", "Concealer", "JitterBuffer", "NetworkConditions", "RtpSender", "travel"]

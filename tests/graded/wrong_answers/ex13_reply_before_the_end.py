@@ -1,4 +1,4 @@
-"""Rejected by test_each_part_alone_can_spoil_a_recovery: it may answer while the user speaks."""
+"""Rejected by test_each_part_alone_can_spoil_a_recovery: it may answer while the caller speaks."""
 
 
 def recovery(user, agent):

@@ -3,7 +3,7 @@
 Built on the openai client, so that it talks to OpenAI, to `voxlab serve realtime`, or in memory and
 in virtual time to a session of our own (`in_memory`). The server decides when a turn begins and
 ends, and what is answered. The agent does what only the end of the line can do: it plays the sound,
-knows what of it was heard, falls silent when the user speaks, runs the tools, and lives through a
+knows what of it was heard, falls silent when the caller speaks, runs the tools, and lives through a
 connection that breaks.
 
 Source: chapter 39.1.2; the protocol's events are those of openai/types/realtime/.
@@ -50,7 +50,7 @@ class RealtimeAgent:
     """A voice agent behind one realtime connection.
 
     connect: the way to the server, see `connection`. settings: what the server is told;
-    options: how the agent behaves. vad: hears the user's turns when settings have no
+    options: how the agent behaves. vad: hears the caller's turns when settings have no
     turn_detection; None for a call without sound, whose script says itself when somebody speaks.
     It holds any number of calls, one after the other or side by side.
     """
@@ -78,7 +78,7 @@ class RealtimeAgent:
 
 
 class _Call:
-    """One call of a RealtimeAgent: keeps it connected, and carries the user's voice up."""
+    """One call of a RealtimeAgent: keeps it connected, and carries the caller's voice up."""
 
     def __init__(self, agent: RealtimeAgent, line: Line) -> None:
         self._agent = agent
@@ -214,7 +214,7 @@ class _Call:
                 f"the realtime server reads nothing: {OUTBOX} events wait for it"
             ) from None
 
-    # --- the user's voice -------------------------------------------------------------------
+    # --- the caller's voice -------------------------------------------------------------------
 
     async def _stream(self) -> None:
         """Send all that is heard; the server finds the turns in it."""

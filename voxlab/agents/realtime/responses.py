@@ -1,7 +1,7 @@
 """The speaking half of a realtime agent: responses, tools, barge-in, and what was said.
 
-A reply is all that answers one turn of the user: a response, the tools that it calls, the response
-to their results. It is over when nothing of it is being made, run or played.
+A reply is all that answers one turn of the caller: a response, the tools that it calls, the
+response to their results. It is over when nothing of it is being made, run or played.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Replying:
         self._active: str | None = None  # the response that is being made
         self._text = ""  # what it says so far
         self._requested = False  # a response was asked for, and has not begun
-        self._dropped: set[str] = set()  # responses that the user has spoken over
+        self._dropped: set[str] = set()  # responses that the caller has spoken over
         self._here: set[str] = set()  # messages that this session knows
         self._running = 0  # rounds of tools that are not done
         self._rounds = 0  # of this reply
@@ -79,15 +79,15 @@ class Replying:
         self._failures = 0
         self._ends_call = False
 
-    # --- the user ---------------------------------------------------------------------------
+    # --- the caller ---------------------------------------------------------------------------
 
     def user_started(self) -> None:
-        """The user begins to speak: fall silent, and tell the server what was heard."""
+        """The caller begins to speak: fall silent, and tell the server what was heard."""
         self.user_speaks = True
-        self._drop("the user speaks")
+        self._drop("the caller speaks")
 
     def turn_committed(self, *, is_answered: bool) -> None:
-        """The user's turn is over. is_answered: the server makes a response by itself."""
+        """The caller's turn is over. is_answered: the server makes a response by itself."""
         self.user_speaks = False
         self._rounds = 0
         self._become(State.THINKING, "committed")
@@ -175,7 +175,7 @@ class Replying:
         self._active, self._text, self._requested = response["id"], "", False
         self._unanswered.clear()
         self._line.record("llm", "request", id=self._active)
-        if self.user_speaks:  # we asked for it as the user began to speak
+        if self.user_speaks:  # we asked for it as the caller began to speak
             self._dropped.add(response["id"])
             self._send({"type": "response.cancel", "response_id": response["id"]})
         elif not self._playback.audible:

@@ -58,7 +58,7 @@ class CallItems:
         self._entries.pop(item_id, None)
 
     def forget_unwritten(self) -> None:
-        """Drop the user's messages that nobody has written down: their sound is sent again."""
+        """Drop the caller's messages that nobody has written down: their sound is sent again."""
         kept = {e.id: e for e in self._entries.values() if e.kind != "user" or e.text is not None}
         self._entries = kept
 
@@ -96,7 +96,7 @@ class _Turn:
 
 
 class UntranscribedAudio:
-    """The user's sound that the server may not have understood yet, 16 bit at 24 kHz.
+    """The caller's sound that the server may not have understood yet, 16 bit at 24 kHz.
 
     longest_s: older sound is dropped. Offsets are the server's: seconds of the sound that was
     appended in its session.
