@@ -21,6 +21,7 @@ from voxlab.agents.shop import shop_agent
 from voxlab.audio import Audio
 from voxlab.cli import main, reports
 from voxlab.clock import run_virtual
+from voxlab.plots.player import player_data
 from voxlab.timeline import Call, Event, Timeline
 from voxlab.turn_taking.manager import State
 
@@ -131,18 +132,16 @@ def shop_agent_without_sound():
     return shop_agent(scripted(["Hello."], RuleLLM()))
 
 
-def test_a_notebook_shows_in_red_who_failed_and_folds_the_trace():
+def test_the_page_of_a_call_tells_who_failed_with_the_trace_and_no_tools_answer():
     events = [
-        Event(1.0, "llm", "failed", {"error": "401: <wrong> key"}),
+        Event(1.0, "llm", "failed", {"error": "401: wrong key"}),
         Event(2.0, "transport", "failed", {"who": "agent", "error": "E", "trace": "Trace\nback"}),
         Event(3.0, "tool", "failed", {"error": "no order found"}),
     ]
-    shown = Call(Timeline(events))._repr_html_()
-    assert "color: #b3261e" in shown
-    assert "1.00 s</b> llm failed: 401: &lt;wrong&gt; key" in shown
-    assert "agent failed: E" in shown
-    assert "<details><summary>trace</summary><pre>Trace\nback</pre></details>" in shown
-    assert "no order found" not in shown
+    assert player_data(Call(Timeline(events)))["failures"] == [
+        {"at_s": 1.0, "what": "llm failed: 401: wrong key", "trace": ""},
+        {"at_s": 2.0, "what": "agent failed: E", "trace": "Trace\nback"},
+    ]
 
 
 # --- the command ----------------------------------------------------------------------------

@@ -51,6 +51,11 @@ def test_a_call_writes_its_record_and_tells_what_happened(
     assert document["version"] == 1
     assert times == sorted(times)
     assert (tmp_path / "out" / "call.png").read_bytes().startswith(b"\x89PNG")
+    page, vtt, labels = (
+        (tmp_path / "out" / name).read_text(encoding="utf-8")
+        for name in ("call.html", "call.vtt", "call.labels.txt")
+    )
+    assert all("Where is my order" in text for text in (page, vtt, labels))
 
 
 @pytest.mark.slow
@@ -60,7 +65,7 @@ def test_two_virtual_runs_of_the_command_are_identical_to_the_byte(tmp_path: Pat
     for folder in folders:  # two processes: nothing may depend on hash seeds or warm caches
         command = [sys.executable, "-m", "voxlab", "call", script, "--out", str(folder)]
         subprocess.run(command, check=True, capture_output=True)
-    for name in ("call.wav", "timeline.json", "call.png"):
+    for name in ("call.wav", "timeline.json", "call.png", "call.vtt"):
         assert folders[0].joinpath(name).read_bytes() == folders[1].joinpath(name).read_bytes()
 
 

@@ -23,7 +23,7 @@ def offered_to_type_checkers():
     (block,) = (
         node
         for node in ast.parse((PACKAGE / "__init__.py").read_text("utf-8")).body
-        if isinstance(node, ast.If)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     )
     return {
         name.name: (node.module, name.asname)

@@ -1,9 +1,6 @@
 """Timelines and calls: in order of time, and the same after a round trip through their files."""
 
-import base64
-import io
 import json
-import re
 
 import numpy as np
 import pytest
@@ -183,16 +180,3 @@ def test_a_damaged_call_is_refused(tmp_path):
     (tmp_path / "timeline.json").write_bytes(b"\xff")
     with pytest.raises(DataError, match="not a timeline"):
         Call.load(tmp_path)
-
-
-def test_a_call_plays_itself_in_stereo():
-    html = Call(SPOKEN, user=tone(300), agent=Audio(3 * tone(700).samples, 8000))._repr_html_()
-    content = base64.b64decode(re.search(r'base64,([^"]+)"', html)[1])
-    samples, rate_hz = soundfile.read(io.BytesIO(content))
-    assert rate_hz == 8000
-    spectra = np.abs(np.fft.rfft(samples, axis=0))
-    assert (10 * spectra.argmax(axis=0)).tolist() == [300, 700]  # Hz, of 0.1 s
-
-
-def test_a_call_without_sound_says_so():
-    assert Call(SPOKEN)._repr_html_() == "<p>a call of 0.1 s, without sound</p>"

@@ -11,6 +11,7 @@ Floors (imports go down or stay level; tests/test_architecture.py reads this tab
 5 `plots` `widgets` `notebook` `course` `grading` `cli` `__main__`
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -119,3 +120,7 @@ else:  # not for them: to a type checker, __getattr__ would make any name right
 
     def __dir__():
         return sorted({*globals(), *NAMES, "__version__"})
+
+
+if "IPython" in sys.modules:
+    import_module("voxlab.notebook").show_calls_as_players()

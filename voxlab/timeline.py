@@ -25,7 +25,6 @@ Every figure, metric and grade is computed from these two, whoever held the call
 """
 
 import bisect
-import html
 import json
 import math
 import reprlib
@@ -190,6 +189,7 @@ class Call:
     """A call that was held: what happened, and how it sounded.
 
     user, agent: the two voices at one rate, of one length; None for a call without sound.
+    A notebook shows it as its player, see `plots.player`.
     """
 
     timeline: Timeline
@@ -231,17 +231,3 @@ class Call:
                 "left, the agent on the right"
             )
         return cls(timeline, *channels)
-
-    def _repr_html_(self) -> str:
-        if self.user is None or self.agent is None:
-            sound = f"<p>a call of {self.timeline.duration_s:.1f} s, without sound</p>"
-        else:
-            sound = audio.player_html(self.user, self.agent)
-        return sound + "".join(map(_failure_html, self.timeline.failures))
-
-
-def _failure_html(event: Event) -> str:
-    """Return who failed and why, in red, with the trace folded."""
-    what, trace = html.escape(event.failure), html.escape(str(event.data.get("trace", "")))
-    folded = f"<details><summary>trace</summary><pre>{trace}</pre></details>" if trace else ""
-    return f'<div style="color: #b3261e"><b>{event.at_s:.2f} s</b> {what}{folded}</div>'

@@ -32,7 +32,7 @@ Add = Callable[..., argparse.ArgumentParser]
 
 def add(commands: Any, add_command: Add) -> None:
     """Add the commands to the parser. add_command: see voxlab.cli."""
-    about = "hold a call; write call.wav, timeline.json and call.png"
+    about = "hold a call; write its recording, timeline, page that plays it, picture and words"
     call = add_command(
         commands, "call", _call, about, "data/calls/barge_in.yaml --out out/barge_in"
     )
@@ -111,14 +111,14 @@ def _compare(arguments: argparse.Namespace) -> int:
         agent = _agent(name, script, arguments)
         calls[name] = _hold(script, agent, arguments, arguments.out / name)
         if reports.stop_signal(calls[name]):  # the second call is not held; the first is kept
-            print(f"stopped; see {arguments.out / name}/call.png")
+            print(f"stopped; see {arguments.out / name}/call.html")
             return reports.exit_status(calls[name])
     compared = CallComparison.of(calls)
     with reports.unread(errno.EIO):
         compared.report()
         for name, call in calls.items():
             reports.print_failures(call, f"{name}: ")
-        print(f"\nsee {' and '.join(f'{arguments.out / name}/call.png' for name in calls)}")
+        print(f"\nsee {' and '.join(f'{arguments.out / name}/call.html' for name in calls)}")
         if arguments.json:
             figures = {name: reports.call_figures(call) for name, call in calls.items()}
             reports.print_json({"calls": figures, **compared.figures})
@@ -237,7 +237,7 @@ def _hold(
         with contextlib.suppress(KeyboardInterrupt, SystemExit):  # a second signal, or a party's
             (run_real if in_real_time else run_virtual)(held)
         call = stopping.end()
-        _save(call, folder)
+        _save(call, folder, script.title)
     if stopping.number and not reports.stop_signal(call):  # it came when the call was over
         raise KeyboardInterrupt
     return call
@@ -259,16 +259,26 @@ def _progress(script: "CallScript") -> "Callable[[Event], None]":
     return listen
 
 
-def _save(call: "Call", folder: Path) -> None:
+def _save(call: "Call", folder: Path, title: str) -> None:
+    """Write the record of a call; the README says what the files are."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    from voxlab.evaluation.captions import captions, to_audacity_labels, to_webvtt
     from voxlab.plots import plot_call
+    from voxlab.plots.player import call_page
 
     try:
         call.save(folder)
+        said = captions(call.timeline)
+        for name, text in (
+            ("call.html", call_page(call, title)),
+            ("call.vtt", to_webvtt(said)),
+            ("call.labels.txt", to_audacity_labels(said)),
+        ):
+            (folder / name).write_text(text, encoding="utf-8", errors="replace")
         figure = cast("Figure", plot_call(call).get_figure(root=True))  # None only if removed
         figure.savefig(folder / "call.png", dpi=100)
         pyplot.close(figure)  # pyplot would keep it

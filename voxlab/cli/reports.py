@@ -90,7 +90,7 @@ def report_call(call: "Call", folder: Path) -> None:
         for event in call.timeline.select("caller", "waited"):
             print(f"\n{_tell_wait(**event.data)}")
     reason = call.timeline.select("transport", "call_ended")[-1].data["reason"]
-    files = "call.png" if call.user is None else f"call.wav and {folder}/call.png"
+    files = "call.html" if call.user is None else f"call.wav and {folder}/call.html"
     print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/{files}")
     print_failures(call)
 

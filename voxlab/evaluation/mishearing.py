@@ -16,10 +16,20 @@ def find_misheard(timeline: Timeline) -> dict[float, str]:
     By the time at which the caller began to say it, see `turn_times`; "" for what was missed.
     Texts are compared as they sound, see `spoken_words`. Empty if the caller's words are not known.
     """
+    found: dict[float, str] = {}
+    for said, heard in match_heard(timeline):
+        found |= _compare(said, heard)
+    return found
+
+
+def match_heard(timeline: Timeline) -> Iterator[tuple[list[TurnTimes], str]]:
+    """Yield things that the caller said close together, and what the recogniser made of them.
+
+    Nothing if the caller's words are not known, or if nothing was recognised.
+    """
     results = [*_results(timeline)]
     if not results or not timeline.select("caller", "speech_started"):
-        return {}
-    found: dict[float, str] = {}
+        return
     together: list[TurnTimes] = []
     said = turn_times(timeline)
     for turn, after in zip(said, [*said[1:], None], strict=False):
@@ -27,9 +37,8 @@ def find_misheard(timeline: Timeline) -> dict[float, str]:
         texts = [text for began_s, text in results if turn.start_s <= began_s < until_s]
         together.append(turn)
         if texts or min(until_s, timeline.duration_s) > turn.end_s + JOINS_S:
-            found |= _compare(together, " ".join(filter(None, texts)))
+            yield together, " ".join(filter(None, texts))
             together = []
-    return found
 
 
 def _results(timeline: Timeline) -> Iterator[tuple[float, str]]:

@@ -1,7 +1,7 @@
 """A call as a picture: both voices, whose turn it is, and the stages of the pipeline."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
-from voxlab.evaluation.mishearing import find_misheard
+from voxlab.evaluation.call_lanes import STAGES, Interval, call_lanes
+from voxlab.evaluation.captions import Caption, captions
 from voxlab.evaluation.turn_times import turn_times
+from voxlab.plots.envelope import PEAKS_PER_S, peaks
 from voxlab.plots.palette import AGENT, ERROR, FAILED, SILENCE, STAGE, USER, WAITING
-from voxlab.timeline import Call, Event, Timeline
+from voxlab.timeline import Call, Timeline
 from voxlab.turn_taking.manager import State
 
 STATE_LOOK = {
@@ -36,13 +38,6 @@ REASON_LINES = 6  # of what has failed, below the picture
 PLACEHOLDER = " …"
 LEGEND_CHARS = 22  # of small print, for an entry of the legend with its sign
 CHARS_PER_INCH = 16.0  # of the small print, on the safe side
-STAGES = {  # lane: (source, kind that begins, kinds that end)
-    "STT": ("stt", "started", ("final", "failed")),
-    "LLM": ("llm", "request", ("done", "failed")),
-    "tools": ("tool", "started", ("finished", "failed")),
-    "TTS": ("tts", "request", ("done", "failed")),
-}
-Caption = tuple[float, float, str]  # from, to, text
 
 
 def plot_call(
@@ -59,11 +54,15 @@ def plot_call(
         _, ax = plt.subplots(figsize=(width, 6.2), layout="constrained")
     ax.set_xlim(start_s, end_s)
     ax.set_ylim(-0.2, LANES["caller"] + 3.2)
-    draw_voice(ax, call.user, LANES["caller"], USER, _user_words(call.timeline))
-    draw_voice(ax, call.agent, LANES["agent"], AGENT, _agent_words(call.timeline))
-    _draw_turns(ax, call.timeline)
+    said = captions(call.timeline)
+    for who, voice, color in (("caller", call.user, USER), ("agent", call.agent, AGENT)):
+        draw_voice(ax, voice, LANES[who], color, [each for each in said if each.who == who])
+    lanes = call_lanes(call.timeline)
+    for state, (color, hatch) in STATE_LOOK.items():
+        of_state = [each for each in lanes["turn"] if each.kind == state.value]
+        _draw_bars(ax, of_state, LANES["turn"], color, hatch)
     for lane in STAGES:
-        _draw_bars(ax, list(_stage_spans(call.timeline, lane)), LANES[lane], STAGE)
+        _draw_bars(ax, lanes[lane], LANES[lane], STAGE)
     _draw_response_times(ax, call.timeline)
     _draw_events(ax, call.timeline)
     ax.set_yticks(list(LANES.values()), list(LANES))
@@ -75,40 +74,31 @@ def plot_call(
     return ax
 
 
-def draw_voice(ax: Axes, voice: Audio | None, y: float, color: str, words: list[Caption]) -> None:
+def draw_voice(
+    ax: Axes, voice: Audio | None, y: float, color: str, words: Sequence[Caption] = ()
+) -> None:
     """Draw a waveform as its envelope, with the words over it."""
     if voice is not None:
-        hop = max(1, voice.rate_hz // 50)
-        usable = voice.samples[: voice.samples.size // hop * hop].reshape(-1, hop)
-        peaks = np.abs(usable).max(axis=1, initial=0.0)
-        times_s = (np.arange(peaks.size) + 0.5) * hop / voice.rate_hz
-        height = 0.85 * peaks / max(float(peaks.max(initial=0.0)), 0.05)
+        height = 0.85 * peaks(voice, PEAKS_PER_S)
+        times_s = (np.arange(height.size) + 0.5) / PEAKS_PER_S
         ax.fill_between(times_s, y - height, y + height, color=color, linewidth=0)
     else:
-        _draw_bars(ax, [(start, end, "") for start, end, _ in words], y, color)
+        spoken = [Interval(each.start_s, each.end_s, "", "", "") for each in words]
+        _draw_bars(ax, spoken, y, color)
     left, right = ax.get_xlim()
-    for index, (start_s, end_s, text) in enumerate(words):
-        free_until_s = words[index + 1][0] if index + 1 < len(words) else right
-        if end_s > left:
-            write(ax, start_s, free_until_s, y + 1.0, text, lines=WORDS_LINES)
+    for index, caption in enumerate(words):
+        free_until_s = words[index + 1].start_s if index + 1 < len(words) else right
+        if caption.end_s > left:
+            write(ax, caption.start_s, free_until_s, y + 1.0, str(caption), lines=WORDS_LINES)
 
 
-def _draw_turns(ax: Axes, timeline: Timeline) -> None:
-    changes = timeline.select("turn", "state")
-    if not changes:
-        return
-    times_s = [0.0, *(event.at_s for event in changes), timeline.duration_s]
-    states = [State(changes[0].data["was"]), *(State(event.data["now"]) for event in changes)]
-    for state, start_s, end_s in zip(states, times_s[:-1], times_s[1:], strict=True):
-        color, hatch = STATE_LOOK[state]
-        _draw_bars(ax, [(start_s, end_s, state.value)], LANES["turn"], color, hatch)
-
-
-def _draw_bars(ax: Axes, spans: list[Caption], y: float, color: str, hatch: str = "") -> None:
-    bars = [(start, max(end - start, 0.02)) for start, end, _ in spans]
+def _draw_bars(
+    ax: Axes, intervals: Sequence[Interval], y: float, color: str, hatch: str = ""
+) -> None:
+    bars = [(each.start_s, max(each.end_s - each.start_s, 0.02)) for each in intervals]
     ax.broken_barh(bars, (y - 0.55, 1.1), facecolor=color, alpha=0.55, hatch=hatch, edgecolor="w")
-    for start_s, end_s, text in spans:
-        write(ax, start_s, end_s, y - 0.2, text, lines=1)
+    for each in intervals:
+        write(ax, each.start_s, each.end_s, y - 0.2, each.label, lines=1)
 
 
 def write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int) -> None:
@@ -209,46 +199,3 @@ def _draw_failures(ax: Axes, timeline: Timeline) -> None:
         fontsize=7,
         color=FAILED,
     )
-
-
-def _user_words(timeline: Timeline) -> list[Caption]:
-    """Return what the caller said, and what the agent understood where it differs."""
-    starts = timeline.select("caller", "speech_started")
-    ends = timeline.select("caller", "speech_stopped")
-    heard_as = find_misheard(timeline)
-    spans = []
-    for start, end in zip(starts, ends, strict=False):
-        said, heard = str(start.data["text"]), heard_as.get(start.at_s)
-        differs = "" if heard is None else f" [heard: {heard or 'nothing'}]"
-        spans.append((start.at_s, end.at_s, said + differs))
-    return spans
-
-
-def _agent_words(timeline: Timeline) -> list[Caption]:
-    """Return each sentence with its words as far as they were heard."""
-    spans = []
-    stops_s = [event.at_s for event in timeline.select("agent", "speech_stopped")]
-    for sentence in timeline.select("agent", "sentence"):
-        words = sentence.data["words"]
-        stop_s = min((s for s in stops_s if s >= sentence.at_s), default=timeline.duration_s)
-        heard = [w for w, start_s, _ in words if sentence.at_s + start_s < stop_s]
-        cut = " —" if len(heard) < len(words) else ""
-        end_s = min(stop_s, sentence.at_s + (words[-1][2] if words else 0.0))
-        spans.append((sentence.at_s, end_s, " ".join(heard) + cut))
-    return spans
-
-
-def _stage_spans(timeline: Timeline, lane: str) -> Iterator[Caption]:
-    source, begin, ends = STAGES[lane]
-    open_: list[Event] = []
-    for event in timeline.select(source):
-        if event.kind == begin:
-            open_.append(event)
-        elif event.kind in ends and open_:
-            same = [e for e in open_ if e.data.get("id") == event.data.get("id")] or open_
-            start = same[0]
-            open_.remove(start)
-            yield start.at_s, event.at_s, str(start.data.get("name", ""))
-    for start in open_:  # cancelled by a barge-in, or by the end of the call
-        cut = [e.at_s for e in timeline.select("agent", "interrupted") if e.at_s >= start.at_s]
-        yield start.at_s, min([*cut, timeline.duration_s]), str(start.data.get("name", ""))

@@ -10,3 +10,12 @@ ERROR = "#CC79A7"
 FAILED = "#B3261E"  # of small print: dark enough to be read
 STAGE = "#009E73"
 WAITING = "#F0E442"
+
+LIGHT_AND_DARK = {  # of pages that follow the reader's theme
+    "user": (USER, "#56B4E9"),
+    "agent": (AGENT, "#F5A04C"),
+    "error": (ERROR, "#E39AC4"),
+    "failed": (FAILED, "#FF8A80"),
+    "stage": (STAGE, "#3CC99A"),
+    "waiting": (WAITING, "#F0E442"),
+}

@@ -62,7 +62,7 @@ def plot_realtime_events(
         y += 1
     for name, voice, color in sounds:
         labels[y + VOICE_ROWS / 2] = name
-        draw_voice(ax, voice, y + VOICE_ROWS / 2, color, [])
+        draw_voice(ax, voice, y + VOICE_ROWS / 2, color)
         y += VOICE_ROWS
     _style(ax, labels)
     return ax
