@@ -19,7 +19,7 @@ def bootstrap_interval(
     rng: np.random.Generator,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Return the range in which a statistic lies when the sample is drawn again from itself.
+    """Return the bootstrap confidence interval of a statistic, by redrawing the sample from itself.
 
     sample: (n,), two values at least. statistic: float (..., n) -> (...), such as
     `lambda x: np.percentile(x, 95, axis=-1)`. To compare two systems on the same trials, give the
@@ -40,10 +40,11 @@ def bootstrap_interval(
 
 
 def wilson_interval(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the range in which a share lies of which successes in trials were seen.
+    """Return the Wilson confidence interval of a proportion, from successes and trials.
 
-    It stays honest where nothing or everything succeeded: 0 of 10 may well be a quarter. successes
-    may be a sum of chances. Raises VoxlabError unless 0 <= successes <= trials, with one trial.
+    It stays honest where nothing or everything succeeded: after 0 of 10 the true share may well be
+    a quarter. successes may be a sum of chances. Raises VoxlabError unless there is a trial, and
+    0 <= successes <= trials.
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
 
     >>> low, high = wilson_interval(0, 10)

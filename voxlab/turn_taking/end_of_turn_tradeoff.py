@@ -76,7 +76,7 @@ class TradeoffPoint:
     high: float
 
 
-# What each policy hears: the other witness always says "finished".
+# What each policy hears: the other signal always says "finished".
 POLICIES: dict[str, Policy] = {
     "fixed silence": lambda pause, options: options.finished_s,
     "words only": lambda pause, options: silence_needed_s(pause.text, 1.0, options),

@@ -168,7 +168,7 @@ def _note_end(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
 
 
 def _weigh(turn: Turn, options: TurnOptions) -> Step:
-    """Set how long to wait, once both witnesses are heard: the words and their sound."""
+    """Set how long to wait, once both signals are known, the words and their sound."""
     known = turn.texts and not turn.pending and not turn.user_speaking
     if turn.sounds_finished is None or not known or turn.state is not State.LISTENING:
         return _commit_if_complete(turn, options)

@@ -294,8 +294,8 @@ class TalkingRoom:
     """Tells a room that talks, such as a cafe, from the user in it: the user is louder.
 
     A detector of speech is right about a cafe: somebody speaks. So we ask it about the quietest
-    frames, those at the noise floor. If it calls most of them speech, too, the room talks, and only
-    what is louder than the floor can be the user. In any other room levels decide nothing: in
+    frames, those at the noise floor. If it calls most of these speech as well, the room talks, and
+    only what is louder than the floor can be the user. In any other room levels decide nothing: in
     hiss, the soft parts of a word are no louder than the floor, and the network still hears them.
 
     With 8 talkers 5 dB below the user, the end of 94 of 128 turns went unheard without this, of 4

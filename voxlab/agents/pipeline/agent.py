@@ -364,7 +364,7 @@ class _Session:
             self._line.record("agent", "said", text=heard)
 
     async def _prepare_apology(self) -> None:
-        """Have an apology ready for the day the voice fails in the middle of a call."""
+        """Have an apology ready in case the voice fails in the middle of a call."""
         if not self._options.reply.apology:
             return
         options, tts = self._options.reply, self._agent.providers.tts

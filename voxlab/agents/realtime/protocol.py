@@ -37,7 +37,7 @@ class Connection(Protocol):
 class RecordedConnection:
     """A connection whose events are noted on a line as they pass (transport `sent`, `received`).
 
-    What the microphone sends is laid on the line, too, as the caller's voice.
+    What the microphone sends is also laid on the line as the caller's voice.
     """
 
     def __init__(self, connection: Connection, line: Line) -> None:

@@ -141,7 +141,7 @@ class OpenAISTT(Endpoint):
     default_model = "gpt-transcribe"
 
     async def transcribe(self, audio: AsyncIterator[Audio]) -> AsyncGenerator[Transcript, None]:
-        """Hear one segment of speech; see base.STT.
+        """Hear one segment of speech; see `protocols.STT`.
 
         A segment under 0.1 s holds no word and is refused by the server: it gives "" unsent.
         Closing the generator, or cancelling its task, closes the HTTP stream.

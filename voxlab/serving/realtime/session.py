@@ -1,8 +1,8 @@
 """What a session does about each thing that happens: its settings, items, turns and responses.
 
 `handle` takes one message after another: a frame of the client, a piece of a response, a
-transcript, or that nobody has spoken for long. What it has to say goes to the send queue; what
-takes time is done by tasks, which report as messages. It waits for nothing but the judge of turns.
+transcript, or the idle timeout. What it has to say goes to the send queue; what takes time is done
+by tasks, which report as messages. It waits for nothing but the judge of turns.
 """
 
 import asyncio
@@ -77,15 +77,15 @@ class SessionOptions:
     filler: str = ""
 
 
-class Deaf(Exception):
+class VADFailed(Exception):
     """The VAD fails: the session hears nobody, and cannot go on."""
 
 
-class NobodySpeaks:
+class IdleTimeout:
     """The idle timeout is over."""
 
 
-InboxMessage = str | bytes | Said | Made | ItemTranscribed | NobodySpeaks
+InboxMessage = str | bytes | Said | Made | ItemTranscribed | IdleTimeout
 
 
 class Session:
@@ -140,7 +140,7 @@ class Session:
         self._emit("error", error=error.to_wire(event_id))
 
     async def handle(self, message: InboxMessage) -> None:
-        """Do what a message asks for. Raises Deaf, once the client is told why."""
+        """Do what a message asks for. Raises VADFailed, once the client is told why."""
         match message:
             case Said() | Made():
                 self._on_piece(message)
@@ -148,7 +148,7 @@ class Session:
                 message.tell(self._queue)
             case ItemTranscribed():
                 pass  # it was deleted
-            case NobodySpeaks():
+            case IdleTimeout():
                 self._on_idle()
             case _:
                 await self._on_frame(message)
@@ -168,7 +168,7 @@ class Session:
             self.refuse(error, event_id)
         except ProviderError as error:
             self.refuse(Refused("engine_failed", str(error), kind="server_error"), event_id)
-            raise Deaf from error
+            raise VADFailed from error
         except Exception as error:  # our own fault must not end the session
             log.exception("the session cannot handle %.200r", frame)
             said = f"The server had an error while processing your request: {error}"
@@ -345,7 +345,7 @@ class Session:
 
     async def _wait_idle(self, duration_s: float) -> None:
         await asyncio.sleep(duration_s)
-        await self._report(NobodySpeaks())
+        await self._report(IdleTimeout())
 
     def _on_idle(self) -> None:
         """Commit the silence after a reply."""

@@ -35,8 +35,8 @@ class SendQueue:
     """The events of a session that the writer has not sent yet, in order.
 
     token: makes the session's names unique; shim: turns an event into those of another dialect.
-    `emit` never waits; who makes sound or text awaits `room`, who answers a client `relief`.
-    What tells of an error is logged.
+    `emit` never waits. Whoever makes sound or text awaits `room`, whoever answers a client awaits
+    `relief`. Events that tell of an error are logged.
     """
 
     def __init__(self, token: str, shim: Shim | None = None) -> None:

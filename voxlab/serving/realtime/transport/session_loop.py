@@ -13,7 +13,7 @@ from voxlab.agents.sockets import MessageSocket, SocketClosed
 from voxlab.providers.protocols import Providers
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.errors import Refused
-from voxlab.serving.realtime.session import Deaf, InboxMessage, Session, SessionOptions
+from voxlab.serving.realtime.session import InboxMessage, Session, SessionOptions, VADFailed
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 
 INBOX = 4  # messages; a frame may hold 15 MiB of audio
@@ -53,7 +53,7 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
             group.create_task(write())
             try:
                 async with asyncio.timeout(options.longest_s):
-                    with suppress(Deaf):
+                    with suppress(VADFailed):
                         await handle_messages(session)
             except TimeoutError:
                 minutes = options.longest_s / 60
