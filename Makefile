@@ -5,7 +5,7 @@ endif
 
 VENV := .venv
 BIN := $(VENV)/bin
-CLIENTS := .venv-clients
+FRAMEWORKS := .venv-frameworks
 AGENTS_JS := build/agents-js
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -17,7 +17,7 @@ ifeq ($(shell uname -s),Linux)
 TORCH_ARGS ?= --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: setup lab test notebooks browser clients book lint types check clean
+.PHONY: setup lab test notebooks browser frameworks clients book lint types check clean
 
 setup: $(VENV)/.ready
 	@$(BIN)/voxlab models
@@ -46,14 +46,20 @@ browser: setup
 	$(BIN)/python notebooks/browser_check.py --out build/browser
 	$(BIN)/python notebooks/lesson_check.py
 
-# Realtime clients that other people wrote. Their pins and ours conflict: an environment of their own.
-clients: $(CLIENTS)/.ready $(if $(shell command -v npm),$(AGENTS_JS)/.ready)
-	VOXLAB_AGENTS_JS=$(AGENTS_JS) $(CLIENTS)/bin/python -m pytest -o addopts=-q -rs \
+# LiveKit Agents and Pipecat. Their pins and ours conflict: an environment of their own, where
+# `voxlab call --agent livekit` finds them. The tests hold calls in real time.
+frameworks: setup $(FRAMEWORKS)/.ready
+	$(FRAMEWORKS)/bin/python -m pytest -o addopts=-q -rs tests/test_framework_calls.py
+
+# Realtime clients that other people wrote, in the same environment.
+clients: $(FRAMEWORKS)/.ready $(if $(shell command -v npm),$(AGENTS_JS)/.ready)
+	VOXLAB_AGENTS_JS=$(AGENTS_JS) $(FRAMEWORKS)/bin/python -m pytest -o addopts=-q -rs \
 		tests/test_realtime_clients.py
 
-$(CLIENTS)/.ready: pyproject.toml constraints-clients.txt
-	$(PYTHON) -m venv $(CLIENTS)
-	$(CLIENTS)/bin/python -m pip install -q --no-compile --no-deps -r constraints-clients.txt -e .
+$(FRAMEWORKS)/.ready: pyproject.toml constraints-frameworks.txt
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip install -q --no-compile --no-deps \
+		-r constraints-frameworks.txt -e .
 	@touch $@
 
 $(AGENTS_JS)/.ready: Makefile
@@ -77,4 +83,4 @@ types: setup
 check: lint types notebooks test
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) build out
+	rm -rf $(VENV) $(FRAMEWORKS) build out

@@ -17,7 +17,17 @@ PACKAGE = Path(voxlab.__file__).parent
 LINES_AT_MOST = 400
 
 HEAVY = {"IPython", "encodec", "hibari", "ipywidgets", "matplotlib", "onnx", "onnxruntime"}
-HEAVY |= {"anywidget", "openai", "scipy", "silero_vad", "sounddevice", "torch", "torchaudio"}
+HEAVY |= {
+    "anywidget",
+    "livekit",
+    "openai",
+    "pipecat",
+    "scipy",
+    "silero_vad",
+    "sounddevice",
+    "torch",
+    "torchaudio",
+}
 LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else only when it is used
     "plots": {"matplotlib"},
     "widgets": {"anywidget", "matplotlib", "ipywidgets"},
@@ -32,6 +42,8 @@ LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else o
     "agents.realtime.connection": {"openai"},
     "serving.realtime.protocol.client_models": {"openai"},
     "serving.realtime.transport.in_memory": {"openai"},
+    "frameworks.livekit": {"livekit"},
+    "frameworks.pipecat": {"pipecat"},
     "providers.openai": {"openai"},
     **{  # the package's front door is what they are loaded through
         f"providers.openai.{name}": {"openai"}
@@ -45,6 +57,8 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "openai": r"providers\.openai\.\w+|agents\.realtime\.connection"
     r"|serving\.realtime\.protocol\.client_models",
     "httpx2": r"providers\.openai\.\w+",
+    "livekit": r"frameworks\.livekit",
+    "pipecat": r"frameworks\.pipecat",
     "anyio": r"providers\.openai\.\w+",
     "hibari": r"providers\.hibari",
     "espeakng_loader": r"providers\.espeak",
@@ -205,7 +219,7 @@ RUN_AGENTS = ("cli", "cli.calls", "cli.stopping", "__main__", "widgets.live")
 
 def test_figures_and_metrics_never_run_an_agent():
     for each in imports():
-        if each.module.startswith("serving."):  # on the same floor, but running agents is its work
+        if each.module.startswith(("serving.", "frameworks.")):  # to run agents is their work
             continue
         if floor_of(each.module) >= 4 and each.module not in RUN_AGENTS:
             assert not (inside(each.target) or "").startswith(("agents", "providers")), each

@@ -61,9 +61,9 @@ def name_of(requirement):
 def requirements(file):
     """Return every requirement in pyproject.toml whose pin belongs into this file."""
     extras = dict(project()["optional-dependencies"])
-    clients = extras.pop("clients")
-    if file == "constraints-clients.txt":
-        return clients
+    frameworks = extras.pop("frameworks")
+    if file == "constraints-frameworks.txt":
+        return frameworks
     return [*project()["dependencies"], *itertools.chain.from_iterable(extras.values())]
 
 
@@ -72,7 +72,9 @@ def constraints(file):
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-both_environments = pytest.mark.parametrize("file", ["constraints.txt", "constraints-clients.txt"])
+both_environments = pytest.mark.parametrize(
+    "file", ["constraints.txt", "constraints-frameworks.txt"]
+)
 
 
 # --- one version, one list of dependencies -------------------------------------------------
@@ -129,6 +131,7 @@ def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is
     owners = importlib.metadata.packages_distributions()
     owners |= {"sounddevice": ["sounddevice"], "espeakng_loader": ["espeakng-loader"]}  # extras
     owners |= {"pesq": ["pesq"], "pystoi": ["pystoi"]}
+    owners |= {"livekit": ["livekit-agents"], "pipecat": ["pipecat-ai"], "loguru": ["pipecat-ai"]}
     foreign = set(imported_packages()) - sys.stdlib_module_names - {"voxlab"}
     needed = {name_of(owner) for package in foreign for owner in owners[package]}
     brought = {  # openai's connection is made of anyio and httpx2
@@ -136,7 +139,9 @@ def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is
         for requirement in project()["dependencies"]
         for line in importlib.metadata.requires(name_of(requirement)) or ()
     }
-    assert needed - {name_of(line) for line in requirements("constraints.txt")} - brought == set()
+    files = ("constraints.txt", "constraints-frameworks.txt")
+    declared = {name_of(line) for file in files for line in requirements(file)}
+    assert needed - declared - brought == set()
 
 
 # --- what points where ----------------------------------------------------------------------

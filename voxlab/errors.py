@@ -10,6 +10,7 @@ VoxlabError
 ├── LatencyError      a latency budget, profile or draw cannot be right
 ├── ProviderError     speech recognition, language model or synthesis failed
 │   └── ProviderTimeout   ... gave nothing in time
+├── FrameworkError    LiveKit Agents or Pipecat is missing, or cannot hold the call
 ├── ExerciseError     an exercise, its tests or a submission cannot be read
 └── Deadlock          virtual time stands still: everybody waits for somebody
 
@@ -68,6 +69,10 @@ class ProviderError(VoxlabError):
 
 class ProviderTimeout(ProviderError):
     """A provider gave nothing in the time it had."""
+
+
+class FrameworkError(VoxlabError):
+    """A framework's packages are missing, or its agent cannot be used as was asked."""
 
 
 class ExerciseError(VoxlabError):

@@ -22,6 +22,7 @@ Every figure, metric and grade is computed from these two, whoever held the call
 | | `sentence` {text, words: [[word, start_s, end_s], ...]}: it begins to sound |
 | | `resumed`, `interrupted` {heard, unheard}: what became of a barge-in |
 | | `said` {text}: all that was heard of a reply |
+| | `kept` {text}: what the history of another framework keeps of it |
 """
 
 import bisect

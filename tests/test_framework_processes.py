@@ -1,0 +1,97 @@
+"""A call in a process of its own, seen from outside: what it says, how it dies, what is left."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from sounds import tone
+
+from voxlab import audio
+from voxlab.errors import FrameworkError, ScriptError
+from voxlab.frameworks import processes
+from voxlab.frameworks.processes import PYTHON, hold_in_process
+from voxlab.timeline import Call, Event
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the worker here is a shell script")
+STARTED = {"at_s": 0.0, "source": "transport", "kind": "call_started", "data": {}}
+SAID = {"at_s": 1.5, "source": "agent", "kind": "said", "data": {"text": "Hello."}}
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    """Return a function that puts a shell script in the place of the frameworks' Python."""
+
+    def put(script: str) -> Path:
+        python = tmp_path / "python"
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+        monkeypatch.setenv(PYTHON, str(python))
+        return python
+
+    return put
+
+
+def say(**message):
+    return f"echo '{json.dumps(message)}'"
+
+
+def test_a_missing_environment_names_the_command_that_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(PYTHON, str(tmp_path / "nowhere"))
+    with pytest.raises(FrameworkError, match="make frameworks"):
+        hold_in_process("call.yaml", "pipecat", tmp_path)
+
+
+def test_our_own_agents_need_no_other_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv(PYTHON, str(tmp_path / "nowhere"))
+    assert processes.find_python("voxlab") == Path(sys.executable)
+
+
+def test_a_process_that_is_killed_leaves_its_call_up_to_there(worker, tmp_path):
+    worker("\n".join([say(event=STARTED), say(event=SAID), "echo oh dear >&2", "kill -9 $$"]))
+    heard: list[Event] = []
+    held = hold_in_process("call.yaml", "livekit", tmp_path / "out", on_event=heard.append)
+    assert held.cpu_s_per_call_s is held.memory_mb is None
+    assert list(held.call.timeline) == heard
+    assert [event.kind for event in heard] == ["call_started", "said", "failed", "call_ended"]
+    assert heard[2].failure == (
+        "livekit failed: the process of the agent was ended by SIGKILL: oh dear"
+    )
+    assert list(Call.load(tmp_path / "out").timeline) == heard
+
+
+def test_the_sound_that_a_dead_process_has_saved_is_kept(worker, tmp_path):
+    audio.write(tmp_path / "saved.wav", tone(), tone())
+    folder = tmp_path / "out"
+    worker(f"{say(event=STARTED)}\ncp {tmp_path}/saved.wav {folder}/call.wav\nexit 3")
+    call = hold_in_process("call.yaml", "pipecat", folder).call
+    assert "ended with 3" in call.timeline.failures[0].failure
+    assert call.agent.duration_s == pytest.approx(0.5)
+    assert Call.load(folder).user.duration_s == pytest.approx(0.5)
+
+
+def test_the_record_of_an_earlier_call_is_not_taken_for_that_of_a_dead_process(worker, tmp_path):
+    Call(processes.Timeline([Event(9.0, "caller", "hung_up")])).save(tmp_path)
+    worker("exit 1")
+    assert [
+        event.kind for event in hold_in_process("call.yaml", "livekit", tmp_path).call.timeline
+    ] == [
+        "failed",
+        "call_ended",
+    ]
+
+
+def test_what_the_worker_refuses_is_a_script_error(worker, tmp_path):
+    worker(say(refused="line 2: unknown event"))
+    with pytest.raises(ScriptError, match="line 2: unknown event"):
+        hold_in_process("call.yaml", "livekit", tmp_path)
+
+
+def test_a_finished_call_is_what_the_process_has_saved(worker, tmp_path):
+    Call(processes.Timeline([Event(1.0, "caller", "hung_up")])).save(tmp_path / "made")
+    folder = tmp_path / "out"
+    used = {"cpu_s_per_call_s": 0.25, "memory_mb": 120.0}
+    worker(f"cp {tmp_path}/made/timeline.json {folder}/\n{say(used=used)}")
+    held = hold_in_process("call.yaml", "livekit", folder)
+    assert [event.kind for event in held.call.timeline] == ["hung_up"]
+    assert (held.cpu_s_per_call_s, held.memory_mb) == (0.25, 120.0)

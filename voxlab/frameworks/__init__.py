@@ -1,0 +1,4 @@
+"""The same agent on other people's frameworks: LiveKit Agents and Pipecat, offline, in real time.
+
+Their packages and ours cannot share an environment, so a worker process holds the call there.
+"""
