@@ -214,7 +214,7 @@ def test_no_module_imports_itself_in_a_circle_as_it_loads():
     assert needs == {}
 
 
-RUN_AGENTS = ("cli", "cli.calls", "cli.stopping", "__main__", "widgets.live")
+RUN_AGENTS = ("cli", "cli.apart", "cli.calls", "cli.stopping", "__main__", "widgets.live")
 
 
 def test_figures_and_metrics_never_run_an_agent():

@@ -37,7 +37,7 @@ def test_both_calls_are_held_measured_and_drawn(script, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("on", ["voxlab", "voxlab,voxlab", "voxlab,siri", "voxlab,realtime,voxlab"])
-def test_two_different_agents_are_needed(on, script, tmp_path, capsys):
+def test_two_different_agents_at_least_are_needed(on, script, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["compare", str(script), "--on", on, "--out", str(out)]) == 2
     told = capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from sounds import tone
 
 from voxlab import audio
+from voxlab.cli import main
 from voxlab.errors import FrameworkError, ScriptError
 from voxlab.frameworks import processes
 from voxlab.frameworks.processes import PYTHON, hold_in_process
@@ -95,3 +96,44 @@ def test_a_finished_call_is_what_the_process_has_saved(worker, tmp_path):
     held = hold_in_process("call.yaml", "livekit", folder)
     assert [event.kind for event in held.call.timeline] == ["hung_up"]
     assert (held.cpu_s_per_call_s, held.memory_mb) == (0.25, 120.0)
+
+
+# --- the commands ---------------------------------------------------------------------------
+
+ON_PAPER = 'lines:\n  - {text: "When will my package arrive?", lasts_s: 1.5}\n'
+SPOKEN = "lines:\n  - {say: goodbye}\n"
+
+
+def command(name, tmp_path, script=SPOKEN, *more):
+    (tmp_path / "call.yaml").write_text(script)
+    return main([name, str(tmp_path / "call.yaml"), "--out", str(tmp_path / "out"), *more])
+
+
+@pytest.mark.parametrize(
+    ("options", "script", "told"),
+    [
+        (("call", "--agent", "pipecat"), SPOKEN, "make frameworks"),
+        (("compare", "--on", "voxlab,realtime,livekit"), SPOKEN, "make frameworks"),
+        (("call", "--agent", "livekit"), ON_PAPER, "hears sound"),
+        (("call", "--agent", "livekit", "--over", "twilio"), SPOKEN, "leave out"),
+    ],
+)
+def test_what_a_framework_cannot_do_is_one_line_and_exit_status_2(
+    options, script, told, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv(PYTHON, str(tmp_path / "nowhere"))
+    assert command(options[0], tmp_path, script, *options[1:]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_call_whose_process_died_is_told_drawn_and_exits_with_1(worker, tmp_path, capsys):
+    worker(f"{say(event=STARTED)}\n{say(event=SAID)}\nexit 7")
+    assert command("call", tmp_path, SPOKEN, "--agent", "livekit") == 1
+    said = capsys.readouterr()
+    assert "livekit failed: the process of the agent ended with 7" in said.err
+    assert (tmp_path / "out/call.png").is_file()
+    assert len(Call.load(tmp_path / "out").timeline) == 4

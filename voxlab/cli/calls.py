@@ -6,22 +6,24 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from voxlab.cli import reports
+from voxlab.cli.apart import check_process, cost_figures, hold_apart, print_costs
 from voxlab.cli.comparison import CallComparison
+from voxlab.cli.records import draw_calls, save_call
 from voxlab.cli.stopping import Stopping
 from voxlab.errors import ProviderError, ScriptError
+from voxlab.frameworks.processes import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from voxlab.agents.callers.script import CallScript
     from voxlab.agents.calls import Party
+    from voxlab.frameworks.processes import HeldCall
     from voxlab.providers.protocols import Providers
     from voxlab.timeline import Call, Event
 
-AGENTS = ("voxlab", "realtime")
+AGENTS = ("voxlab", "realtime", *FRAMEWORKS)
 LINES = ("direct", "twilio", "sip")
 EXIT_STATUS = (
     "exit status: 0 done, 1 a provider or a party failed, 2 bad input, 130 after Ctrl-C, 129 if "
@@ -45,7 +47,8 @@ def add(commands: Any, add_command: Add) -> None:
         "--agent",
         choices=AGENTS,
         default="voxlab",
-        help="voxlab: our pipeline; realtime: one connection in the Realtime protocol",
+        help="voxlab: our pipeline; realtime: one connection in the Realtime protocol; livekit, "
+        "pipecat: these frameworks on our engines, in real time (make frameworks)",
     )
     call.add_argument(
         "--over",
@@ -54,12 +57,16 @@ def add(commands: Any, add_command: Add) -> None:
         help="twilio: over a telephone line that speaks Twilio's protocol; sip: a SIP call over "
         "UDP on this machine, in real time (default: direct)",
     )
-    about = "hold the same call with two agents; print the stage boundaries of each turn"
+    about = "hold the same call with several agents; print each turn's stages, and a table"
     example = "data/calls/first_call.yaml --on voxlab,realtime"
     compare = add_command(commands, "compare", _compare, about, example)
     compare.add_argument("script", type=Path, help="a call script, see data/calls")
     compare.add_argument(
-        "--on", metavar="A,B", default="voxlab,realtime", help="default: %(default)s"
+        "--on",
+        metavar="A,B,...",
+        default="voxlab,realtime",
+        help=f"of {', '.join(AGENTS)}; with a framework all are held in real time, each in a "
+        "process of its own (default: %(default)s)",
     )
     compare.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
     compare.set_defaults(mic=False, over="direct")
@@ -85,9 +92,14 @@ def _call(arguments: argparse.Namespace) -> int:
     script = load_script(arguments.script)
     arguments.live |= arguments.over == "sip" and not arguments.mic  # UDP knows no other time
     _check(arguments)
-    agent = _over(arguments.over, _agent(arguments.agent, script, arguments), script)
-    print(f"{script.title}: {script.about}")
-    call = _hold(script, agent, arguments, arguments.out)
+    if arguments.agent in FRAMEWORKS:
+        check_process(script, arguments)
+        print(f"{script.title}: {script.about}")
+        call = hold_apart(script, arguments.agent, arguments, arguments.out).call
+    else:
+        agent = _over(arguments.over, _agent(arguments.agent, script, arguments), script)
+        print(f"{script.title}: {script.about}")
+        call = _hold(script, agent, arguments, arguments.out)
     with reports.unread(errno.EIO):  # also if the terminal is gone; the exit status is told
         reports.report_call(call, arguments.out)
         if arguments.json:
@@ -99,29 +111,41 @@ def _compare(arguments: argparse.Namespace) -> int:
     from voxlab.agents.callers.script import load_script
 
     names = arguments.on.split(",")
-    if len(names) != 2 or names[0] == names[1] or not set(names) <= set(AGENTS):
+    if len(names) < 2 or len({*names}) < len(names) or not {*names} <= {*AGENTS}:
         known = ", ".join(AGENTS)
-        raise ScriptError(f"--on {arguments.on}: name two of {known}, such as voxlab,realtime")
+        raise ScriptError(
+            f"--on {arguments.on}: name two of {known}, or more, such as voxlab,realtime"
+        )
     script = load_script(arguments.script)
     _check(arguments)
+    if apart := not {*FRAMEWORKS}.isdisjoint(names):
+        check_process(script, arguments, names)
     print(f"{script.title}: {script.about}")
     calls: dict[str, Call] = {}
+    costs: dict[str, HeldCall] = {}
     for name in names:
-        print(f"on {name}")
-        agent = _agent(name, script, arguments)
-        calls[name] = _hold(script, agent, arguments, arguments.out / name)
-        if reports.stop_signal(calls[name]):  # the second call is not held; the first is kept
-            print(f"stopped; see {arguments.out / name}/call.html")
+        print(f"on {name}", flush=True)
+        folder = arguments.out / name
+        if apart:
+            costs[name] = hold_apart(script, name, arguments, folder)
+            calls[name] = costs[name].call
+        else:
+            calls[name] = _hold(script, _agent(name, script, arguments), arguments, folder)
+        if reports.stop_signal(calls[name]):  # the next call is not held; this one is kept
+            print(f"stopped; see {folder}/call.html")
             return reports.exit_status(calls[name])
+    picture = draw_calls(calls, arguments.out)
     compared = CallComparison.of(calls)
     with reports.unread(errno.EIO):
         compared.report()
+        print_costs(costs)
         for name, call in calls.items():
             reports.print_failures(call, f"{name}: ")
-        print(f"\nsee {' and '.join(f'{arguments.out / name}/call.html' for name in calls)}")
+        pages = " and ".join(f"{arguments.out / name}/call.html" for name in calls)
+        print(f"\nsee {picture}, {pages}")
         if arguments.json:
             figures = {name: reports.call_figures(call) for name, call in calls.items()}
-            reports.print_json({"calls": figures, **compared.figures})
+            reports.print_json({"calls": figures, **compared.figures, **cost_figures(costs)})
     return max(map(reports.exit_status, calls.values()))
 
 
@@ -237,7 +261,7 @@ def _hold(
         with contextlib.suppress(KeyboardInterrupt, SystemExit):  # a second signal, or a party's
             (run_real if in_real_time else run_virtual)(held)
         call = stopping.end()
-        _save(call, folder, script.title)
+        save_call(call, folder, script.title)
     if stopping.number and not reports.stop_signal(call):  # it came when the call was over
         raise KeyboardInterrupt
     return call
@@ -257,30 +281,3 @@ def _progress(script: "CallScript") -> "Callable[[Event], None]":
         reports.print_failure(event)
 
     return listen
-
-
-def _save(call: "Call", folder: Path, title: str) -> None:
-    """Write the record of a call; the README says what the files are."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    from voxlab.evaluation.captions import captions, to_audacity_labels, to_webvtt
-    from voxlab.plots import plot_call
-    from voxlab.plots.player import call_page
-
-    try:
-        call.save(folder)
-        said = captions(call.timeline)
-        for name, text in (
-            ("call.html", call_page(call, title)),
-            ("call.vtt", to_webvtt(said)),
-            ("call.labels.txt", to_audacity_labels(said)),
-        ):
-            (folder / name).write_text(text, encoding="utf-8", errors="replace")
-        figure = cast("Figure", plot_call(call).get_figure(root=True))  # None only if removed
-        figure.savefig(folder / "call.png", dpi=100)
-        pyplot.close(figure)  # pyplot would keep it
-    except OSError as error:
-        raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error

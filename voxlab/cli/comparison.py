@@ -1,12 +1,13 @@
-"""What `voxlab compare` tells of two calls."""
+"""What `voxlab compare` tells of the same call with several agents."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from voxlab.errors import VoxlabError
 
 if TYPE_CHECKING:
+    from voxlab.evaluation.stack_figures import StackFigures
     from voxlab.evaluation.stage_times import StageTimes
     from voxlab.statistics.paired import PairedComparison
     from voxlab.timeline import Call
@@ -14,36 +15,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CallComparison:
-    """The same call with two agents: each turn at its stage boundaries, and what is quicker.
+    """The same call with several agents: each turn at its stage boundaries, and what is quicker.
 
     turns: the boundaries of a turn by agent; an agent that fails leaves the last lines unsaid.
-    differences: of TTFB and total, the paired comparison, or why there is none.
+    differences: of TTFB and total, between the first agent and each other one by its name: the
+    paired comparison, or why there is none. stacks: the figures of each call.
     """
 
     turns: "Sequence[Mapping[str, StageTimes]]"
-    differences: "Mapping[str, PairedComparison | VoxlabError]"
+    differences: "Mapping[str, Mapping[str, PairedComparison | VoxlabError]]"
+    stacks: "Mapping[str, StackFigures]"
 
     @classmethod
     def of(cls, calls: "Mapping[str, Call]") -> Self:
-        """Compare two calls. calls: by the agent's name."""
+        """Compare calls, two at least. calls: by the agent's name."""
         import numpy as np
 
+        from voxlab.evaluation.stack_figures import stack_figures
         from voxlab.evaluation.stage_times import stage_times
         from voxlab.statistics.paired import compare_pairs
 
-        both = [stage_times(call.timeline) for call in calls.values()]
-        turns = [dict(zip(calls, pair, strict=True)) for pair in zip(*both, strict=False)]
-        differences: dict[str, PairedComparison | VoxlabError] = {}
-        for what in ("ttfb_s", "total_s"):
-            first_s, second_s = ([getattr(turn[name], what) for turn in turns] for name in calls)
+        each = [stage_times(call.timeline) for call in calls.values()]
+        turns = [dict(zip(calls, times, strict=True)) for times in zip(*each, strict=False)]
+        first, *others = calls
+
+        def compare(other: str, what: str) -> "PairedComparison | VoxlabError":
+            first_s, other_s = (
+                [getattr(turn[name], what) for turn in turns] for name in (first, other)
+            )
             try:
-                differences[what] = compare_pairs(first_s, second_s, np.random.default_rng(0))
+                return compare_pairs(first_s, other_s, np.random.default_rng(0))
             except VoxlabError as error:
-                differences[what] = error
-        return cls(turns, differences)
+                return error
+
+        differences = {
+            what: {other: compare(other, what) for other in others}
+            for what in ("ttfb_s", "total_s")
+        }
+        return cls(
+            turns, differences, {name: stack_figures(call.timeline) for name, call in calls.items()}
+        )
 
     def report(self) -> None:
         """Print it."""
+        from voxlab.evaluation.stack_figures import stack_table
         from voxlab.evaluation.stage_times import stage_table
 
         print(
@@ -52,29 +67,39 @@ class CallComparison:
         for turn in self.turns:
             first, *_ = turn.values()
             print(f"\n{first.text}\n{stage_table(turn)}")
-        names = [*self.turns[0]] if self.turns else []
+        first_name, *_ = self.stacks
         for what, title in (("ttfb_s", "TTFB"), ("total_s", "total")):
-            found = self.differences[what]
-            told = found if isinstance(found, VoxlabError) else found.in_words(*names)
-            print(f"\n{title}: {told}")
+            for name, found in self.differences[what].items():
+                told = found if isinstance(found, VoxlabError) else found.in_words(first_name, name)
+                print(f"\n{title}: {told}")
+        print(f"\n{stack_table(self.stacks)}")
 
     @property
     def figures(self) -> dict[str, Any]:
         """Its figures as plain values, in seconds after the caller's last sound.
 
-        differences: the second agent's times less the first's.
+        differences: an agent's times less the first's; by its name, if there are more than two.
         """
+        told = {what: _in_words(found) for what, found in self.differences.items()}
         return {
             "turns": [
                 {name: _in_seconds(times) for name, times in turn.items()} for turn in self.turns
             ],
             "differences": {
-                what: str(found)
-                if isinstance(found, VoxlabError)
-                else {"median_s": found.median, "low_s": found.low, "high_s": found.high}
-                for what, found in self.differences.items()
+                what: found if len(self.stacks) > 2 else next(iter(found.values()))
+                for what, found in told.items()
             },
+            "stacks": {name: asdict(each) for name, each in self.stacks.items()},
         }
+
+
+def _in_words(differences: "Mapping[str, PairedComparison | VoxlabError]") -> dict[str, Any]:
+    return {
+        name: str(found)
+        if isinstance(found, VoxlabError)
+        else {"median_s": found.median, "low_s": found.low, "high_s": found.high}
+        for name, found in differences.items()
+    }
 
 
 def _in_seconds(times: "StageTimes") -> dict[str, float | None]:

@@ -1,6 +1,6 @@
 """Results as pictures. A plot computes nothing: it draws what it is given and returns its axes."""
 
-from voxlab.plots.call import plot_call
+from voxlab.plots.call import plot_call, plot_calls
 from voxlab.plots.codec import plot_code_use, plot_ladder, plot_spectrogram, plot_spectrograms
 from voxlab.plots.comparison import plot_paired, plot_stages
 from voxlab.plots.endpointing import plot_end_of_turn
@@ -35,6 +35,7 @@ __all__ = [
     "plot_budget_bar",
     "plot_budgets",
     "plot_call",
+    "plot_calls",
     "plot_cells",
     "plot_code_use",
     "plot_comparison",

@@ -1,12 +1,13 @@
 """A call as a picture: both voices, whose turn it is, and the stages of the pipeline."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
@@ -72,6 +73,17 @@ def plot_call(
     ax.grid(axis="x", color=SILENCE, linewidth=0.4)
     ax.set_axisbelow(True)
     return ax
+
+
+def plot_calls(calls: Mapping[str, Call]) -> Figure:
+    """Draw the same call with several agents, by name, under one another on one time axis."""
+    longest_s = max(call.timeline.duration_s for call in calls.values())
+    size_in = (float(np.clip(0.5 * longest_s, 9, 30)), 5.6 * len(calls))
+    figure, axes = plt.subplots(len(calls), 1, figsize=size_in, layout="constrained", squeeze=False)
+    for ax, (name, call) in zip(axes[:, 0], calls.items(), strict=True):
+        plot_call(call, 0.0, longest_s, ax)
+        ax.set_ylabel(name, fontsize=13, weight="bold")
+    return figure
 
 
 def draw_voice(
