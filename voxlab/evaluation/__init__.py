@@ -1,7 +1,8 @@
 """Recorded calls, judged: times, answers and words. Nothing here runs an agent."""
 
 from voxlab.evaluation.answer_quality import judge
-from voxlab.evaluation.panel import Panel, panel, pass_rate
+from voxlab.evaluation.kept_text import kept_replies
+from voxlab.evaluation.panel import Panel, pass_rate, summarise
 from voxlab.evaluation.recording_judge import ExpectedLine, Kind, judge_recording
 from voxlab.evaluation.stage_times import stage_table
 from voxlab.evaluation.turn_times import interruptions, transcript
@@ -13,8 +14,9 @@ __all__ = [
     "interruptions",
     "judge",
     "judge_recording",
-    "panel",
+    "kept_replies",
     "pass_rate",
     "stage_table",
+    "summarise",
     "transcript",
 ]

@@ -68,7 +68,7 @@ class Panel:
         ]
 
 
-def panel(calls: Iterable[JudgedRecording], seed: int = 0) -> Panel:
+def summarise(calls: Iterable[JudgedRecording], seed: int = 0) -> Panel:
     """Return the figures of calls that were judged by their recordings.
 
     seed: of the bootstrap.

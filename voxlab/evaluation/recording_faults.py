@@ -1,5 +1,6 @@
 """What is wrong with a recording, before anybody judges the call in it."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ CLIPPED = 0.999  # of full scale
 CLIPPED_SHARE = 1e-3  # of the samples, from which on it is heard
 TRUNCATED_S = 0.5  # a recording that is so much shorter than its timeline
 DRIFT_S = 0.1  # so much later are the caller's last lines than the first, against the timeline
+NEAR_S = 1.0  # a line whose sound begins further away follows another without a pause
 FEWEST_LINES = 2
 
 
@@ -64,8 +66,12 @@ def _fits(starts_s: Sequence[float], stretches: Sequence[SpeechSegment]) -> int:
 
 def _drift_s(starts_s: Sequence[float], user: Sequence[SpeechSegment]) -> float | None:
     """Return by how much the lines are later at the end than at the start; None of too few."""
-    if len(starts_s) < FEWEST_LINES or not user:
+    nearest = [
+        (at_s, min((s.start_s - at_s for s in user), key=abs, default=math.inf))
+        for at_s in starts_s
+    ]
+    found = np.array([pair for pair in nearest if abs(pair[1]) < NEAR_S])
+    if len(found) < FEWEST_LINES:
         return None
-    nearest = [min((s.start_s - at_s for s in user), key=abs) for at_s in starts_s]
-    slope, _ = np.polyfit(starts_s, nearest, 1)
+    slope, _ = np.polyfit(found[:, 0], found[:, 1], 1)
     return float(slope * (starts_s[-1] - starts_s[0]))

@@ -155,11 +155,22 @@ def judge_recording(call: Call, lines: Sequence[ExpectedLine] = ()) -> JudgedRec
 
 def _turns_of_script(call: Call, user: Sequence[SpeechSegment]) -> list[SpeechSegment]:
     """Return what is audible of each of the caller's lines; none if nobody tells of lines."""
+    edges = [event for event in call.timeline.select("caller") if "speech" in event.kind]
+    lines = [
+        SpeechSegment(start.at_s, stop.at_s)
+        for start, stop in pairwise(edges)
+        if start.kind == "speech_started"
+    ]
     turns = []
-    for start, stop in pairwise(e for e in call.timeline.select("caller") if "speech" in e.kind):
-        heard = [s for s in user if shared_s(s, SpeechSegment(start.at_s, stop.at_s)) > 0]
-        if start.kind == "speech_started" and heard:
-            turns.append(SpeechSegment(heard[0].start_s, heard[-1].end_s))
+    for line in lines:
+        heard = [each for each in user if shared_s(each, line) > 0]
+        if not heard:
+            continue
+        turn = SpeechSegment(heard[0].start_s, heard[-1].end_s)
+        if any(shared_s(turn, other) > 0 for other in lines if other != line):
+            # lines that follow each other without a pause: only the script tells them apart
+            turn = SpeechSegment(max(turn.start_s, line.start_s), min(turn.end_s, line.end_s))
+        turns.append(turn)
     return turns
 
 

@@ -4,6 +4,7 @@ from voxlab.plots.call import plot_call, plot_calls
 from voxlab.plots.codec import plot_code_use, plot_ladder, plot_spectrogram, plot_spectrograms
 from voxlab.plots.comparison import plot_paired, plot_stages
 from voxlab.plots.endpointing import plot_end_of_turn
+from voxlab.plots.judged import plot_judged
 from voxlab.plots.latency import (
     plot_budget_bar,
     plot_budgets,
@@ -42,6 +43,7 @@ __all__ = [
     "plot_confusions",
     "plot_end_of_turn",
     "plot_joint_tokens",
+    "plot_judged",
     "plot_ladder",
     "plot_latency_lab",
     "plot_learning",

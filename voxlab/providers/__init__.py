@@ -8,7 +8,7 @@ server with OpenAI's interface, `scripted` ones take the times that an experimen
 
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT
-from voxlab.providers.protocols import Providers, TextDelta, ToolCall
+from voxlab.providers.protocols import Providers, Speech, TextDelta, ToolCall, Word
 from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
 from voxlab.providers.smart_turn import SmartTurn
@@ -22,6 +22,8 @@ __all__ = [
     "ScriptedSTT",
     "ScriptedTTS",
     "SmartTurn",
+    "Speech",
     "TextDelta",
     "ToolCall",
+    "Word",
 ]

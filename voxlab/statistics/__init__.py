@@ -1,6 +1,7 @@
 """What figures support: confidence intervals and paired comparisons."""
 
+from voxlab.statistics.agreement import krippendorff_alpha
 from voxlab.statistics.intervals import bootstrap_interval, wilson_interval
 from voxlab.statistics.paired import compare_pairs
 
-__all__ = ["bootstrap_interval", "compare_pairs", "wilson_interval"]
+__all__ = ["bootstrap_interval", "compare_pairs", "krippendorff_alpha", "wilson_interval"]
