@@ -6,9 +6,10 @@ G.711 beside CPython's audioop, frames of 20 ms; the streaming resampler beside 
 holds back: the most that a stream's output lags its input, chunks of 20 ms. Then a minute of a
 call: what it costs to hear Twilio's messages (JSON, base64, mu-law, VAD) and to write the reply's,
 beside Pipecat's serializer and VAD on the same messages, in the environment of `make clients`; and
-what the whole agent costs with scripted engines. Last, N calls (200) in real time, in two
-processes, each fed a message every 20 ms: how late frames reach the VAD, beyond the tenth of a
-second that a call waits for messages. Beside other work a core is not a whole one: run it twice.
+what the whole agent costs with scripted engines, over Twilio's protocol and in a SIP call. Last, N
+calls (200) in real time, in two processes, each fed a message of Twilio's every 20 ms: how late
+frames reach the VAD, beyond the tenth of a second that a call waits for messages. Beside other work
+a core is not a whole one: run it twice.
 """
 
 import os
@@ -28,6 +29,7 @@ import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,8 +38,12 @@ import soxr
 from voxlab import audio, data
 from voxlab.agents.callers.remote import LAG_S
 from voxlab.agents.calls import hold_call
+from voxlab.agents.datagrams import MemoryNetwork
 from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.sockets import MemorySocket, SocketClosed, socket_pair
+from voxlab.agents.telephone.rtp_link import RtpLink
+from voxlab.agents.telephone.sip_caller import LAG_S as SIP_LAG_S
+from voxlab.agents.telephone.sip_caller import SipCaller
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
 from voxlab.audio import Audio, to_pcm16
 from voxlab.clock import run_real, run_virtual
@@ -46,6 +52,8 @@ from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT
 from voxlab.samples import Samples
 from voxlab.telephony.g711 import ALAW, MULAW
 from voxlab.telephony.resampling import LowDelayResampler
+from voxlab.telephony.rtp import PAYLOAD_TYPES, RtpSender
+from voxlab.telephony.sdp import Description, Direction
 from voxlab.telephony.twilio import (
     Connected,
     Mark,
@@ -268,6 +276,35 @@ def whole_ms(messages: list[str]) -> float:
     return 1000 * (time.process_time() - begun_s) / (0.02 * len(messages))
 
 
+def sip_ms() -> float:
+    """Return the CPU-ms of a call-second of the whole agent in a SIP call, from PCMU to PCMU."""
+    sender = RtpSender(PAYLOAD_TYPES["PCMU"], ssrc=1)
+    frames = speech(CALL_S, 8_000).reshape(-1, FRAME)
+    packets = [sender.packet(MULAW.encode(frame), FRAME).to_bytes() for frame in frames]
+
+    async def hold_sip() -> None:
+        network = MemoryNetwork()
+        near, far = [await network.open("127.0.0.1", port) for port in (4000, 4002)]
+        remote = Description("127.0.0.1", 4000, ((PAYLOAD_TYPES["PCMU"], "PCMU"),))
+        link = RtpLink(far, np.random.default_rng(0))
+        link.agree(remote, Direction.BOTH, "127.0.0.1")
+        call = SimpleNamespace(link=link, ended="")
+
+        async def feed() -> None:
+            for packet in packets:
+                near.send(packet, far.address)
+                await asyncio.sleep(0.02)
+            call.on_over("hung up")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(feed())
+            await hold_call(agent(), SipCaller(call), lag_s=SIP_LAG_S, rate_hz=8_000)
+
+    begun_s = time.process_time()
+    run_virtual(hold_sip())
+    return 1000 * (time.process_time() - begun_s) / CALL_S
+
+
 # --- many calls ----------------------------------------------------------------------------
 
 
@@ -338,6 +375,7 @@ def main() -> None:
     figures |= {f"pipecat_{name}": each for name, each in peer.items() if name != "pipecat"}
     whole_ms(messages[:200])
     figures["twilio_call_cpu_ms_per_call_s"] = min(whole_ms(messages) for _ in range(3))
+    figures["sip_call_cpu_ms_per_call_s"] = min(sip_ms() for _ in range(3))
     figures |= measure_load(arguments.calls)
     for name, value in figures.items():
         print(f"{name:44}{value:12.2f}" if isinstance(value, float) else f"{name:44}{value:12}")

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voxlab.errors import TelephonyError
-from voxlab.telephony.jitter_buffer import FrameSource, JitterBuffer
+from voxlab.telephony.jitter_buffer import FrameSource, JitterBuffer, find_quantile
 from voxlab.telephony.network_conditions import NetworkConditions, travel
 from voxlab.telephony.rtp import SEQUENCES, TIMESTAMPS, RtpPacket, RtpSender, signed_distance
 
@@ -174,3 +174,8 @@ def test_the_network_loses_the_share_it_was_told_to(loss, burst, seed):
 def test_conditions_that_no_network_has_are_refused(wrong):
     with pytest.raises(TelephonyError, match="loss"):
         NetworkConditions(**wrong)
+
+
+@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=200), st.floats(0, 1))
+def test_the_quantile_is_numpys_to_the_bit(values, share):
+    assert find_quantile(values, share) == np.quantile(values, share)

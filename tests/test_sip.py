@@ -166,6 +166,17 @@ def test_on_hold_nothing_is_sent_and_nothing_is_heard_until_the_call_is_taken_ba
     assert level_at(near, 440, 2.4, 3.5) > -15
 
 
+def test_what_the_agent_says_on_hold_does_not_count_as_heard():
+    lags_s = []
+    look = [(at_s, lambda line: lags_s.append(line.find_heard_lag_s())) for at_s in (0.9, 1.9, 2.9)]
+    caller = {
+        1.0: lambda phone: phone.call.hold(),
+        2.0: lambda phone: phone.call.take_back(),
+    }
+    both_ends(Doing(*look, until_s=9.0), caller)
+    assert lags_s == pytest.approx([0.01, 0.92, 0.01], abs=0.03)  # their clock began 50 ms later
+
+
 def test_a_long_hold_does_not_count_as_silence():
     caller = {1.0: lambda phone: phone.call.hold()}
     _, far = both_ends(Silent(), caller, SipOptions(lost_s=2.0))

@@ -7,11 +7,11 @@ Source: RFC 3550, section 6.4.1 (transit times); Ramjee et al. 1994, Adaptive Pl
 Packetized Audio Applications, for the idea to adapt where a talkspurt begins.
 """
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-
-import numpy as np
 
 from voxlab.telephony.rtp import SEQUENCES, TIMESTAMPS, RtpPacket, signed_distance
 
@@ -52,6 +52,21 @@ class Counts:
     skipped: int = 0
 
 
+def find_quantile(values: Sequence[float], share: float) -> float:
+    """Return a quantile, between two values by a straight line: np.quantile for few values.
+
+    It is asked for with every packet; for 150 values numpy takes more than three times as long.
+
+    >>> find_quantile([3.0, 1.0, 2.0], 0.25)
+    1.5
+    """
+    ordered, place = sorted(values), share * (len(values) - 1)
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    part = place - math.floor(place)
+    step = above - below
+    return above - step * (1 - part) if part >= 0.5 else below + step * part
+
+
 @dataclass
 class JitterBuffer:
     """Hold packets back until their turn: `put` each as it comes, `get` one a frame.
@@ -85,8 +100,9 @@ class JitterBuffer:
         """How long a packet is held: what the given share of recent packets would have needed."""
         if not self._transits_s:
             return self.shortest_s
-        late_s = np.asarray(self._transits_s) - min(self._transits_s)
-        return float(np.clip(np.quantile(late_s, COVERED), self.shortest_s, self.longest_s))
+        earliest_s = min(self._transits_s)
+        late_s = find_quantile([each - earliest_s for each in self._transits_s], COVERED)
+        return min(max(late_s, self.shortest_s), self.longest_s)
 
     @property
     def is_holding(self) -> bool:

@@ -71,6 +71,7 @@ class RtpLink:
         self._source: Address | None = None  # where it comes from
         self._heard_s: float | None = None  # when the last packet came, by the loop's clock
         self._has_warned = False
+        self.sent_to_s = 0.0  # up to where the line's sound has been sent; on hold it stands still
         self._waiting: deque[str] = deque()  # keys to press
         self._press: deque[bytes | Samples] = deque()  # what is left of the press that goes on
         self._end: LineEnd | None = None
@@ -136,6 +137,8 @@ class RtpLink:
                 self._hear_tones(sound)
                 if tick and self._remote is not None:
                     self._say(end.said((tick - 1) * size, tick * size), self._remote)
+                if self._direction.sends:
+                    self.sent_to_s = tick * FRAME_S
                 self._refuse_silence(line)
                 tick += 1
         finally:
