@@ -15,7 +15,7 @@ from realtime_agent_calls import (
     told,
     tool,
 )
-from realtime_automaton import server_models, validated
+from realtime_models import server_models, validated
 
 from voxlab.agents.calls import hold_call
 from voxlab.agents.line import Line

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from realtime_automaton import ProtocolFault
 from realtime_client import (
     WEATHER_TOOL,
     Client,
@@ -26,6 +25,7 @@ from realtime_client import (
     tone,
     weather_call,
 )
+from realtime_models import ProtocolFault
 
 from voxlab.clock import VirtualLoop
 from voxlab.errors import ProviderError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from realtime_automaton import Automaton, ProtocolFault
+from realtime_automaton import Automaton
 from realtime_client import (
     engines,
     quiet,
@@ -14,6 +14,7 @@ from realtime_client import (
     tone,
     weather_call,
 )
+from realtime_models import ProtocolFault
 
 from voxlab.clock import run_virtual
 

@@ -22,8 +22,9 @@ import websockets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, AuthenticationError, BadRequestError
-from realtime_automaton import Automaton, validated
+from realtime_automaton import Automaton
 from realtime_client import TURN, WEATHER_TOOL, weather_call
+from realtime_models import validated
 from realtime_sockets import BETA, KEY, LONG, MODEL, PATIENCE_S, append, run, scripted, until
 from websockets.sync.client import connect
 
