@@ -115,9 +115,9 @@ def jupyterlab(folder: Path, command: Callable[[list[str]], list[str]]) -> Itera
         server.wait(30)
 
 
-def live_notebook(folder: Path) -> Callable[[list[str]], list[str]]:
-    """Write a notebook with the live cell; return the command that runs JupyterLab on it."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.strip())])
+def live_notebook(folder: Path, cell: str = CELL) -> Callable[[list[str]], list[str]]:
+    """Write live.ipynb with one cell; return the command that runs JupyterLab on it."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip())])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, folder / "live.ipynb")
     lab = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
@@ -158,18 +158,22 @@ def in_kernel(folder: Path, code: str) -> None:
 @contextlib.contextmanager
 def page_of(browser: Browser, address: str) -> Iterator[Page]:
     """Open the live notebook, run it, and hold it to requests to this machine."""
-    with notebook_page(browser, address, "live.ipynb") as page:
+    tap = (HERE / "browser_tap.js").read_text("utf-8")
+    with notebook_page(browser, address, "live.ipynb", tap) as page:
         run_cells(page)
         yield page
 
 
 @contextlib.contextmanager
-def notebook_page(browser: Browser, address: str, path: str) -> Iterator[Page]:
-    """Open a notebook, wait for its kernel, and hold it to requests to this machine."""
+def notebook_page(browser: Browser, address: str, path: str, first: str = "") -> Iterator[Page]:
+    """Open a notebook, wait for its kernel, and hold it to requests to this machine.
+
+    first: a script to run before all others.
+    """
     outside: list[str] = []
     with browser.new_page(viewport={"width": 1100, "height": 800}) as page:
         page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
-        page.add_init_script(path=HERE / "browser_tap.js")
+        page.add_init_script(first)
         page.goto(f"{address}{path}?reset&token=t")
         page.wait_for_function(f"{SESSION}?.kernel?.status === 'idle'", timeout=WAIT_MS)
         yield page

@@ -1,0 +1,243 @@
+"""Check the page that plays a call in a real browser: by mouse, by keyboard, in both themes.
+
+    python notebooks/player_check.py [--out DIR]
+
+Needs what browser_check.py needs. The page is a file without network, at the width of a screen and
+of a phone; then the same page is a cell's output in JupyterLab. --out keeps screenshots.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from browser_check import FLAGS, WAIT_MS, browser_path, expect, jupyterlab, live_notebook
+from browser_check import notebook_page as page_in_lab
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from voxlab import data, load_script, play, shop_agent
+from voxlab.plots.player import call_page
+from voxlab.timeline import Call
+
+SCREENS = {"light": (1100, 800), "dark": (1100, 800), "phone": (360, 740)}
+LOUD, QUIET = 0.02, 0.001  # peaks
+TAP = """{ // window.peaks(): the loudest sample of each side since the page last asked
+  const { connect } = AudioNode.prototype;
+  AudioNode.prototype.connect = function (target, ...rest) {
+    if (target === this.context.destination) {
+      const split = this.context.createChannelSplitter(2);
+      connect.call(this, split);
+      const sides = [0, 1].map((side) => {
+        const tap = new AnalyserNode(this.context, { fftSize: 16384 });
+        connect.call(split, tap, side);
+        return tap;
+      });
+      window.peaks = () => sides.map((tap) => {
+        const samples = new Float32Array(tap.fftSize);
+        tap.getFloatTimeDomainData(samples);
+        return Math.max(...samples.map(Math.abs));
+      });
+    }
+    return connect.call(this, target, ...rest);
+  };
+}"""
+FAINT = """() => { // texts whose contrast with what is behind them is below 4.5
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const luminance = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const faint = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const text = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data.trim()).join("");
+    if (!text || !element.checkVisibility({ visibilityProperty: true }) || element.matches("script, style")) continue;
+    const behind = [];
+    for (let e = element; e; e = e.parentElement) behind.unshift(getComputedStyle(e).backgroundColor);
+    const [text_, back] = [luminance([...behind, getComputedStyle(element).color]), luminance(behind)];
+    const contrast = Math.max(text_, back) / Math.min(text_, back);
+    if (contrast < 4.5) faint.push(`${text}: ${contrast.toFixed(2)}`);
+  }
+  return faint;
+}"""
+OVERLAPS = """() => { // labels that lie over each other, or over a bar that is not theirs
+  const labels = [...document.querySelectorAll(".bar span:not(.hidden), #axis span")].filter((s) => s.textContent);
+  const boxes = labels.map((label) => label.getBoundingClientRect());
+  const bars = [...document.querySelectorAll(".bar")].filter((bar) => bar.offsetWidth > 5); // the least
+  const others = [...labels, ...bars];
+  return labels.flatMap((label, i) => others.filter((other) => {
+    const [a, b] = [boxes[i], other.getBoundingClientRect()];
+    return other !== label && !other.contains(label) &&
+      a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  }).map((other) => `${label.textContent} / ${other.textContent || other.className}`));
+}"""
+
+
+def at_s(page: Page) -> float:
+    """Return the cursor's place, read off the cursor itself."""
+    script = "parseFloat(cursor.style.left) / track.offsetWidth * call.duration_s"
+    return float(page.evaluate(script))
+
+
+def wait_until(page: Page, place_s: float) -> None:
+    """Wait until the cursor has come past a place."""
+    script = f"parseFloat(cursor.style.left) / track.offsetWidth * call.duration_s > {place_s}"
+    page.wait_for_function(script, timeout=WAIT_MS)
+
+
+def check_mouse(page: Page, call: Call) -> None:
+    """A click on a waveform plays from there; words follow; each party can be muted."""
+    (cut,) = call.timeline.select("agent", "interrupted")
+    said = next(e for e in call.timeline.select("caller", "speech_started") if e.at_s > 11)
+    box = page.locator(".voice.caller").bounding_box()
+    place = {"x": box["width"] * said.at_s / call.timeline.duration_s, "y": box["height"] / 2}
+    page.click(".voice.caller", position=place)
+    wait_until(page, said.at_s + 0.2)
+    expect(said.at_s < at_s(page) < said.at_s + 5, "a click on a waveform plays from there")
+    current = page.locator("#words [aria-current]").first.inner_text()
+    expect(said.data["text"] in current, f"the transcript is there: {current!r}")
+    page.wait_for_function("window.peaks()[0] > 0.02", timeout=WAIT_MS)
+    page.click("text=Mute caller")
+    page.wait_for_timeout(600)
+    page.click(".voice.caller", position=place)
+    page.wait_for_timeout(600)
+    expect(page.evaluate("window.peaks()")[0] < QUIET, "the muted caller is silent")
+    page.click("text=Mute caller")
+    page.click(".voice.caller", position=place)
+    page.wait_for_function("window.peaks()[0] > 0.02", timeout=WAIT_MS)
+    page.click(".voice.agent", position={"x": place["x"] * 8 / said.at_s, "y": 10})
+    page.wait_for_function("window.peaks()[1] > 0.02", timeout=WAIT_MS)
+    expect(True, "and audible again; the agent is on the other side")
+    page.click("text=Pause")
+    page.hover(".bar.interrupted >> nth=0")
+    told = page.inner_text("#about")
+    expect(cut.data["unheard"] in told, f"a barge-in explains itself: {told!r}")
+    page.click("#words button >> nth=0")
+    wait_until(page, 0.1)
+    expect(at_s(page) < 5, "a click on a sentence plays it")
+    page.click("text=Pause")
+
+
+def check_keyboard(page: Page, call: Call) -> None:
+    """Everything works with Tab, arrows, Enter and Space alone."""
+    page.reload()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    wait_until(page, 0.3)
+    page.keyboard.press("Space")
+    page.wait_for_selector("#play:has-text('Play')")
+    expect(True, "Enter plays and Space pauses")
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    expect(at_s(page) > call.timeline.duration_s - 1, "the slider goes to the end")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_attribute("[data-mute='0']", "aria-pressed") == "true", "Space mutes")
+    lanes = {}
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        lane = page.evaluate("document.activeElement.closest('[role=group]')?.ariaLabel")
+        if lane:
+            page.keyboard.press("End")
+            lanes[lane] = page.inner_text("#about")
+        elif lanes:
+            break
+    ringed = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    expect(ringed == "solid", "what has the focus has a ring")
+    expect(
+        set(lanes) >= {"wait", "barge-in", "VAD", "turn", "STT", "LLM", "tools", "TTS"},
+        f"Tab goes to {[*lanes]}",
+    )
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Home")
+    start = page.inner_text("#about").partition(" ")[0]
+    page.keyboard.press("ArrowRight")
+    after = page.inner_text("#about").partition(" ")[0]
+    expect(float(after) > float(start), f"arrows go from bar to bar: {start} s, {after} s")
+    page.keyboard.press("Enter")
+    wait_until(page, float(after))
+    expect(at_s(page) < float(after) + 5, "Enter plays from a bar")
+
+
+def check_looks(page: Page, name: str, out: Path) -> None:
+    """Nothing overlaps, is faint, or is wider than the screen."""
+    page.wait_for_function("audio.readyState > 0")
+    for zoom in ("as it is", "zoomed in"):
+        overlaps = page.evaluate(OVERLAPS)
+        expect(not overlaps, f"{name}, {zoom}: no label lies over another: {overlaps}")
+        page.screenshot(path=out / f"player_{name}_{zoom.replace(' ', '_')}.png", full_page=True)
+        page.click("[aria-label='Zoom in']")
+    faint = page.evaluate(FAINT)
+    expect(not faint, f"{name}: every text has a contrast of 4.5 or more: {faint}")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    expect(width <= SCREENS[name][0], f"{name}: the page is not wider than the screen")
+
+
+def check_file(browser: Browser, path: Path, call: Call, out: Path) -> None:
+    """The page from a file, in each theme and on a phone."""
+    for name, (width, height) in SCREENS.items():
+        size = {"width": width, "height": height}
+        scheme = "dark" if name == "dark" else "light"
+        with browser.new_page(viewport=size, color_scheme=scheme) as page:
+            asked: list[str] = []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            errors: list[str] = []
+            page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+            page.add_init_script(TAP)
+            page.goto(path.as_uri())
+            check_looks(page, name, out)
+            if name == "light":
+                check_mouse(page, call)
+                check_keyboard(page, call)
+            outside = [url for url in asked if not url.startswith(("file:", "data:"))]
+            expect(not outside and not errors, f"{name}: no network, no errors {outside} {errors}")
+
+
+def check_in_jupyterlab(browser: Browser, folder: Path, saved: Path, out: Path) -> None:
+    """A call that ends a cell is the same page, and follows JupyterLab's theme."""
+    cell = f"from voxlab.timeline import Call\nCall.load({str(saved)!r})"
+    with (
+        jupyterlab(folder, live_notebook(folder, cell)) as address,
+        page_in_lab(browser, address, "live.ipynb") as page,
+    ):
+        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        player = page.frame_locator("iframe.vx-call")
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):
+            change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
+            page.evaluate(change, theme)
+            player.locator(f"html[data-theme={theme.split()[1].lower()}]").wait_for(timeout=WAIT_MS)
+            page.wait_for_timeout(500)
+            page.screenshot(path=out / f"player_{theme.replace(' ', '_')}.png")
+        player.locator("#play").click()
+        player.locator("#play", has_text="Pause").wait_for(timeout=WAIT_MS)
+        hidden = page.evaluate(
+            "(({clientHeight, contentDocument}) => contentDocument.body.offsetHeight - clientHeight)"
+            "(document.querySelector('iframe.vx-call'))"
+        )
+        expect(hidden <= 0, "in JupyterLab it plays, follows the theme and is shown in full")
+
+
+def main() -> None:
+    """Run all checks; the first that fails ends with status 1."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, help="keep the screenshots here")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=browser_path(), args=FLAGS) as browser,
+    ):
+        folder = Path(temporary)
+        out = (arguments.out or folder).resolve()
+        out.mkdir(parents=True, exist_ok=True)
+        call = play(load_script(data.path("calls/barge_in.yaml")), shop_agent())
+        call.save(folder / "saved")
+        path = folder / "call.html"
+        path.write_text(call_page(call, "No wait, I meant Tuesday"), encoding="utf-8")
+        check_file(browser, path, call, out)
+        check_in_jupyterlab(browser, folder, folder / "saved", out)
+
+
+if __name__ == "__main__":
+    main()
