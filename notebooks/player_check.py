@@ -10,8 +10,16 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from browser_check import FLAGS, WAIT_MS, browser_path, expect, jupyterlab, live_notebook
-from browser_check import notebook_page as page_in_lab
+from browser_check import (
+    FLAGS,
+    HERE,
+    WAIT_MS,
+    browser_path,
+    expect,
+    jupyterlab,
+    live_notebook,
+    notebook_page,
+)
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from voxlab import data, load_script, play, shop_agent
@@ -19,59 +27,7 @@ from voxlab.plots.player import call_page
 from voxlab.timeline import Call
 
 SCREENS = {"light": (1100, 800), "dark": (1100, 800), "phone": (360, 740)}
-LOUD, QUIET = 0.02, 0.001  # peaks
-TAP = """{ // window.peaks(): the loudest sample of each side since the page last asked
-  const { connect } = AudioNode.prototype;
-  AudioNode.prototype.connect = function (target, ...rest) {
-    if (target === this.context.destination) {
-      const split = this.context.createChannelSplitter(2);
-      connect.call(this, split);
-      const sides = [0, 1].map((side) => {
-        const tap = new AnalyserNode(this.context, { fftSize: 16384 });
-        connect.call(split, tap, side);
-        return tap;
-      });
-      window.peaks = () => sides.map((tap) => {
-        const samples = new Float32Array(tap.fftSize);
-        tap.getFloatTimeDomainData(samples);
-        return Math.max(...samples.map(Math.abs));
-      });
-    }
-    return connect.call(this, target, ...rest);
-  };
-}"""
-FAINT = """() => { // texts whose contrast with what is behind them is below 4.5
-  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const luminance = (colours) => {
-    canvas.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => c / 255)
-      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
-  };
-  const faint = [];
-  for (const element of document.body.querySelectorAll("*")) {
-    const text = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data.trim()).join("");
-    if (!text || !element.checkVisibility({ visibilityProperty: true }) || element.matches("script, style")) continue;
-    const behind = [];
-    for (let e = element; e; e = e.parentElement) behind.unshift(getComputedStyle(e).backgroundColor);
-    const [text_, back] = [luminance([...behind, getComputedStyle(element).color]), luminance(behind)];
-    const contrast = Math.max(text_, back) / Math.min(text_, back);
-    if (contrast < 4.5) faint.push(`${text}: ${contrast.toFixed(2)}`);
-  }
-  return faint;
-}"""
-OVERLAPS = """() => { // labels that lie over each other, or over a bar that is not theirs
-  const labels = [...document.querySelectorAll(".bar span:not(.hidden), #axis span")].filter((s) => s.textContent);
-  const boxes = labels.map((label) => label.getBoundingClientRect());
-  const bars = [...document.querySelectorAll(".bar")].filter((bar) => bar.offsetWidth > 5); // the least
-  const others = [...labels, ...bars];
-  return labels.flatMap((label, i) => others.filter((other) => {
-    const [a, b] = [boxes[i], other.getBoundingClientRect()];
-    return other !== label && !other.contains(label) &&
-      a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
-  }).map((other) => `${label.textContent} / ${other.textContent || other.className}`));
-}"""
+QUIET = 0.001  # a peak; speech is above 0.02
 
 
 def at_s(page: Page) -> float:
@@ -164,11 +120,11 @@ def check_looks(page: Page, name: str, out: Path) -> None:
     """Nothing overlaps, is faint, or is wider than the screen."""
     page.wait_for_function("audio.readyState > 0")
     for zoom in ("as it is", "zoomed in"):
-        overlaps = page.evaluate(OVERLAPS)
+        overlaps = page.evaluate("window.overlaps()")
         expect(not overlaps, f"{name}, {zoom}: no label lies over another: {overlaps}")
         page.screenshot(path=out / f"player_{name}_{zoom.replace(' ', '_')}.png", full_page=True)
         page.click("[aria-label='Zoom in']")
-    faint = page.evaluate(FAINT)
+    faint = page.evaluate("window.faint()")
     expect(not faint, f"{name}: every text has a contrast of 4.5 or more: {faint}")
     width = page.evaluate("document.documentElement.scrollWidth")
     expect(width <= SCREENS[name][0], f"{name}: the page is not wider than the screen")
@@ -184,7 +140,7 @@ def check_file(browser: Browser, path: Path, call: Call, out: Path) -> None:
             page.on("request", lambda request, asked=asked: asked.append(request.url))
             errors: list[str] = []
             page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-            page.add_init_script(TAP)
+            page.add_init_script(path=HERE / "player_tap.js")
             page.goto(path.as_uri())
             check_looks(page, name, out)
             if name == "light":
@@ -199,7 +155,7 @@ def check_in_jupyterlab(browser: Browser, folder: Path, saved: Path, out: Path) 
     cell = f"from voxlab.timeline import Call\nCall.load({str(saved)!r})"
     with (
         jupyterlab(folder, live_notebook(folder, cell)) as address,
-        page_in_lab(browser, address, "live.ipynb") as page,
+        notebook_page(browser, address, "live.ipynb") as page,
     ):
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         player = page.frame_locator("iframe.vx-call")
@@ -211,10 +167,8 @@ def check_in_jupyterlab(browser: Browser, folder: Path, saved: Path, out: Path) 
             page.screenshot(path=out / f"player_{theme.replace(' ', '_')}.png")
         player.locator("#play").click()
         player.locator("#play", has_text="Pause").wait_for(timeout=WAIT_MS)
-        hidden = page.evaluate(
-            "(({clientHeight, contentDocument}) => contentDocument.body.offsetHeight - clientHeight)"
-            "(document.querySelector('iframe.vx-call'))"
-        )
+        frame = "document.querySelector('iframe.vx-call')"
+        hidden = page.evaluate(f"{frame}.contentDocument.body.offsetHeight - {frame}.clientHeight")
         expect(hidden <= 0, "in JupyterLab it plays, follows the theme and is shown in full")
 
 
