@@ -1,6 +1,6 @@
 """Pipecat's Twilio serializer and VAD on a minute of messages, for benchmarks/telephony.py.
 
-    .venv-clients/bin/python benchmarks/pipecat_twilio.py < messages.json
+    .venv-frameworks/bin/python benchmarks/pipecat_twilio.py < messages.json
 
 Reads {"messages": [texts as Twilio sends them], "reply_24k": [base64 of 40 ms of 16-bit samples]}
 and prints the CPU-ms of one call-second, with everything at 8 kHz and at Pipecat's own rates.

@@ -5,11 +5,11 @@
 G.711 beside CPython's audioop, frames of 20 ms; the streaming resampler beside soxr, with what each
 holds back: the most that a stream's output lags its input, chunks of 20 ms. Then a minute of a
 call: what it costs to hear Twilio's messages (JSON, base64, mu-law, VAD) and to write the reply's,
-beside Pipecat's serializer and VAD on the same messages, in the environment of `make clients`; and
-what the whole agent costs with scripted engines, over Twilio's protocol and in a SIP call. Last, N
-calls (200) in real time, in two processes, each fed a message of Twilio's every 20 ms: how late
-frames reach the VAD, beyond the tenth of a second that a call waits for messages. Beside other work
-a core is not a whole one: run it twice.
+beside Pipecat's serializer and VAD on the same messages (`make frameworks`), and what the whole
+agent costs with scripted engines, over Twilio's protocol and in a SIP call. Last, N calls (200) in
+real time, in two processes, each fed a message of Twilio's every 20 ms: how late frames reach the
+VAD, beyond the tenth of a second that a call waits for messages. Beside other work a core is not a
+whole one: run it twice.
 """
 
 import os
@@ -179,7 +179,7 @@ def parts_ms(messages: list[str], replies: list[Samples]) -> float:
 def pipecat_ms(python: Path, messages: list[str], replies: list[Samples]) -> dict[str, Any]:
     """Return Pipecat's figures on the same messages; none without its environment."""
     if not python.exists():
-        print(f"no {python}: make clients")
+        print(f"no {python}: make frameworks")
         return {}
     given = {
         "messages": messages,
@@ -360,9 +360,9 @@ def main() -> None:
     parser.add_argument(
         "--clients",
         type=Path,
-        default=ROOT / ".venv-clients" / "bin" / "python",
+        default=ROOT / ".venv-frameworks" / "bin" / "python",
         metavar="PYTHON",
-        help="where Pipecat is installed (default: the environment of make clients)",
+        help="where Pipecat is installed (default: the environment of make frameworks)",
     )
     arguments = parser.parse_args()
     figures: dict[str, Any] = {**measure_codecs(), **measure_resamplers()}

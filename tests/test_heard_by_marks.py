@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from telephone_parties import Silent, tone
+from telephone_parties import SID, Silent, tone
 
 from voxlab.agents.callers.remote import LAG_S
 from voxlab.agents.calls import hold_call
@@ -14,7 +14,6 @@ from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Speech, Word
 from voxlab.telephony.twilio import Connected, Start, from_twilio
 
-SID = "MZ1"
 WORD_S, CUT_S = 0.2, 2.0
 
 

@@ -8,6 +8,7 @@ heard) and `tools`; `shop` has the tools of the lessons.
 
 from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
 from voxlab.agents.callers.script import load_script, parse_moment, parse_script
+from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call, play
 from voxlab.agents.comparison import hold_trial, hold_trials
 from voxlab.agents.line import Line
@@ -21,6 +22,7 @@ from voxlab.agents.tools import Toolbox
 
 __all__ = [
     "GREETING",
+    "Caller",
     "Line",
     "PipelineAgent",
     "PipelineOptions",

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from voxlab.agents.calls import Party
+from voxlab.agents.calls import Party, line_rate_hz
 from voxlab.agents.line import Line
 from voxlab.audio import Audio
+from voxlab.errors import TelephonyError
 from voxlab.timeline import Event
 
 
@@ -14,7 +15,8 @@ class KeypadMenu:
 
     prompt: what the keys are for; a key stops it. choices: by key. wrong_key: played after any
     other key, before the prompt comes again. A caller who presses nothing right is asked `attempts`
-    times, wait_s after each prompt, then the menu hangs up.
+    times, wait_s after each prompt, then the menu hangs up. rate_hz: of the line, that of the
+    agents. Raises TelephonyError if they want lines of different rates, or there is none.
     """
 
     def __init__(
@@ -26,6 +28,10 @@ class KeypadMenu:
         attempts: int = 3,
         wait_s: float = 4.0,
     ) -> None:
+        rates_hz = {line_rate_hz(agent) for agent in choices.values()}
+        if len(rates_hz) != 1:
+            raise TelephonyError(f"agents on lines of {rates_hz or 'no'} Hz: a menu needs one rate")
+        (self.rate_hz,) = rates_hz
         self._prompt, self._wrong_key = prompt, wrong_key
         self._choices = choices
         self._attempts = attempts
@@ -83,15 +89,20 @@ class KeypadMenu:
 
 
 class KeyingCaller:
-    """A caller who presses keys at given seconds of the call, and then does what another does."""
+    """A caller who presses keys at given seconds of the call, and else does what another does."""
 
-    def __init__(self, presses: Sequence[tuple[float, str]], then: Party) -> None:
+    def __init__(self, presses: Sequence[tuple[float, str]], caller: Party) -> None:
         self._presses = presses
-        self._then = then
+        self._caller = caller
 
     async def run(self, line: Line) -> None:
-        """Press the keys, then take part."""
+        """Take part in the call."""
+        async with asyncio.TaskGroup() as group:
+            pressing = group.create_task(self._press(line))
+            await self._caller.run(line)
+            pressing.cancel()
+
+    async def _press(self, line: Line) -> None:
         for at_s, digit in self._presses:
             await line.wait_until(at_s)
             line.record("caller", "key", digit=digit)
-        await self._then.run(line)
