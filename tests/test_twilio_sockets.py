@@ -105,6 +105,20 @@ def test_with_a_token_only_signed_requests_are_answered(caplog):
         assert get("/voice", token="secret", signature="")[0] == 403
 
 
+def test_with_a_token_a_stream_needs_the_signature_of_its_own_address():
+    async def main():
+        options = TwilioOptions(auth_token="secret")
+        async with serving_twilio(lambda start: Silent(), options) as server:
+            for signature in ("", "wrong", sign(server.voice_url, "secret")):
+                with pytest.raises(InvalidStatus, match="403"):
+                    await connect(server.url, additional_headers={"X-Twilio-Signature": signature})
+            right = {"X-Twilio-Signature": sign(server.url, "secret")}
+            async with connect(server.url, additional_headers=right):
+                pass
+
+    run_real(main())
+
+
 def test_a_signature_is_twilios():
     """HMAC-SHA1 over the URL with the token as key (by openssl), in base64."""
     assert base64.b64decode(sign("https://example.com/voice?a=1", "12345")).hex() == (
