@@ -2,8 +2,9 @@
 
 `g711`, `codecs` and `opus` code it, `rtp` packs it, `network_conditions` loses and delays packets,
 `jitter_buffer` waits for them and `concealment` fills the gaps; `simulated_line` is all of these in
-a row. `resampling` goes between the telephone's rate and ours, `dtmf` knows the keys' tones, and
-`twilio` the messages of Twilio's media streams.
+a row, and `rtp_playout` the receiving half of a real call. `resampling` goes between the
+telephone's rate and ours, `dtmf` knows the keys' tones, `codecs` the names that `sdp` agrees on in
+a SIP call, and `twilio` the messages of Twilio's media streams.
 """
 
 from voxlab.telephony.codecs import available_codecs
