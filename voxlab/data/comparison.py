@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from voxlab.data.recordings import Utterance, path, utterance
+from voxlab.data.recordings import CallerUtterance, path, utterance
 from voxlab.data.yaml_files import read_yaml
 from voxlab.timeline import Call
 
@@ -25,7 +25,7 @@ class Trial:
     """
 
     id: str
-    utterance: Utterance
+    utterance: CallerUtterance
     answer: tuple[tuple[str, ...], ...]
     does: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -37,7 +37,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance(Recording):
+class CallerUtterance(Recording):
     """What a caller says once.
 
     kind: what it is for ("weather", "order", "backchannel", ...). voice: "heart" or "espeak".
@@ -84,7 +84,7 @@ def utterances() -> tuple[str, ...]:
     return tuple(_read_yaml(path("callers/utterances.yaml")))
 
 
-def utterance(id: str, voice: str = "heart") -> Utterance:
+def utterance(id: str, voice: str = "heart") -> CallerUtterance:
     """Return what a caller says, in the default voice or by espeak-ng.
 
     Raises DataError, with the ids there are, if the id or the voice is unknown.
@@ -94,7 +94,7 @@ def utterance(id: str, voice: str = "heart") -> Utterance:
     file = path(f"callers/{_known(voice, VOICES, 'voice')}/{id}.wav")
     pieces = [piece for piece in entry.get("pieces", [entry.get("text")]) if isinstance(piece, str)]
     order_id = entry.get("order_id", entry.get("unknown_order_id", ""))
-    return Utterance(id, " ".join(pieces), file, entry["kind"], voice, order_id)
+    return CallerUtterance(id, " ".join(pieces), file, entry["kind"], voice, order_id)
 
 
 def prompts(language: str = "en") -> tuple[Prompt, ...]:

@@ -13,7 +13,7 @@ from voxlab.timeline import Timeline
 
 ROUNDING_S = 1e-6  # of sums of times
 SHORTEST_S = 0.01  # of a cue or label; WebVTT wants an end after the start
-Word = tuple[str, float, float]  # the word, from, to: seconds from the start of the call
+TimedWord = tuple[str, float, float]  # the word, from, to: seconds from the start of the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Caption:
     text: str
     heard: str | None = None
     misheard: bool = False
-    words: tuple[Word, ...] = ()
+    words: tuple[TimedWord, ...] = ()
     unheard: str = ""
 
     def __str__(self) -> str:

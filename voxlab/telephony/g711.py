@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from voxlab.samples import Samples, from_int16, to_int16
 
 RATE_HZ = 8_000
-Codes = NDArray[np.uint8]
+CompandedCodes = NDArray[np.uint8]
 Linear = NDArray[np.int32]
 
 MULAW_BIAS = 33  # added before the logarithm's segments, so that each is a power of two
@@ -36,11 +36,11 @@ class Companding:
     """
 
     name: str
-    compress: Callable[[Linear], Codes]
-    expand: Callable[[Codes], Linear]
+    compress: Callable[[Linear], CompandedCodes]
+    expand: Callable[[CompandedCodes], Linear]
 
     @cached_property
-    def _codes(self) -> Codes:
+    def _codes(self) -> CompandedCodes:
         """The code of each 16-bit value, from -32768 upwards."""
         return self.compress(np.arange(-32768, 32768, dtype=np.int32))
 
@@ -61,7 +61,7 @@ class Companding:
         return self._values[np.frombuffer(data, np.uint8)]
 
 
-def _mulaw_compress(linear: Linear) -> Codes:
+def _mulaw_compress(linear: Linear) -> CompandedCodes:
     reduced = linear >> 2
     sign = np.where(reduced < 0, 0x7F, 0xFF)
     size = np.minimum(np.abs(reduced), MULAW_LARGEST) + MULAW_BIAS
@@ -69,14 +69,14 @@ def _mulaw_compress(linear: Linear) -> Codes:
     return np.asarray(((segment << 4) | ((size >> (segment + 1)) & 0x0F)) ^ sign, np.uint8)
 
 
-def _mulaw_expand(codes: Codes) -> Linear:
+def _mulaw_expand(codes: CompandedCodes) -> Linear:
     code = ~codes & 0xFF
     segment, step = (code >> 4) & 7, (code & 0x0F).astype(np.int32)
     size = (((step << 1) + MULAW_BIAS) << segment) - MULAW_BIAS
     return np.asarray(np.where(code & 0x80, -size, size) << 2, np.int32)
 
 
-def _alaw_compress(linear: Linear) -> Codes:
+def _alaw_compress(linear: Linear) -> CompandedCodes:
     reduced = linear >> 3
     sign = np.where(reduced < 0, 0, 0x80) ^ ALAW_TOGGLED
     size = np.where(reduced < 0, -reduced - 1, reduced)
@@ -85,7 +85,7 @@ def _alaw_compress(linear: Linear) -> Codes:
     return np.asarray(((segment << 4) | step) ^ sign, np.uint8)
 
 
-def _alaw_expand(codes: Codes) -> Linear:
+def _alaw_expand(codes: CompandedCodes) -> Linear:
     code = codes ^ ALAW_TOGGLED
     segment, step = (code >> 4) & 7, (code & 0x0F).astype(np.int32)
     size = (step << 1) + 1 + np.where(segment, 32, 0)  # the middle of the step

@@ -20,7 +20,7 @@ LEAST_S = 0.3
 _FILES = files("voxlab.widgets")
 
 
-class Recording(anywidget.AnyWidget):
+class RecordButton(anywidget.AnyWidget):
     """A button that records, and a player of what there is; see `record`.
 
     audio: the recording, or the fallback while there is none. player, message: what the page shows.
@@ -69,10 +69,10 @@ class Recording(anywidget.AnyWidget):
         self._show(f"{recorded.duration_s:.1f} s of yours{kept}. Now run the cells below.")
 
 
-def record(fallback: Audio) -> Recording:
+def record(fallback: Audio) -> RecordButton:
     """Return a widget that records a sentence of up to 15 s; `.audio` is it, at 16 kHz, mono.
 
     fallback: what `.audio` is while nothing is recorded, so that a lesson runs without a
     microphone. The recording is kept in lessons/recording.wav and serves every lesson.
     """
-    return Recording(fallback)
+    return RecordButton(fallback)
