@@ -32,7 +32,7 @@ from voxlab.grading.kit import write_kit
 
 ROOT = HERE.parent
 VENV = Path(sys.prefix)
-LINK = re.compile(r"\[([^\]]+)\]\(\.\./((?:exercises|docs)/[^)]+)\)")
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./((?:exercises|docs)/[^)]+)\)")
 
 
 def make_lab(project: Path) -> Callable[[list[str]], list[str]]:
