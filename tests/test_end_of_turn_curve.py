@@ -146,5 +146,5 @@ def test_a_shares_interval_is_that_of_scipy(counts) -> None:
 
 @pytest.mark.parametrize(("successes", "trials"), [(1, 0), (-1, 3), (4, 3)])
 def test_counts_that_are_no_share_are_refused(successes, trials) -> None:
-    with pytest.raises(VoxlabError, match="need 0 to all"):
+    with pytest.raises(VoxlabError, match="need 1 trial or more"):
         wilson_interval(successes, trials)

@@ -113,5 +113,5 @@ def test_it_agrees_with_a_filter_of_scipy_where_both_pass():
 
 @pytest.mark.parametrize("rate_hz", [0, -8000, 8000.5])
 def test_a_rate_that_is_none_is_refused(rate_hz):
-    with pytest.raises(AudioError, match="use 8000 to 48000, whole"):
+    with pytest.raises(AudioError, match="use a whole number, 8000 to 48000"):
         LowDelayResampler(rate_hz, 16000)

@@ -172,7 +172,7 @@ def test_a_folder_without_a_call_says_how_to_make_one(tmp_path):
 def test_a_damaged_call_is_refused(tmp_path):
     Call(SPOKEN, tone(300), tone(700)).save(tmp_path)
     soundfile.write(tmp_path / "call.wav", tone(300).samples, 8000)
-    with pytest.raises(DataError, match="has 1 channels, needs two: the user on the left"):
+    with pytest.raises(DataError, match="has 1 channels, needs two: the caller on the left"):
         Call.load(tmp_path)
     (tmp_path / "call.wav").write_bytes(b"RIFF")
     with pytest.raises(AudioError, match="not a recording"):
