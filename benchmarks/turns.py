@@ -30,6 +30,7 @@ from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_ou
 from voxlab.agents.callers.script import CallScript, Moment, ScriptLine
 from voxlab.agents.calls import play
 from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import NO_HEAD_START, HeadStart, PipelineOptions
 from voxlab.agents.shop import shop_agent
 from voxlab.audio import Audio
 from voxlab.evaluation.word_errors import word_errors
@@ -272,7 +273,8 @@ def interruption_scenarios() -> dict[str, list[bool]]:
     """Tell by what should follow which scenarios come out right with all offline engines."""
     right: dict[str, list[bool]] = {}
     for scenario in load_scenarios().values():
-        call = play(scenario.script, shop_agent())
+        head_start = NO_HEAD_START if scenario.is_before_the_reply else HeadStart()
+        call = play(scenario.script, shop_agent(options=PipelineOptions(head_start=head_start)))
         met = scenario.is_met_by(read_outcome(call.timeline))
         right.setdefault(scenario.wanted.then, []).append(met)
     return right

@@ -7,7 +7,8 @@ from itertools import pairwise
 from voxlab.agents.callers.script import parse_script
 from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import NO_HEAD_START, PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.tools import Tool
 from voxlab.clock import run_virtual
@@ -22,6 +23,7 @@ QUIET = PipelineOptions(
     instructions="Be brief.",
     vad=VAD,
     turns=TurnOptions(silence_s=0.5),
+    head_start=NO_HEAD_START,
     reply=ReplyOptions(filler="", apology="", sentence_pause_s=0.0),
 )
 APOLOGY = "I am sorry."

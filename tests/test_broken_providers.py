@@ -13,7 +13,8 @@ import pytest
 
 from voxlab.agents.callers.script import parse_script
 from voxlab.agents.calls import play
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.agent import RealtimeAgent
 from voxlab.agents.realtime.settings import RealtimeOptions

@@ -8,8 +8,9 @@ import pytest
 
 from voxlab.agents.calls import hold_call
 from voxlab.agents.line import RATE_HZ, Line
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.pipeline.listening import AudioEar, EdgeEar
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual

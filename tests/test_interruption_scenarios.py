@@ -12,7 +12,7 @@ from remembered import remembered
 
 from voxlab.agents.callers.interruption_scenarios import load_scenarios, read_outcome
 from voxlab.agents.calls import play
-from voxlab.agents.pipeline.agent import PipelineOptions
+from voxlab.agents.pipeline.options import NO_HEAD_START, HeadStart, PipelineOptions
 from voxlab.agents.shop import shop_agent
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import MoonshineSTT
@@ -25,7 +25,6 @@ from voxlab.turn_taking.interruptions import Meaning
 
 MISHEARD = {  # what Moonshine makes of these words costs the caller his answer
     "another_day_by_espeak": "No way, I meant to stay.",
-    "another_number": "Sorry, not two people. For people.",
 }
 
 
@@ -61,6 +60,12 @@ class Asked:
         return self.llm.stream(messages, tools)
 
 
+def options(scenario):
+    return PipelineOptions(
+        head_start=NO_HEAD_START if scenario.is_before_the_reply else HeadStart()
+    )
+
+
 def told(call, source, kind):
     return [event.data["text"] for event in call.timeline.select(source, kind)]
 
@@ -83,14 +88,14 @@ def case(id, scenario):
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", [case(*item) for item in load_scenarios().items()])
 def test_the_caller_gets_what_he_wants_from_the_real_engines(scenario):
-    call = play(scenario.script, shop_agent(engines()))
+    call = play(scenario.script, shop_agent(engines(), options(scenario)))
     assert scenario.is_met_by(read_outcome(call.timeline)), told(call, "stt", "final")
 
 
 @pytest.mark.parametrize("scenario", [*load_scenarios().values()], ids=[*load_scenarios()])
 def test_with_the_words_known_all_goes_right_and_the_history_keeps_what_was_heard(scenario):
     providers = knowing(scenario)
-    call = play(scenario.script, shop_agent(providers))
+    call = play(scenario.script, shop_agent(providers, options(scenario)))
     found, said = read_outcome(call.timeline), told(call, "agent", "said")
     assert scenario.is_met_by(found)
     assert found.means == (scenario.wanted.means or found.means)

@@ -13,7 +13,8 @@ from voxlab import data
 from voxlab.agents.callers.remote import LAG_S, LOST_S, RemoteCaller, place
 from voxlab.agents.calls import hold_call
 from voxlab.agents.line import RATE_HZ
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.audio import Audio, noise
 from voxlab.clock import run_virtual
 from voxlab.plots import palette

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+from dataclasses import replace
 
 import jiwer
 import numpy as np
@@ -18,7 +19,7 @@ from voxlab.errors import ModelError, ProviderError
 from voxlab.providers import moonshine
 from voxlab.providers.hibari import HibariTTS
 from voxlab.providers.moonshine import LONGEST_S, MoonshineSTT, cost_s
-from voxlab.providers.protocols import Transcript
+from voxlab.providers.protocols import MayEnd, Transcript
 
 pytestmark = pytest.mark.slow
 
@@ -92,14 +93,15 @@ def test_speech_that_is_cut_off_sharply_is_heard_as_well_as_with_silence_around(
 
 def test_the_decoder_stops_by_itself_at_a_snippet_of_a_word(stt, spoken, monkeypatch):
     written = []  # (tokens, limit): without margins it writes "do do do ..." to the limit
-    decode = moonshine._Network._decode
+    recognise = moonshine._Network.recognise
 
-    def noted(self, recording, longest):
-        tokens = decode(self, recording, longest)
-        written.append((len(tokens), longest))
-        return tokens
+    def noted(self, recording, draft=()):
+        heard = recognise(self, recording, draft)
+        natural = int(recording.duration_s * moonshine.TOKENS_PER_S)
+        written.append((len(heard.tokens), natural + moonshine.SPARE_TOKENS))
+        return heard
 
-    monkeypatch.setattr(moonshine._Network, "_decode", noted)
+    monkeypatch.setattr(moonshine._Network, "recognise", noted)
     for start_s in np.arange(0.2, 3.0, 0.15):
         stt.recognize(spoken[9].between(start_s, start_s + 0.15))
     assert written
@@ -143,7 +145,7 @@ def unbegun(request):
 
 
 def test_a_second_look_at_a_longer_piece_finds_all_its_words(stt, unbegun):
-    assert stt._text(unbegun) == ""
+    assert stt._text(unbegun).text == ""
     heard = words(stt.recognize(unbegun))
     assert heard.startswith("what is the weather in paris tomorrow where is my order")
 
@@ -196,7 +198,7 @@ def test_both_clocks_give_the_same_transcripts(stt, spoken):
 
 
 def test_recognising_takes_virtual_time(spoken):
-    stt = MoonshineSTT(partial_every_s=None)
+    stt = MoonshineSTT(partial_every_s=None, drafts=False)
 
     async def timed():
         await transcripts(stt, spoken[6])
@@ -303,3 +305,67 @@ def test_a_damaged_model_is_a_model_error(monkeypatch, tmp_path):
     monkeypatch.setattr(models, "path", lambda *_: tmp_path / "damaged")
     with pytest.raises(ModelError, match="voxlab models --verify"):
         MoonshineSTT(threads=3)
+
+
+# --- drafts and guesses --------------------------------------------------------------------
+
+
+def check_drafts(stt, recording):
+    """A draft of any age changes nothing but the number of steps; a right one leaves one."""
+    fresh = stt._text(recording)
+    right = stt._text(recording, fresh.tokens)
+    assert (right.text, right.tokens, right.steps) == (fresh.text, fresh.tokens, 1)
+    early = stt._text(recording.between(0.0, 0.6 * recording.duration_s))
+    grown = stt._text(recording, early.tokens)
+    assert (grown.text, grown.tokens) == (fresh.text, fresh.tokens)
+    assert grown.steps <= fresh.steps
+    return fresh, grown
+
+
+@pytest.mark.parametrize("name", ["order_where", "book_table", "hesitate_order"])
+def test_a_draft_changes_the_time_and_nothing_else(stt, name):
+    recording = data.utterance(name).audio.resample(16_000)
+    fresh, grown = check_drafts(stt, recording)
+    assert grown.cost_s(recording.duration_s) < fresh.cost_s(recording.duration_s)
+
+
+def test_a_draft_of_other_words_is_overruled(stt):
+    asked, other = (data.utterance(name).audio for name in ("order_where", "weather_tomorrow"))
+    assert stt._text(asked, stt._text(other).tokens) == replace(
+        stt._text(asked),
+        steps=stt._text(asked, stt._text(other).tokens).steps,
+        drafted=len(stt._text(other).tokens),
+    )
+
+
+@pytest.mark.slow
+def test_every_recording_is_heard_the_same_with_a_draft(stt):
+    for name in list(data.utterances())[::4]:
+        for voice in data.VOICES:
+            check_drafts(stt, data.utterance(name, voice).audio.resample(16_000))
+
+
+def test_a_guess_is_what_was_said_so_far_and_the_final_text_is_that_of_the_whole(stt):
+    order, more = (data.utterance(name).audio for name in ("order_where", "weather_tomorrow"))
+    order, more = order.resample(16_000), more.resample(16_000)
+
+    async def with_doubts():
+        async for frame in in_frames(order):
+            yield frame
+        yield MayEnd()
+        yield MayEnd()  # nothing new: the same again, at once
+        async for frame in in_frames(more):
+            yield frame
+        yield MayEnd()
+        async for frame in in_frames(silence(0.2, 16_000)):
+            yield frame
+
+    async def hear():
+        return [transcript async for transcript in stt.transcribe(with_doubts())]
+
+    heard = run_virtual(hear())
+    guesses = [transcript.text for transcript in heard if transcript.is_guess]
+    whole = concatenate([order, more, silence(0.2, 16_000)])
+    assert guesses[0] == guesses[1] == stt.recognize(order)
+    assert heard[-1].text == stt.recognize(whole)
+    assert words(guesses[2]) == words(heard[-1].text)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from voxlab.agents.callers.script import parse_script
 from voxlab.agents.calls import play
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.agent import RealtimeAgent
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
@@ -51,7 +52,6 @@ class StallingTTS:
     waits_s: list[float]
     is_timed: bool
     breaks_after: int = 10**9
-    spoken: int = 0  # words
     made: int = 0  # pieces
 
     async def synthesize(self, text):
@@ -59,8 +59,9 @@ class StallingTTS:
         if text == BYE:  # no word of the story may be taken for it
             numbers = range(BYE_NUMBER, BYE_NUMBER + 1)
         else:
-            numbers = range(self.spoken, self.spoken + len(texts))
-            self.spoken += len(texts)
+            story = TEXT.split()  # a reply that is thrown away may be spoken again
+            starts = [at for at in range(len(story)) if story[at : at + len(texts)] == texts]
+            numbers = range(starts[0], starts[0] + len(texts))
         sizes = [round(self.words_s[number % len(self.words_s)] * RATE_HZ) for number in numbers]
         levels = np.array([(1 + number) * STEP for number in numbers], np.float32)
         samples, ends_s = np.repeat(levels, sizes), np.cumsum(sizes) / RATE_HZ
@@ -132,7 +133,7 @@ def pipeline(voice, llm, meaning=Meaning.REQUEST):
         (),
         PipelineOptions(
             turns=TurnOptions(user_idle_s=99),
-            reply=ReplyOptions(apology=""),
+            reply=ReplyOptions(filler="", apology=""),
             classify=lambda *_: meaning,
         ),
     )

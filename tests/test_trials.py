@@ -6,7 +6,8 @@ import pytest
 
 from voxlab import data
 from voxlab.agents.comparison import hold_trial, hold_trials, make_wanted_shop
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
 from voxlab.audio import silence

@@ -1,6 +1,7 @@
 """The turn manager: by hand, and by any order of events."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -12,24 +13,31 @@ from voxlab.turn_taking.events import (
     CallStarted,
     CancelReply,
     CloseSegment,
+    DropSpeculation,
     EndJudged,
     EndTurnAfter,
+    Guessed,
+    GuessWords,
     HangUp,
     HearingFailed,
     JudgeEnd,
+    KeepSpeculation,
     OpenSegment,
     Pause,
     Reply,
     Resume,
     Say,
     SilenceElapsed,
+    StartSpeculation,
     StartTimer,
     StopTimer,
     Timer,
     Transcribed,
     UserIdle,
+    UserQuiet,
     UserStarted,
     UserStopped,
+    UserWentOn,
 )
 from voxlab.turn_taking.interruptions import Meaning
 from voxlab.turn_taking.manager import TABLE, State, Turn, TurnOptions, step
@@ -317,7 +325,9 @@ def test_a_user_who_speaks_is_asked_anew():
 
 
 ANY_EVENT = (
-    *(kind() for kind in EVENTS if kind not in (Transcribed, EndJudged)),
+    *(kind() for kind in EVENTS if kind not in (Transcribed, EndJudged, Guessed)),
+    Guessed(""),
+    Guessed("word"),
     Transcribed(""),
     Transcribed("word"),
     Transcribed("okay", Meaning.BACKCHANNEL),
@@ -337,8 +347,10 @@ def reachable(options, events):
         known = known | fresh
 
 
-def test_no_order_of_twelve_events_breaks_the_machine():
-    for before, event, after, actions in reachable(GREETING, 12):
+@pytest.mark.parametrize("speculates", [False, True])
+def test_no_order_of_twelve_events_breaks_the_machine(speculates):
+    options = replace(GREETING, speculates=speculates)
+    for before, event, after, actions in reachable(options, 12):
         where = before, event, actions
         segments = [action for action in actions if isinstance(action, OpenSegment | CloseSegment)]
         change = {(False, True): [OpenSegment()], (True, False): [CloseSegment()]}
@@ -349,3 +361,112 @@ def test_no_order_of_twelve_events_breaks_the_machine():
             assert (after.user_speaking, after.pending, after.texts) == (False, 0, ()), where
         assert after.audible or after.state != State.SPEAKING, where
         assert not (after.unanswered and after.state in (State.SPEAKING, State.LISTENING)), where
+        started, kept, dropped = (
+            of(kind, actions) for kind in (StartSpeculation, KeepSpeculation, DropSpeculation)
+        )
+        running = bool(before.speculation) + len(started) - len(kept) - len(dropped)
+        assert running == bool(after.speculation), where
+        assert not (after.speculation and after.state in (State.THINKING, State.SPEAKING)), where
+        assert [action.text for action in kept] in ([], [before.speculation]), where
+        assert not (kept and after.state is not State.THINKING), where
+        assert not (dropped and started and actions.index(*started) < actions.index(*dropped))
+        assert not (kept and of(Reply, actions)), where
+
+
+# --- speculation ---------------------------------------------------------------------------
+
+EAGER = TurnOptions(speculates=True)
+GUESSED = (UserStarted(), UserQuiet(), Guessed("where is it"))
+
+
+def speculations(*events, turn=None, options=EAGER):
+    _, actions = run(*events, turn=turn, options=options)
+    kinds = StartSpeculation, KeepSpeculation, DropSpeculation, Reply
+    return [action for action in actions if isinstance(action, kinds)]
+
+
+BEGUN = StartSpeculation("where is it")
+
+
+def test_the_words_are_asked_for_at_the_first_silence_and_answered_before_the_turn_is_over():
+    assert GuessWords() in run(*GUESSED)[1]
+    over = (UserStopped(0.2), Transcribed("where is it"), SilenceElapsed())
+    assert speculations(*GUESSED, *over) == [BEGUN, KeepSpeculation("where is it")]
+
+
+def test_who_goes_on_gets_no_answer_to_half_of_it():
+    assert speculations(*GUESSED, UserWentOn()) == [BEGUN, DropSpeculation()]
+    paused = (*GUESSED, UserStopped(0.2), Transcribed("where is it"), UserStarted())
+    assert speculations(*paused) == [BEGUN, DropSpeculation()]
+
+
+def test_other_words_than_guessed_are_answered_anew():
+    over = (UserStopped(0.2), Transcribed("where is she"), SilenceElapsed())
+    anew = StartSpeculation("where is she")
+    kept = KeepSpeculation("where is she")
+    assert speculations(*GUESSED, *over) == [BEGUN, DropSpeculation(), anew, kept]
+
+
+@pytest.mark.parametrize("final", [Transcribed(""), HearingFailed()])
+def test_guessed_words_that_the_recogniser_takes_back_are_not_answered(final):
+    over = (UserStopped(0.2), final, SilenceElapsed())
+    assert speculations(*GUESSED, *over) == [BEGUN, DropSpeculation()]
+
+
+def test_words_that_ask_for_more_are_not_answered_on_suspicion():
+    assert speculations(UserStarted(), UserQuiet(), Guessed("my number is, um")) == []
+
+
+def test_three_pauses_in_one_turn_make_three_speculations_and_one_reply():
+    texts = ["I want a table.", "For two.", "On Friday."]
+    pauses = [
+        (UserStarted(), UserQuiet(), Guessed(text), UserStopped(0.2), Transcribed(text))
+        for text in texts
+    ]
+    seen = speculations(*itertools.chain(*pauses), SilenceElapsed())
+    wholes = [" ".join(texts[: count + 1]) for count in range(3)]
+    first, second, third = map(StartSpeculation, wholes)
+    drop = DropSpeculation()
+    assert seen == [first, drop, second, drop, third, KeepSpeculation(wholes[-1])]
+
+
+def test_a_guess_that_comes_after_speech_went_on_is_void():
+    assert speculations(UserStarted(), UserQuiet(), UserWentOn(), Guessed("where is")) == []
+
+
+def test_a_cough_after_the_words_leaves_the_words():
+    cough = (UserStarted(), UserQuiet(), Guessed(""))
+    asked = (*SPOKE, Transcribed("where is it"))
+    assert speculations(*asked, *cough) == [BEGUN, DropSpeculation(), BEGUN]
+
+
+def test_words_over_the_agent_are_answered_on_suspicion_and_its_reply_is_kept_till_they_are_sure():
+    over = (UserStarted(), UserQuiet(), Guessed("where is it"), UserStopped(0.2))
+    assert not of(CancelReply, run(*over, turn=SPEAKING, options=EAGER)[1])
+    seen = speculations(*over, Transcribed("where is it"), SilenceElapsed(), turn=SPEAKING)
+    assert seen == [BEGUN, KeepSpeculation("where is it")]
+    for meaning in (Meaning.BACKCHANNEL, Meaning.NOISE, Meaning.STOP):
+        seen = speculations(*over, Transcribed("uh huh", meaning), SilenceElapsed(), turn=SPEAKING)
+        assert seen == [BEGUN, DropSpeculation()]
+
+
+@pytest.mark.parametrize("meaning", [Meaning.BACKCHANNEL, Meaning.NOISE, Meaning.STOP])
+def test_what_lets_the_agent_go_on_or_silences_it_is_not_answered(meaning):
+    over = (UserStarted(), UserQuiet(), Guessed("yeah", meaning))
+    assert speculations(*over, turn=SPEAKING) == []
+
+
+def test_who_goes_on_while_the_agent_thinks_is_answered_to_everything():
+    over = (UserStarted(), UserQuiet(), Guessed("and tomorrow"))
+    both = StartSpeculation("what is the weather and tomorrow")
+    assert speculations(*over, turn=THINKING) == [both]
+
+
+def test_another_mark_makes_no_other_words():
+    over = (UserStopped(0.2), Transcribed("Where is it?"), SilenceElapsed())
+    assert speculations(*GUESSED, *over) == [BEGUN, KeepSpeculation("Where is it?")]
+
+
+def test_without_speculation_the_machine_is_the_patient_one():
+    over = (UserStopped(0.2), Transcribed("where is it"), SilenceElapsed())
+    assert speculations(*GUESSED, *over, options=OPTIONS) == [Reply("where is it")]

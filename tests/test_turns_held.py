@@ -1,6 +1,5 @@
 """The turn manager held by an honest simulated shell, whatever the user and the providers do."""
 
-import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -15,13 +14,16 @@ from voxlab.turn_taking.events import (
     AgentStarted,
     CallStarted,
     EndJudged,
+    Guessed,
     HearingFailed,
     SilenceElapsed,
     Timer,
     Transcribed,
     UserIdle,
+    UserQuiet,
     UserStarted,
     UserStopped,
+    UserWentOn,
 )
 from voxlab.turn_taking.interruptions import Meaning
 from voxlab.turn_taking.manager import State, Turn, TurnOptions, step
@@ -47,6 +49,9 @@ class Shell:
     segment_open: bool = False
     transcripts_due: int = 0
     judge_due: bool = False
+    quiet: bool = False  # the open segment is silent just now
+    guess_due: bool = False
+    speculation: str = ""
     timers: set[Timer] = field(default_factory=set)
     reply: AgentReply | None = None
     owed: list[str] = field(default_factory=list)  # words of the user that nobody has answered
@@ -61,12 +66,33 @@ class Shell:
     def on_OpenSegment(self, action):  # noqa: N802 - named after the action
         assert not self.segment_open
         self.segment_open = True
+        self.quiet = self.guess_due = False
+        assert not self.speculation
         self.judge_due = False  # the shell gives it up
 
     def on_CloseSegment(self, action):  # noqa: N802
         assert self.segment_open
         self.segment_open = False
         self.transcripts_due += 1
+
+    def on_GuessWords(self, action):  # noqa: N802
+        assert self.segment_open
+        self.guess_due = True
+
+    def on_StartSpeculation(self, action):  # noqa: N802
+        assert self.reply is None or self.reply.paused
+        assert not self.speculation, "one at a time"
+        assert action.text
+        self.speculation = action.text
+
+    def on_KeepSpeculation(self, action):  # noqa: N802
+        assert action.text == self.speculation
+        self.speculation = ""
+        self.on_Reply(action)
+
+    def on_DropSpeculation(self, action):  # noqa: N802
+        assert self.speculation
+        self.speculation = ""
 
     def on_JudgeEnd(self, action):  # noqa: N802
         assert not self.segment_open
@@ -96,6 +122,7 @@ class Shell:
     def start(self, reply):
         assert self.reply is None, "one commit a turn"
         assert not self.segment_open
+        assert not self.speculation, "thrown away, or kept"
         self.reply = reply
 
     def on_Pause(self, action):  # noqa: N802
@@ -172,9 +199,9 @@ class HonestCall(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.words = map("w{}".format, itertools.count())
+        self.next_word = 0  # each word that is said is another one: w0, w1, w2 ...
         self.spoken = []
-        self.shell = Shell(TurnOptions(greeting="Hello.", max_prompts=2))
+        self.shell = Shell(TurnOptions(greeting="Hello.", max_prompts=2, speculates=True))
         self.shell.post(CallStarted())
 
     def live(self):
@@ -193,10 +220,29 @@ class HonestCall(RuleBasedStateMachine):
     def user_stops(self, silent_s):
         self.shell.post(UserStopped(silent_s))
 
+    @precondition(lambda self: self.live() and self.shell.segment_open)
+    @rule()
+    def user_falls_silent(self):
+        self.shell.quiet = True
+        self.shell.post(UserQuiet())
+
+    @precondition(lambda self: self.live() and self.shell.segment_open and self.shell.quiet)
+    @rule()
+    def user_goes_on(self):
+        self.shell.quiet = self.shell.guess_due = False
+        self.shell.post(UserWentOn())
+
+    @precondition(lambda self: self.live() and self.shell.guess_due)
+    @rule(is_right=st.booleans(), meaning=st.sampled_from(Meaning))
+    def recogniser_guesses(self, is_right, meaning):
+        self.shell.guess_due = False
+        self.shell.post(Guessed(f"w{self.next_word}" if is_right else "wrong", meaning))
+
     @precondition(lambda self: self.live() and self.shell.transcripts_due)
     @rule(words=st.integers(0, 2), meaning=st.sampled_from(Meaning))
     def recogniser_answers(self, words, meaning):
-        new = list(itertools.islice(self.words, words))
+        new = [f"w{self.next_word + word}" for word in range(words)]
+        self.next_word += words
         self.spoken += self.shell.transcript(Transcribed(" ".join(new), meaning))
 
     @precondition(lambda self: self.live() and self.shell.judge_due)
@@ -243,6 +289,7 @@ class HonestCall(RuleBasedStateMachine):
         assert turn.user_speaking == shell.segment_open
         assert turn.pending == shell.transcripts_due
         assert (shell.reply is None) == (turn.state == State.LISTENING)
+        assert turn.speculation == shell.speculation
         if shell.reply is not None:
             assert shell.reply.paused == (turn.state == State.INTERRUPTED)
             assert turn.audible == shell.reply.was_audible
@@ -254,6 +301,11 @@ class HonestCall(RuleBasedStateMachine):
     def the_agent_is_silent_while_the_user_speaks(self):
         reply = self.shell.reply
         assert not (self.shell.segment_open and reply is not None and reply.audible)
+
+    @invariant()
+    def nothing_is_prepared_to_words_that_go_on(self):
+        shell = self.shell
+        assert not (shell.speculation and shell.segment_open and not shell.quiet)
 
     @invariant()
     def no_timer_runs_while_the_user_speaks(self):

@@ -47,6 +47,18 @@ _INVENTED = re.compile(
 )
 
 
+def same_words(text: str, other: str) -> bool:
+    """Tell whether two texts have the same letters and digits in the same order.
+
+    A recogniser that hears the same again may set another mark.
+
+    >>> same_words("It's to-morrow, at 7:00", "It's tomorrow at 700."), same_words("No.", "Now.")
+    (True, False)
+    """
+    spoken, same = (filter(str.isalnum, each.casefold()) for each in (text, other))
+    return list(spoken) == list(same)
+
+
 def without_sound_marks(text: str) -> str:
     """Return what a recogniser wrote without its marks for sounds that are no speech.
 

@@ -13,8 +13,9 @@ Every figure, metric and grade is computed from these two, whoever held the call
 | caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, `gave_up` {line}, |
 | | `waited` {line, moment, said}: in vain for what the agent never did; what it said instead |
 | vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
-| turn | `state` {was, now, why}, `commit` {turn, text} |
-| stt | `partial` {text}, `final` {text}, `started`, `failed` {error} |
+| turn | `state` {was, now, why}, `commit` {turn, text, begun_s: of a reply that was begun before} |
+| | `speculated` {text}, `dropped` {tokens, voice_s, tools}: a reply begun too early |
+| stt | `partial` {text}, `guess` {text}, `final` {text}, `started`, `failed` {error} |
 | llm | `request`, `first_token`, `done`, `failed` {error} |
 | tts | `request` {text}, `first_audio`, `done`, `failed` {error} |
 | tool | `started` {name, arguments, id}, `finished` {id, result}, `failed` {id, error} |

@@ -16,7 +16,7 @@ from typing import Any
 
 from voxlab.agents.calls import Party
 from voxlab.agents.comparison import hold_trial
-from voxlab.agents.pipeline.agent import PipelineOptions
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.settings import RealtimeOptions
 from voxlab.agents.shop import shop_agent, shop_realtime_agent

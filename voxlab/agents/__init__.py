@@ -12,7 +12,8 @@ from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call, play
 from voxlab.agents.comparison import hold_trial, hold_trials
 from voxlab.agents.line import Line
-from voxlab.agents.pipeline.agent import GREETING, PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import GREETING, NO_HEAD_START, HeadStart, PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.playback import Playback
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings, SemanticVAD
@@ -22,7 +23,9 @@ from voxlab.agents.tools import Toolbox
 
 __all__ = [
     "GREETING",
+    "NO_HEAD_START",
     "Caller",
+    "HeadStart",
     "Line",
     "PipelineAgent",
     "PipelineOptions",

@@ -60,6 +60,12 @@ class Playback:
         return self._audible
 
     @property
+    def heard(self) -> str:
+        """The words that have been heard, of the utterances that are not over."""
+        heard = [each.outcome(*self._now).heard for each in self._utterances]
+        return " ".join(text for text in heard if text)
+
+    @property
     def unheard(self) -> str:
         """The words that are there and have not been heard."""
         rest = [each.outcome(*self._heard_now).unheard for each in self._utterances]

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from voxlab.agents.callers.script import parse_script
 from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import NO_HEAD_START, PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.spoken_reply import SENTENCES_AHEAD
 from voxlab.agents.tools import Tool
@@ -81,6 +82,7 @@ def _agent(draws: TurnDraws, turn: int, on: Techniques) -> PipelineAgent:
                 tts_timeout_s=PATIENCE_S,
                 tool_timeout_s=PATIENCE_S,
             ),
+            head_start=NO_HEAD_START,
             stt_timeout_s=PATIENCE_S,
         ),
     )

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voxlab import data
-from voxlab.agents.pipeline.agent import PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.tools import Tool
 from voxlab.providers.protocols import Providers, ToolSpec
 
@@ -85,13 +86,13 @@ def shop_tools(database: sqlite3.Connection) -> list[Tool]:
     """
     shop, lock = Shop(database), threading.Lock()
     tools = [
-        _tool(shop.lookup_order, (), ("order_id", "email")),
-        _tool(shop.check_shipping, ("order_id",)),
+        _tool(shop.lookup_order, (), ("order_id", "email"), only_reads=True),
+        _tool(shop.check_shipping, ("order_id",), only_reads=True),
         _tool(shop.return_order, ("order_id",)),
         _tool(shop.book_table, ("day", "time", "party_size"), ("customer",)),
         _tool(shop.change_reservation, ("customer",), ("day", "time", "party_size")),
         _tool(shop.cancel_reservation, ("customer",)),
-        _tool(shop.get_weather, ("city", "day")),
+        _tool(shop.get_weather, ("city", "day"), only_reads=True),
         _tool(shop.talk_to_person, (), latency_s=0.0, ends_call=True),
     ]
     return [replace(tool, function=_alone(tool.function, lock)) for tool in tools]

@@ -33,10 +33,12 @@ class Written:
     """What the model has written so far: its text and its tool calls."""
 
     text: str = ""
+    tokens: int = 0  # pieces of text as they came, and tool calls
     calls: list[ToolCall] = field(default_factory=list)
 
     def add(self, part: TextDelta | ToolCall) -> str:
         """Take the next part; return what it adds to the text."""
+        self.tokens += 1
         if isinstance(part, ToolCall):
             self.calls.append(part)
             return ""

@@ -7,12 +7,13 @@ import asyncio
 import inspect
 import json
 import sqlite3
+import statistics
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from voxlab.agents.line import Line
 from voxlab.clock import run_blocking
 from voxlab.providers.protocols import ToolCall, ToolSpec
 
@@ -20,6 +21,17 @@ OTHER_THREAD = "can only be used in that same thread"  # sqlite3's words
 UNFINISHED = '{"error": "the user interrupted before there was a result"}'
 NO_ANSWER = '{"error": "the system does not answer"}'
 LATE_ANSWER = '{{"error": "no answer within {:g} s; whether the system did it is not known"}}'
+
+
+TIMES_KEPT = 20  # of each tool
+
+
+class Recorder(Protocol):
+    """Notes what happens when: a line, or a reply that is kept back."""
+
+    def record(self, source: str, kind: str, **data: Any) -> object:
+        """Note that something happens now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +44,15 @@ class Tool:
     latency_s: how long the system behind it takes (the chapter's reservation call: under 0.5), on
     top of what the function takes; in virtual time that is all that it takes.
     ends_call: the agent hangs up once the reply to it is spoken.
+    only_reads: it changes nothing, so that it may run for a turn that the user has not ended yet,
+    and its result may be thrown away.
     """
 
     spec: ToolSpec
     function: Callable[..., Any]
     latency_s: float = 0.4
     ends_call: bool = False
+    only_reads: bool = False
 
     @property
     def is_async(self) -> bool:
@@ -90,6 +105,7 @@ class Toolbox:
 
     def __init__(self, tools: Sequence[Tool] = ()) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
+        self._took_s: dict[str, deque[float]] = {}  # how long each took, the latest times
 
     @property
     def specs(self) -> list[ToolSpec]:
@@ -106,12 +122,24 @@ class Toolbox:
             return json.dumps({"error": f"no tool {call.name!r}; there are {[*self._tools]}"})
         return json.dumps(await tool.run(call.arguments, limit_s), ensure_ascii=False)
 
-    async def run_noted(self, call: ToolCall, line: Line, timeout_s: float) -> tuple[str, bool]:
+    def only_reads(self, call: ToolCall) -> bool:
+        """Tell whether a tool changes nothing; one that is not there does not."""
+        tool = self._tools.get(call.name)
+        return tool is None or (tool.only_reads and not tool.ends_call)
+
+    def expected_s(self, call: ToolCall) -> float:
+        """Return how long a tool takes: the median of its latest times, at first what it says."""
+        tool = self._tools.get(call.name)
+        if call.name in self._took_s:
+            return statistics.median(self._took_s[call.name])
+        return tool.latency_s if tool else 0.0
+
+    async def run_noted(self, call: ToolCall, line: Recorder, timeout_s: float) -> tuple[str, bool]:
         """Run a tool and note that on the line; return its result, and whether it ends the call.
 
         A tool that breaks or takes too long has a result too, which says so.
         """
-        arguments = dict(call.arguments)
+        arguments, begun_s = dict(call.arguments), asyncio.get_running_loop().time()
         line.record("tool", "started", id=call.id, name=call.name, arguments=arguments)
         ends_call, limit = False, asyncio.timeout(timeout_s)
         try:
@@ -124,6 +152,8 @@ class Toolbox:
                 result = LATE_ANSWER.format(timeout_s)
                 said = f"TimeoutError: no result within {timeout_s:g} s; {self._fate(call)}"
             line.record("tool", "failed", id=call.id, error=said)
+        took_s = self._took_s.setdefault(call.name, deque(maxlen=TIMES_KEPT))
+        took_s.append(asyncio.get_running_loop().time() - begun_s)
         line.record("tool", "finished", id=call.id, name=call.name, result=result)
         return result, ends_call
 

@@ -99,7 +99,7 @@ def _of_turn(timeline: Timeline, turn: TurnTimes, until_s: float) -> StageTimes:
         and (audible_s is None or event.at_s <= audible_s)
     ]
     decided = commits[-1] if commits and audible_s is not None else None
-    since_s = decided.at_s if decided else turn.end_s
+    since_s = _begun_s(decided) if decided else turn.end_s
     making = [event for event in after if event.at_s >= since_s]
     told = StageTimes(
         text=turn.text,
@@ -113,6 +113,11 @@ def _of_turn(timeline: Timeline, turn: TurnTimes, until_s: float) -> StageTimes:
         cut_in=turn.cut_off,
     )
     return replace(told, work=_work(heard, told, since_s))
+
+
+def _begun_s(commit: Event) -> float:
+    """Return when the answer to a turn was begun, which may be before it was committed."""
+    return float(commit.data.get("begun_s", commit.at_s))
 
 
 def _times(events: Iterable[Event], source: str, kind: str) -> list[float]:
@@ -150,7 +155,8 @@ def _work(heard: Sequence[Event], told: StageTimes, since_s: float) -> tuple[Spa
     A response that does not tell its first token is one piece of work, whatever is inside.
     """
     zero_s = told.user_end_s
-    spans = [Span("silence", 0.0, since_s - zero_s, since_s - zero_s)] if since_s > zero_s else []
+    silence_s = (told.decided_s or since_s) - zero_s
+    spans = [Span("silence", 0.0, silence_s, silence_s)] if silence_s > 0 else []
     for name, source, begins, gives, ends in WORK:
         is_one = told.first_token_s is None
         if is_one and name == "TTS":

@@ -17,7 +17,7 @@ from livekit.agents.voice import io
 from livekit.agents.voice.transcription.synchronizer import TranscriptSynchronizer
 
 from voxlab.agents.line import Line
-from voxlab.agents.pipeline.agent import GREETING, INSTRUCTIONS
+from voxlab.agents.pipeline.options import GREETING, INSTRUCTIONS
 from voxlab.agents.tools import Tool
 from voxlab.agents.utterance import Played
 from voxlab.audio import Audio, from_pcm16, to_pcm16

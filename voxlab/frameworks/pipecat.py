@@ -33,7 +33,7 @@ from pipecat.utils.time import time_now_iso8601
 from pipecat.workers.runner import WorkerRunner
 
 from voxlab.agents.line import Line
-from voxlab.agents.pipeline.agent import GREETING, INSTRUCTIONS
+from voxlab.agents.pipeline.options import GREETING, INSTRUCTIONS
 from voxlab.audio import Audio, from_pcm16, to_pcm16
 from voxlab.errors import ProviderError
 from voxlab.frameworks.engines import VOICE_HZ, CallEngines, FrameworkAgent, Mouth, to_message

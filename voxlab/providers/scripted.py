@@ -6,7 +6,7 @@ or a list of them, one a call, used in order (the last one stays).
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 
 from voxlab.audio import Audio
@@ -14,6 +14,7 @@ from voxlab.providers.protocols import (
     FREE_CHOICE,
     LLM,
     OPENAI_VOICES,
+    MayEnd,
     Message,
     Providers,
     Speech,
@@ -49,6 +50,39 @@ class ScriptedSTT:
             pass
         await asyncio.sleep(next(self._final_s))
         yield Transcript(next(self._texts, ""), is_final=True)
+
+
+class GuessingScriptedSTT:
+    """Hears the given texts, one a segment, and guesses the whole of it whenever it may be over.
+
+    final_s: from the end of a segment to its text; guess_s: from a silence in it to the guess.
+    guesses_of: the guess for a text, if it is another one.
+    """
+
+    guesses = True
+
+    def __init__(
+        self,
+        texts: Iterable[str],
+        final_s: Delay = 0.1,
+        guess_s: Delay = 0.1,
+        guesses_of: Mapping[str, str] | None = None,
+    ) -> None:
+        self._texts = iter(texts)
+        self._final_s = _delays(final_s)
+        self._guess_s = _delays(guess_s)
+        self._guesses_of = guesses_of or {}
+
+    async def transcribe(self, audio: AsyncIterator[Audio | MayEnd]) -> AsyncIterator[Transcript]:
+        """Yield a guess after each MayEnd, and after the end of the audio the text."""
+        text = next(self._texts, "")
+        async for item in audio:
+            if isinstance(item, MayEnd):
+                await asyncio.sleep(next(self._guess_s))
+                guess = self._guesses_of.get(text, text)
+                yield Transcript(guess, is_final=False, is_guess=True)
+        await asyncio.sleep(next(self._final_s))
+        yield Transcript(text, is_final=True)
 
 
 class ScriptedLLM:

@@ -38,6 +38,27 @@ class UserStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class UserQuiet:
+    """The VAD hears the first silence in speech: it may be the end, or a mouth that closes."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserWentOn:
+    """That silence was none: speech goes on before the VAD has called it a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guessed:
+    """All that was said in the open segment, if the user says no more; answers GuessWords.
+
+    meaning: as of Transcribed.
+    """
+
+    text: str
+    meaning: Meaning = Meaning.REQUEST
+
+
+@dataclass(frozen=True, slots=True)
 class Transcribed:
     """The final transcript of one segment of speech; empty if there were no words in it.
 
@@ -84,6 +105,9 @@ TurnEvent = (
     CallStarted
     | UserStarted
     | UserStopped
+    | UserQuiet
+    | UserWentOn
+    | Guessed
     | Transcribed
     | HearingFailed
     | EndJudged
@@ -96,6 +120,9 @@ EVENTS: tuple[type[TurnEvent], ...] = (
     CallStarted,
     UserStarted,
     UserStopped,
+    UserQuiet,
+    UserWentOn,
+    Guessed,
     Transcribed,
     HearingFailed,
     EndJudged,
@@ -116,6 +143,11 @@ class OpenSegment:
 @dataclass(frozen=True, slots=True)
 class CloseSegment:
     """The segment is complete: ask the recogniser for its final transcript."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuessWords:
+    """Ask the recogniser what was said so far, if it can tell: it may have been all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +185,25 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSpeculation:
+    """Begin to answer this text, and keep back whatever is made: the turn is not committed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSpeculation:
+    """The turn is committed, and this text it was: the speculation is its reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropSpeculation:
+    """Throw the speculation away: the user has said something else, or goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Speak a fixed sentence: a greeting, a question back, an apology."""
 
@@ -184,11 +235,15 @@ class HangUp:
 Action = (
     OpenSegment
     | CloseSegment
+    | GuessWords
     | JudgeEnd
     | EndTurnAfter
     | StartTimer
     | StopTimer
     | Reply
+    | StartSpeculation
+    | KeepSpeculation
+    | DropSpeculation
     | Say
     | Pause
     | Resume

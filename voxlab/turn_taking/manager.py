@@ -13,7 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from voxlab.turn_taking.end_of_turn import EndOfTurnOptions, silence_needed_s
+from voxlab.text import same_words
+from voxlab.turn_taking.end_of_turn import (
+    EndOfTurnOptions,
+    looks_unfinished,
+    silence_needed_s,
+)
 from voxlab.turn_taking.events import (
     Actions,
     AgentFinished,
@@ -21,25 +26,32 @@ from voxlab.turn_taking.events import (
     CallStarted,
     CancelReply,
     CloseSegment,
+    DropSpeculation,
     EndJudged,
     EndTurnAfter,
+    Guessed,
+    GuessWords,
     HangUp,
     HearingFailed,
     JudgeEnd,
+    KeepSpeculation,
     OpenSegment,
     Pause,
     Reply,
     Resume,
     Say,
     SilenceElapsed,
+    StartSpeculation,
     StartTimer,
     StopTimer,
     Timer,
     Transcribed,
     TurnEvent,
     UserIdle,
+    UserQuiet,
     UserStarted,
     UserStopped,
+    UserWentOn,
 )
 from voxlab.turn_taking.interruptions import Meaning
 
@@ -61,10 +73,13 @@ class TurnOptions:
     silence_s: silence after which the user's turn ends (chapter: 0.5, typically 0.5 to 0.8), where
     nobody judges whether it sounds finished; else end_of_turn says how long to wait.
     user_idle_s: silence of both after which the agent asks back; max_prompts times, then hangs up.
+    speculates: whether a reply is begun as soon as the words look finished, before the turn is
+    committed; what is made of it is kept back till then. The pipeline agent sets it.
     """
 
     silence_s: float = 0.5
     end_of_turn: EndOfTurnOptions = field(default_factory=EndOfTurnOptions)
+    speculates: bool = False
     user_idle_s: float = 8.0
     max_prompts: int = 2
     greeting: str = ""
@@ -89,6 +104,8 @@ class Turn:
     silence_over: bool = False  # the END_OF_TURN timer ran out since the last speech
     hearing_failed: bool = False
     sounds_finished: float | None = None  # the probability, once judged after the last speech
+    may_end: bool = False  # the user is silent, or was when last heard, and may have said all
+    speculation: str = ""  # the text to which a reply is being made before it is due
     texts: tuple[str, ...] = ()  # said in this turn and not yet committed
     unanswered: tuple[str, ...] = ()  # committed, but no reply to it was audible yet
     audible: bool = False  # the current reply has been heard
@@ -129,7 +146,9 @@ def _hear(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """The user begins to speak, or goes on after a pause, and has the floor."""
     if turn.user_speaking:
         return turn, ()
-    return replace(turn, user_speaking=True, silence_over=False), (
+    quiet, dropped = _drop(turn)
+    return replace(quiet, user_speaking=True, silence_over=False, may_end=False), (
+        *dropped,
         OpenSegment(),
         StopTimer(Timer.END_OF_TURN),
         StopTimer(Timer.USER_IDLE),
@@ -149,6 +168,47 @@ def _wait_for_silence(turn: Turn, event: TurnEvent, options: TurnOptions) -> Ste
     return stopped, (CloseSegment(), JudgeEnd(), EndTurnAfter(options.silence_s))
 
 
+def _doubt(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
+    """The user may be done: ask for the words, long before it is known."""
+    if not turn.user_speaking:
+        return turn, ()
+    return replace(turn, may_end=True), (GuessWords(),)
+
+
+def _go_on(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
+    """The user was not done: what was begun on the words up to there is void."""
+    quiet, dropped = _drop(turn)
+    return replace(quiet, may_end=False), dropped
+
+
+def _guess(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
+    """The words are known in case that the user is done; over the agent, who may go on."""
+    before = turn.pending if turn.user_speaking else turn.pending - 1
+    if not isinstance(event, Guessed) or not turn.may_end or before:
+        return turn, ()
+    texts = (*turn.unanswered, *turn.texts, *([event.text] if event.text else []))
+    answers = event.meaning.takes_the_floor and event.meaning is not Meaning.STOP
+    is_over = turn.state is State.INTERRUPTED and not (event.text and answers)
+    return _speculate(turn, () if is_over else texts, options)
+
+
+def _speculate(turn: Turn, texts: tuple[str, ...], options: TurnOptions) -> Step:
+    """Begin a reply to these words, if they look like all; one to other words is dropped."""
+    text = " ".join(texts)
+    if text and same_words(text, turn.speculation):
+        return turn, ()
+    quiet, dropped = _drop(turn)
+    if not options.speculates or not text or looks_unfinished(text):
+        return quiet, dropped
+    return replace(quiet, speculation=text), (*dropped, StartSpeculation(text))
+
+
+def _drop(turn: Turn) -> Step:
+    if not turn.speculation:
+        return turn, ()
+    return replace(turn, speculation=""), (DropSpeculation(),)
+
+
 def _collect(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     """A transcript comes in while the floor is the user's."""
     if not turn.pending:
@@ -156,8 +216,14 @@ def _collect(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
     text = event.text if isinstance(event, Transcribed) else ""
     failed = turn.hearing_failed or isinstance(event, HearingFailed)
     texts = (*turn.texts, text) if text else turn.texts
-    heard = replace(turn, pending=turn.pending - 1, texts=texts, hearing_failed=failed)
-    return _weigh(heard, options)
+    heard = replace(
+        turn, pending=turn.pending - 1, texts=texts, hearing_failed=failed, may_end=False
+    )
+    weighed, actions = _weigh(heard, options)
+    if weighed.state is not State.LISTENING or weighed.pending or weighed.user_speaking:
+        return weighed, actions  # committed, or not all is known
+    begun, started = _speculate(weighed, weighed.texts, options)
+    return begun, (*started, *actions)
 
 
 def _note_end(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
@@ -187,13 +253,17 @@ def _commit_if_complete(turn: Turn, options: TurnOptions) -> Step:
     """Commit once the silence is long enough and every transcript is in."""
     if turn.user_speaking or turn.pending or not turn.silence_over:
         return turn, ()
-    if turn.texts:
-        thinking = Turn(state=State.THINKING, unanswered=turn.texts)
-        return thinking, (Reply(" ".join(turn.texts)),)
+    text = " ".join(turn.texts)
+    if text and same_words(text, turn.speculation):
+        return Turn(state=State.THINKING, unanswered=turn.texts), (KeepSpeculation(text),)
+    _, dropped = _drop(turn)
+    if text:
+        return Turn(state=State.THINKING, unanswered=turn.texts), (*dropped, Reply(text))
     if turn.hearing_failed:
         thinking = Turn(state=State.THINKING, prompts=turn.prompts)
-        return thinking, (Say(options.not_heard),)
-    return Turn(prompts=turn.prompts), (StartTimer(Timer.USER_IDLE, options.user_idle_s),)
+        return thinking, (*dropped, Say(options.not_heard))
+    idle = StartTimer(Timer.USER_IDLE, options.user_idle_s)
+    return Turn(prompts=turn.prompts), (*dropped, idle)
 
 
 def _judge(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
@@ -207,11 +277,12 @@ def _judge(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
         listening = replace(turn, state=State.LISTENING, texts=turn.unanswered, unanswered=())
         heard, actions = _collect(listening, event, options)
         return heard, (CancelReply(), *actions)
-    turn = replace(turn, pending=turn.pending - 1)
+    turn, dropped = _drop(replace(turn, pending=turn.pending - 1, may_end=False))
     if turn.pending or turn.user_speaking:
-        return turn, ()
+        return turn, dropped
     state = State.SPEAKING if turn.audible else State.THINKING
     return replace(turn, state=state, silence_over=False), (
+        *dropped,
         StopTimer(Timer.END_OF_TURN),
         Resume(),
     )
@@ -219,12 +290,14 @@ def _judge(turn: Turn, event: TurnEvent, options: TurnOptions) -> Step:
 
 def _fall_silent(turn: Turn, options: TurnOptions) -> Step:
     """The user wants silence, and nothing else: drop the reply, and wait."""
+    quiet, dropped = _drop(turn)
     listening = replace(
-        turn, state=State.LISTENING, pending=turn.pending - 1, texts=(), unanswered=()
+        quiet, state=State.LISTENING, pending=turn.pending - 1, texts=(), unanswered=()
     )
     if listening.pending or listening.user_speaking:
-        return listening, (CancelReply(),)
+        return listening, (*dropped, CancelReply())
     return Turn(prompts=turn.prompts), (
+        *dropped,
         CancelReply(),
         StopTimer(Timer.END_OF_TURN),
         StartTimer(Timer.USER_IDLE, options.user_idle_s),
@@ -270,6 +343,9 @@ TABLE: dict[tuple[State, type[TurnEvent]], Rule] = {
     (State.LISTENING, CallStarted): _greet,
     (State.LISTENING, UserStarted): _hear,
     (State.LISTENING, UserStopped): _wait_for_silence,
+    (State.LISTENING, UserQuiet): _doubt,
+    (State.LISTENING, UserWentOn): _go_on,
+    (State.LISTENING, Guessed): _guess,
     (State.LISTENING, Transcribed): _collect,
     (State.LISTENING, HearingFailed): _collect,
     (State.LISTENING, EndJudged): _note_end,
@@ -280,6 +356,9 @@ TABLE: dict[tuple[State, type[TurnEvent]], Rule] = {
     (State.THINKING, CallStarted): _ignore,
     (State.THINKING, UserStarted): _barge_in,
     (State.THINKING, UserStopped): _ignore,  # no segment is open
+    (State.THINKING, UserQuiet): _ignore,  # no segment is open
+    (State.THINKING, UserWentOn): _ignore,  # no segment is open
+    (State.THINKING, Guessed): _ignore,  # no segment is open
     (State.THINKING, Transcribed): _ignore,  # none is pending
     (State.THINKING, HearingFailed): _ignore,  # none is pending
     (State.THINKING, EndJudged): _ignore,  # no turn is open
@@ -290,6 +369,9 @@ TABLE: dict[tuple[State, type[TurnEvent]], Rule] = {
     (State.SPEAKING, CallStarted): _ignore,
     (State.SPEAKING, UserStarted): _barge_in,
     (State.SPEAKING, UserStopped): _ignore,  # no segment is open
+    (State.SPEAKING, UserQuiet): _ignore,  # no segment is open
+    (State.SPEAKING, UserWentOn): _ignore,  # no segment is open
+    (State.SPEAKING, Guessed): _ignore,  # no segment is open
     (State.SPEAKING, Transcribed): _ignore,  # none is pending
     (State.SPEAKING, HearingFailed): _ignore,  # none is pending
     (State.SPEAKING, EndJudged): _ignore,  # no turn is open
@@ -300,6 +382,9 @@ TABLE: dict[tuple[State, type[TurnEvent]], Rule] = {
     (State.INTERRUPTED, CallStarted): _ignore,
     (State.INTERRUPTED, UserStarted): _hear,
     (State.INTERRUPTED, UserStopped): _wait_for_silence,
+    (State.INTERRUPTED, UserQuiet): _doubt,
+    (State.INTERRUPTED, UserWentOn): _go_on,
+    (State.INTERRUPTED, Guessed): _guess,
     (State.INTERRUPTED, Transcribed): _judge,
     (State.INTERRUPTED, HearingFailed): _judge,
     (State.INTERRUPTED, EndJudged): _keep_end,

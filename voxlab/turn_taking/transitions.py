@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
-from voxlab.turn_taking.events import EVENTS, EndJudged, Transcribed, TurnEvent
+from voxlab.turn_taking.events import EVENTS, EndJudged, Guessed, Transcribed, TurnEvent
 from voxlab.turn_taking.interruptions import Meaning
 from voxlab.turn_taking.manager import State, Turn, TurnOptions, step
 
@@ -24,7 +24,7 @@ def transitions(options: TurnOptions | None = None) -> Transitions:
     >>> [state.value for state in leads[State.SPEAKING, EVENTS[1]]]  # UserStarted
     ['interrupted']
     """
-    options = options or TurnOptions(greeting="Hello.")
+    options = options or TurnOptions(greeting="Hello.", speculates=True)
     found: defaultdict[tuple[State, type[TurnEvent]], set[State]] = defaultdict(set)
     waiting, seen = deque([Turn()]), {Turn()}
     while waiting:
@@ -42,8 +42,9 @@ def _every_event() -> Iterator[TurnEvent]:
     """Yield an event of each kind, and of each kind of content that matters."""
     yield Transcribed("")
     yield from (Transcribed("Yes.", meaning) for meaning in Meaning)
+    yield from (Guessed(text, meaning) for text in ("", "Yes.") for meaning in Meaning)
     yield from (EndJudged(probability) for probability in (0.0, 1.0))
-    bare: list[Any] = [kind for kind in EVENTS if kind not in (Transcribed, EndJudged)]
+    bare: list[Any] = [kind for kind in EVENTS if kind not in (Transcribed, EndJudged, Guessed)]
     yield from (kind() for kind in bare)
 
 

@@ -32,6 +32,9 @@ class VADOptions:
     up to whole frames, to one at least. padding_s widens the segments of a recording, so that
     soft beginnings and ends are kept.
 
+    doubt_threshold, doubt_s: speech may have stopped once the probability has stayed below it so
+    long. Nothing is decided by that; it is the time to begin what would take long afterwards.
+
     The last two matter where the room itself talks (`TalkingRoom`): there a frame is no speech,
     whatever its probability, unless it is so much louder than the noise floor, start_over_floor_db
     to start, stop_over_floor_db to go on. 0 asks for nothing.
@@ -43,6 +46,8 @@ class VADOptions:
     min_speech_s: float = 0.064
     min_silence_s: float = 0.2
     padding_s: float = 0.3
+    doubt_threshold: float = 0.85
+    doubt_s: float = FRAME_S
     start_over_floor_db: float = 6.0
     stop_over_floor_db: float = 3.0
 
@@ -52,10 +57,12 @@ class VADOptions:
                 f"exit_threshold {self.exit_threshold} and threshold {self.threshold} are out of "
                 "order, need 0 < exit_threshold <= threshold <= 1: try 0.35 and 0.5"
             )
-        for name in ("min_speech_s", "min_silence_s", "padding_s"):
+        for name in ("min_speech_s", "min_silence_s", "padding_s", "doubt_s"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise VoxlabError(f"{name} is {value}, needs seconds, 0 or more: try 0.2")
+        if not 0 < self.doubt_threshold <= 1:
+            raise VoxlabError(f"doubt_threshold is {self.doubt_threshold}, needs 0 to 1: try 0.85")
         if not 0 <= self.stop_over_floor_db <= self.start_over_floor_db < math.inf:
             raise VoxlabError(
                 f"stop_over_floor_db {self.stop_over_floor_db} and start_over_floor_db "
@@ -155,6 +162,12 @@ class SpeechDetector:
         self.frame_s = frame_s
         self.state = SpeechState()
         self.room = TalkingRoom(self.options, frame_s)
+        self._quiet_frames = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the latest frames say that speech may have stopped, if it was on."""
+        return self._quiet_frames >= whole_frames(self.options.doubt_s, self.frame_s)
 
     def step(self, probability: float, level_db: float | None = None) -> SpeechEvent | None:
         """Hear one frame; return the event if speech started or stopped.
@@ -166,6 +179,8 @@ class SpeechDetector:
         )
         if is_room and probability > 0:  # NaN and -1 are left for `step` to refuse
             probability = 0.0
+        is_quiet = probability < self.options.doubt_threshold
+        self._quiet_frames = self._quiet_frames + 1 if is_quiet else 0
         self.state, event = step(self.state, probability, self.options, self.frame_s)
         return event
 
@@ -173,6 +188,7 @@ class SpeechDetector:
         """End the audio and start anew; return the stop of speech that was still on."""
         event = finish(self.state, self.frame_s)
         self.state, self.room = SpeechState(), TalkingRoom(self.options, self.frame_s)
+        self._quiet_frames = 0
         return event
 
 

@@ -48,6 +48,11 @@ class Scenario:
     script: CallScript
     wanted: ScenarioOutcome
 
+    @property
+    def is_before_the_reply(self) -> bool:
+        """Whether the caller speaks while the agent thinks; one with a head start hardly does."""
+        return self.id.endswith("_while_it_thinks")
+
     def is_met_by(self, outcome: ScenarioOutcome) -> bool:
         """Tell whether the caller got what they wanted, whatever it was taken for."""
         if self.wanted.reply not in outcome.reply:

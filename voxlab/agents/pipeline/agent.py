@@ -8,50 +8,35 @@ a barge-in stops everything at once, and the history keeps only what was spoken.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from voxlab.agents.line import RATE_HZ, Line
+from voxlab.agents.pipeline.history import History
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
-from voxlab.agents.pipeline.reply import PlayedReply, ReplyOptions
+from voxlab.agents.pipeline.options import PipelineOptions
+from voxlab.agents.pipeline.preparation import Preparation
+from voxlab.agents.pipeline.reply import PlayedReply
 from voxlab.agents.pipeline.segment import Segment
 from voxlab.agents.playback import Playback
 from voxlab.agents.tools import Tool, Toolbox
 from voxlab.agents.utterance import Played
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError, ProviderTimeout
-from voxlab.providers.protocols import EndOfTurn, Message, Providers, Speech, Transcript
+from voxlab.providers.protocols import (
+    EndOfTurn,
+    GuessingSTT,
+    Providers,
+    Transcript,
+)
 from voxlab.providers.stream_guard import guarded, judged
 from voxlab.text import without_sound_marks
 from voxlab.turn_taking import events, manager
 from voxlab.turn_taking.events import Timer
-from voxlab.turn_taking.interruptions import Meaning, classify
-from voxlab.turn_taking.manager import Turn, TurnOptions
-from voxlab.vad.endpointing import VADOptions
+from voxlab.turn_taking.interruptions import Meaning
+from voxlab.turn_taking.manager import Turn
 
-INSTRUCTIONS = (
-    "You are the voice agent of Acme Corp, which runs a shop and a restaurant. You look up orders "
-    "and shipping, take back delivered orders, book, change and cancel tables, and tell the "
-    "weather. Answer in one or two short spoken sentences, without lists or symbols."
-)
-GREETING = "Hello, this is Acme. How can I help you?"
 FRAGILE_REPLIES = 2  # so many replies in a row without a voice, and the agent hangs up
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineOptions:
-    """How the agent behaves; each part has its own options.
-
-    classify: what words over the agent mean, see `interruptions.classify`.
-    stt_timeout_s: longest wait for a final transcript after the end of a segment.
-    """
-
-    instructions: str = INSTRUCTIONS
-    vad: VADOptions = field(default_factory=VADOptions)
-    turns: TurnOptions = field(default_factory=lambda: TurnOptions(greeting=GREETING))
-    reply: ReplyOptions = field(default_factory=ReplyOptions)
-    classify: Callable[[str, str, float], Meaning] = classify
-    stt_timeout_s: float = 4.0
 
 
 class PipelineAgent:
@@ -93,12 +78,13 @@ class _Session:
         self._options = agent.options
         self._line = line
         self._turn = Turn()
+        self._turn_options = replace(
+            agent.options.turns, speculates=agent.options.head_start.preemptive
+        )
         self._turns_committed = 0
-        self._silent_since_s = 0.0  # the user's last sound
+        self._silent_since_s = 0.0  # the user's last sound, as far as the VAD knows
         self._turn_since_s: float | None = None  # where the turn's sound begins
         self._judging: asyncio.Task[None] | None = None
-        self._committed = ""  # all that the user said in this turn
-        self._in_history = ""  # the part of it that the history has: tools have worked for it
         self._events: deque[events.TurnEvent] = deque()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._playback = Playback(
@@ -109,23 +95,25 @@ class _Session:
             pause_s=agent.options.reply.sentence_pause_s,
         )
         self._heard: list[str] = []  # of this reply
-        self._history: list[Message] = [Message("system", agent.options.instructions)]
+        self._history = History(agent.options.instructions)
         self._segment: Segment | None = None
         self._hearing = asyncio.Lock()  # segments are recognised one after the other
         self._reply: PlayedReply | None = None
-        self._reply_task: asyncio.Task[None] | None = None
-        self._apology: list[Speech] = []
+        self._speculation: PlayedReply | None = None
+        self._prepared = Preparation(agent.providers, agent.options, line)
         self._mute_replies = 0
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
         vad = self._agent.providers.vad
-        ear: Ear = AudioEar(vad, self._options.vad) if vad else EdgeEar(self._options.vad)
+        doubts = self._options.head_start.speculative_stt
+        options = self._options.vad
+        ear: Ear = AudioEar(vad, options, doubts) if vad else EdgeEar(options, doubts)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._listen(ear))
                 self.post(events.CallStarted())
-                self._tasks.create_task(self._prepare_apology())
+                self._tasks.create_task(self._prepared.run())
         finally:
             for timer in self._timers.values():
                 timer.cancel()
@@ -141,7 +129,7 @@ class _Session:
         # an event leaves the queue last: what its actions post meanwhile only joins the queue
         while self._events:
             was = self._turn.state
-            self._turn, actions = manager.step(self._turn, self._events[0], self._options.turns)
+            self._turn, actions = manager.step(self._turn, self._events[0], self._turn_options)
             if self._turn.state != was:
                 why = type(self._events[0]).__name__
                 self._line.record("turn", "state", was=was, now=self._turn.state, why=why)
@@ -153,6 +141,10 @@ class _Session:
         async for heard in ear.listen(self._line):
             if isinstance(heard, events.UserStopped):
                 self._silent_since_s = self._line.now_s - heard.silent_s
+            if isinstance(heard, events.UserQuiet):
+                self._silent_since_s = self._line.now_s - self._options.vad.doubt_s
+            if isinstance(heard, events.UserWentOn) and self._segment is not None:
+                self._segment.go_on()
             if not isinstance(heard, Audio):
                 self.post(heard)
             elif self._segment is not None:
@@ -166,6 +158,9 @@ class _Session:
                 self._open_segment()
             case events.CloseSegment():
                 self._close_segment()
+            case events.GuessWords():
+                if self._segment is not None:
+                    self._segment.may_end()
             case events.JudgeEnd():
                 self._judge_end()
             case events.EndTurnAfter(silence_s):
@@ -176,8 +171,15 @@ class _Session:
                 self._stop_timer(timer)
             case events.Reply(text):
                 self._commit(text)
+                self._answer(self._make_reply(text))
+            case events.StartSpeculation(text):
+                self._speculate(text)
+            case events.KeepSpeculation(text):
+                self._keep_speculation(text)
+            case events.DropSpeculation():
+                self._drop_speculation()
             case events.Say(text):
-                self._start_reply(text=text)
+                self._answer(self._make_reply("", says=text))
             case events.Pause():
                 self._playback.pause()
             case events.Resume():
@@ -249,22 +251,30 @@ class _Session:
         if text is None:
             self.post(events.HearingFailed())
         else:
-            self.post(events.Transcribed(text, self._meaning(text, segment)))
+            meaning = self._meaning(text, segment)
+            if self._turn.state is manager.State.INTERRUPTED:
+                self._line.record("turn", "interruption", text=text, meaning=meaning)
+            self.post(events.Transcribed(text, meaning))
 
     def _meaning(self, text: str, segment: Segment) -> Meaning:
         """Return what words mean that are said over the agent."""
         if self._turn.state is not manager.State.INTERRUPTED:
             return Meaning.REQUEST
         lasted_s = self._silent_since_s - segment.since_s
-        meaning = self._options.classify(text, self._playback.unheard, lasted_s)
-        self._line.record("turn", "interruption", text=text, meaning=meaning)
-        return meaning
+        return self._options.classify(text, self._playback.unheard, lasted_s)
 
     async def _transcript(self, segment: Segment) -> str:
         self._line.record("stt", "started")
         stt = self._agent.providers.stt
         stream = guarded(
-            lambda: stt.transcribe(segment.audio()), None, "the recogniser", Transcript
+            lambda: (
+                stt.transcribe(segment.audio_and_doubts())
+                if isinstance(stt, GuessingSTT)
+                else stt.transcribe(segment.audio())
+            ),
+            None,
+            "the recogniser",
+            Transcript,
         )
         try:
             async with segment.limit, contextlib.aclosing(stream):
@@ -272,37 +282,78 @@ class _Session:
                 async for transcript in stream:
                     if transcript.is_final:
                         return without_sound_marks(transcript.text)
-                    self._line.record("stt", "partial", text=transcript.text)
+                    if transcript.is_guess:
+                        self._guess(transcript.text, segment)
+                    else:
+                        self._line.record("stt", "partial", text=transcript.text)
         except TimeoutError as error:
             limit_s = self._options.stt_timeout_s
             raise ProviderTimeout(f"no final transcript within {limit_s:g} s") from error
         raise ProviderError("the recogniser ended without a final transcript")
 
+    def _guess(self, text: str, segment: Segment) -> None:
+        """Tell the turn manager what was said if it was all; not if speech has gone on since."""
+        if segment.guess_holds:
+            self._line.record("stt", "guess", text=text)
+            text = without_sound_marks(text)
+            self.post(events.Guessed(text, self._meaning(text, segment)))
+
     # --- speaking --------------------------------------------------------------------------
 
-    def _commit(self, text: str) -> None:
-        """Answer the user's turn; what the history has of it already is not said again."""
+    def _commit(self, text: str, **about: object) -> None:
         self._turns_committed += 1
-        self._line.record("turn", "commit", turn=self._turns_committed, text=text)
-        self._committed = text
+        self._line.record("turn", "commit", turn=self._turns_committed, text=text, **about)
+        self._history.commit(text)
         self._turn_since_s = None
-        fresh = text.removeprefix(self._in_history).strip()
-        self._start_reply(user=Message("user", fresh) if fresh else None)
 
-    def _start_reply(self, user: Message | None = None, text: str = "") -> None:
-        asked = [user] if user else []
-        self._reply = PlayedReply(
+    def _make_reply(self, text: str, says: str = "") -> PlayedReply:
+        """Return a reply to the user's turn, or one that says a fixed text, not yet begun."""
+        heard = " ".join(filter(None, [*self._heard, self._playback.heard]))
+        messages, asked = self._history.request(text, self._reply, heard)
+        return PlayedReply(
             line=self._line,
             providers=self._agent.providers,
             tools=self._agent.tools,
             playback=self._playback,
             options=self._options.reply,
-            messages=(*self._history, *asked),
-            asked=user,
-            text=text,
-            fallback=self._apology,
+            messages=messages,
+            asked=asked,
+            text=says,
+            fallback=self._prepared.apology,
+            filler=self._prepared.filler,
+            early_filler=self._options.head_start.early_filler,
         )
-        self._reply_task = self._tasks.create_task(self._reply.run(self._finish_reply))
+
+    def _answer(self, reply: PlayedReply) -> None:
+        self._reply = reply
+        reply.release()
+        reply.task = self._tasks.create_task(reply.run(self._finish_reply))
+
+    def _speculate(self, text: str) -> None:
+        """Begin to answer a turn that is not committed; nothing of it leaves the reply."""
+        self._line.record("turn", "speculated", text=text)
+        self._speculation = reply = self._make_reply(text)
+        reply.task = self._tasks.create_task(reply.run(self._finish_reply))
+
+    def _keep_speculation(self, text: str) -> None:
+        """Let out what was prepared; if a provider failed over it, nobody need know: try again."""
+        speculation, fresh = self._speculation, self._make_reply(text)
+        if speculation is None or not speculation.can_stand_for(fresh):
+            self._drop_speculation()
+            self._commit(text)
+            self._answer(fresh)
+            return
+        self._commit(text, begun_s=speculation.begun_s)
+        self._reply, self._speculation = speculation, None
+        speculation.asked = fresh.asked  # as finally heard
+        speculation.release()
+        self._finish_reply()  # if all of it was there, and was nothing
+
+    def _drop_speculation(self) -> None:
+        speculation, self._speculation = self._speculation, None
+        if speculation is not None:
+            speculation.cancel()
+            self._line.record("turn", "dropped", **speculation.made())
 
     def _agent_started(self) -> None:
         if self._reply is not None:
@@ -327,8 +378,8 @@ class _Session:
             return
         self._reply = None
         heard, _ = self._stop_playing()  # and if it is paused, it is no more
-        self._remember(reply, heard)
-        self._in_history = ""
+        if self._history.finish(reply, heard):
+            self._line.record("agent", "said", text=heard)
         self._mute_replies = self._mute_replies + 1 if reply.voice_failed else 0
         self.post(events.AgentFinished())
         if self._mute_replies >= FRAGILE_REPLIES:
@@ -342,38 +393,7 @@ class _Session:
         heard, unheard = self._stop_playing()
         if reply is None:  # nothing was being said
             return
-        reply.cancelled = True  # its task may run once more before the cancellation reaches it
-        if self._reply_task is not None:
-            self._reply_task.cancel()
+        reply.cancel()
         self._line.record("agent", "interrupted", heard=heard, unheard=unheard)
-        if reply.audible:
-            self._in_history = ""
-        elif reply.notes:  # it is asked again, but what the tools did is not done again
-            self._in_history = self._committed
-        if reply.audible or reply.notes:  # else it is asked again, together with what follows
-            self._remember(reply, heard)
-
-    def _remember(self, reply: PlayedReply, heard: str) -> None:
-        """Keep in the history what was asked, what the tools said, and what was heard."""
-        self._history += [reply.asked] if reply.asked else []
-        self._history += [
-            replace(note, text="") if note.tool_calls else note for note in reply.notes
-        ]
-        if heard:
-            self._history.append(Message("assistant", heard))
+        if self._history.cut_off(reply, heard):
             self._line.record("agent", "said", text=heard)
-
-    async def _prepare_apology(self) -> None:
-        """Have an apology ready in case the voice fails in the middle of a call."""
-        if not self._options.reply.apology:
-            return
-        options, tts = self._options.reply, self._agent.providers.tts
-        stream = guarded(
-            lambda: tts.synthesize(options.apology), options.tts_timeout_s, "the voice", Speech
-        )
-        try:
-            async with contextlib.aclosing(stream):
-                async for speech in stream:
-                    self._apology.append(speech)
-        except ProviderError as error:
-            self._line.record("tts", "failed", error=str(error))

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from voxlab.audio import Audio
+from voxlab.providers.protocols import MayEnd
 
 SEGMENT_FRAMES = 10_000  # more than five minutes of speech without a pause
 
@@ -17,7 +18,10 @@ class Segment:
 
     def __init__(self, since_s: float, final_within_s: float) -> None:
         self.since_s = since_s
-        self._frames: asyncio.Queue[Audio | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
+        self._frames: asyncio.Queue[Audio | int | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
+        self._doubts = 0  # how often the user may have been done
+        self._doubt = 0  # which of these times it still holds; 0 for none
+        self._guessing = 0  # for which of them the recogniser was asked last
         self._final_within_s = final_within_s
         self.closed = asyncio.Event()
         self.limit = asyncio.timeout(None)  # runs from the end of the segment on
@@ -26,6 +30,22 @@ class Segment:
         """Take the next frame."""
         if self._frames.qsize() < SEGMENT_FRAMES:  # else nobody listens: it is not missed
             self._frames.put_nowait(frame)
+
+    def may_end(self) -> None:
+        """Note that the user may be done: the recogniser is to say what it has."""
+        if self._frames.qsize() < SEGMENT_FRAMES:
+            self._doubts += 1
+            self._doubt = self._doubts
+            self._frames.put_nowait(self._doubt)
+
+    def go_on(self) -> None:
+        """Note that the user was not done: no guess is wanted any more."""
+        self._doubt = 0
+
+    @property
+    def guess_holds(self) -> bool:
+        """Whether the user has said nothing since the recogniser was asked for a guess."""
+        return 0 < self._doubt == self._guessing
 
     def close(self) -> None:
         """Take no more: the user has paused."""
@@ -41,5 +61,19 @@ class Segment:
 
     async def audio(self) -> AsyncIterator[Audio]:
         """Yield the frames as they come, up to the pause."""
-        while (frame := await self._frames.get()) is not None:
-            yield frame
+        async for item in self.audio_and_doubts():
+            if isinstance(item, Audio):
+                yield item
+
+    async def audio_and_doubts(self) -> AsyncIterator[Audio | MayEnd]:
+        """Yield the frames, and where the user may be done, a MayEnd.
+
+        Not if speech has gone on by the time that the recogniser comes to it, nor if the segment
+        is closed: its final transcript is next.
+        """
+        while (item := await self._frames.get()) is not None:
+            if isinstance(item, Audio):
+                yield item
+            elif item == self._doubt and not self.closed.is_set():
+                self._guessing = item
+                yield MayEnd()

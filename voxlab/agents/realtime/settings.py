@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from voxlab.agents.pipeline.agent import GREETING, INSTRUCTIONS
+from voxlab.agents.pipeline.options import GREETING, INSTRUCTIONS
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.realtime.protocol import RATE_HZ
 from voxlab.providers.protocols import ToolSpec

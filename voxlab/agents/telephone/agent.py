@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from voxlab.agents.pipeline.agent import GREETING, INSTRUCTIONS, PipelineAgent, PipelineOptions
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import GREETING, INSTRUCTIONS, PipelineOptions
 from voxlab.agents.shop import shop_agent
 from voxlab.errors import TelephonyError
 from voxlab.providers.protocols import TTS, Providers
