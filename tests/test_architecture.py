@@ -44,6 +44,7 @@ LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else o
     "serving.realtime.transport.in_memory": {"openai"},
     "frameworks.livekit": {"livekit"},
     "frameworks.pipecat": {"pipecat"},
+    "frameworks.text_run": {"livekit"},
     "providers.openai": {"openai"},
     **{  # the package's front door is what they are loaded through
         f"providers.openai.{name}": {"openai"}
@@ -57,7 +58,7 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "openai": r"providers\.openai\.\w+|agents\.realtime\.connection"
     r"|serving\.realtime\.protocol\.client_models",
     "httpx2": r"providers\.openai\.\w+",
-    "livekit": r"frameworks\.livekit",
+    "livekit": r"frameworks\.(livekit|text_run)",
     "pipecat": r"frameworks\.pipecat",
     "anyio": r"providers\.openai\.\w+",
     "hibari": r"providers\.hibari",

@@ -13,7 +13,15 @@ from voxlab.agents.tools import Tool, Toolbox
 from voxlab.agents.utterance import Played
 from voxlab.audio import Audio, Samples
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import Message, Providers, Speech, ToolCall, Transcript, Word
+from voxlab.providers.protocols import (
+    Message,
+    Providers,
+    Speech,
+    ToolCall,
+    ToolSpec,
+    Transcript,
+    Word,
+)
 from voxlab.providers.stream_guard import guarded
 from voxlab.text import without_sound_marks
 from voxlab.turn_taking.manager import State
@@ -79,11 +87,13 @@ class CallEngines:
         self.line.record("stt", "final", text=text)
         return text
 
-    async def answer(self, messages: Sequence[Message]) -> AsyncGenerator[str | ToolCall, None]:
+    async def answer(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """Yield the model's text as it comes, then the tools that it calls."""
         written = Written()
         try:
-            texts = self._reply.write(messages, self.toolbox.specs, written)
+            texts = self._reply.write(messages, tools, written)
             async with aclosing(texts):
                 async for text in texts:
                     yield text

@@ -1,8 +1,7 @@
 """LiveKit Agents with voxlab's engines: STT, LLM and TTS plugins, and a line instead of a room.
 
-`AgentSession` is LiveKit's own: it detects speech and the end of a turn, interrupts, resumes and
-keeps the history. What it asks of an engine goes to `CallEngines`; what it hears is the line's
-user, what it says is laid on the line. With a room and keys only stt, llm and tts change.
+`AgentSession` detects speech and the end of a turn, interrupts, resumes and keeps the history. What
+it asks of an engine goes to `CallEngines`; what it hears and says is on the line.
 """
 
 import json
@@ -23,16 +22,13 @@ from voxlab.agents.utterance import Played
 from voxlab.audio import Audio, from_pcm16, to_pcm16
 from voxlab.errors import ProviderError
 from voxlab.frameworks.engines import VOICE_HZ, CallEngines, FrameworkAgent, Mouth, to_message
-from voxlab.providers.protocols import Message, ToolCall, Word
+from voxlab.providers.protocols import Message, ToolCall, ToolSpec, Word
 from voxlab.sentences import SentenceChunker
 from voxlab.turn_taking.manager import State
 
 
 class LiveKitAgent(FrameworkAgent):
-    """A voice agent on LiveKit Agents, offline; a party of a call in real time.
-
-    settings: of `AgentSession`, LiveKit's defaults if there are none.
-    """
+    """A voice agent on LiveKit Agents, offline, in real time. settings: of `AgentSession`."""
 
     async def run(self, line: Line) -> None:
         """Hold one call; ends when the line is closed or this task is cancelled."""
@@ -64,8 +60,8 @@ def _note_events(session: AgentSession, engines: CallEngines) -> None:
             engines.note_user(event.new_state == "speaking")
 
     def note_agent(event: Any) -> None:
-        known = event.new_state in tuple(State)  # others: initializing, idle
-        engines.note_state(State(event.new_state) if known else State.LISTENING, event.type)
+        states = {each.value: each for each in State}  # others: initializing, idle
+        engines.note_state(states.get(event.new_state, State.LISTENING), event.type)
 
     def note_item(event: Any) -> None:
         if event.item.type == "message":
@@ -149,9 +145,11 @@ class EngineLLMStream(llm.LLMStream):
     """One answer of the model."""
 
     async def _run(self) -> None:
-        id = utils.shortuuid("answer_")
+        known = llm.ToolContext(self._tools).parse_function_tools("openai", strict=False)
+        tools = [ToolSpec(**each["function"]) for each in known]
+        id, messages = utils.shortuuid("answer_"), _messages(self._chat_ctx)
         with _as_api_errors():
-            async with aclosing(self._llm.engines.answer(_messages(self._chat_ctx))) as parts:
+            async with aclosing(self._llm.engines.answer(messages, tools)) as parts:
                 async for part in parts:
                     delta = llm.ChoiceDelta(role="assistant", **_content(part))
                     self._event_ch.send_nowait(llm.ChatChunk(id=id, delta=delta))

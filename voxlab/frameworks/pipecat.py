@@ -157,7 +157,8 @@ class EngineLLMService(LLMService):
 
     async def _answer(self, context: LLMContext) -> None:
         calls = []
-        async with aclosing(self._engines.answer(_messages(context))) as parts:
+        tools = self._engines.toolbox.specs
+        async with aclosing(self._engines.answer(_messages(context), tools)) as parts:
             async for part in parts:
                 if isinstance(part, str):
                     await self._push_llm_text(part)
@@ -171,12 +172,8 @@ def _messages(context: LLMContext) -> list[Message]:
     """Return Pipecat's history, which is in OpenAI's format, as our messages."""
     messages = []
     for message in context.get_messages():
-        calls = tuple(
-            ToolCall(
-                call["id"], call["function"]["name"], json.loads(call["function"]["arguments"])
-            )
-            for call in message.get("tool_calls", ())
-        )
+        asked = [(call["id"], call["function"]) for call in message.get("tool_calls", ())]
+        calls = tuple(ToolCall(id, f["name"], json.loads(f["arguments"])) for id, f in asked)
         tools = {"tool_calls": calls, "tool_call_id": message.get("tool_call_id", "")}
         messages.append(to_message(message["role"], message.get("content") or "", **tools))
     return messages
