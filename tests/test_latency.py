@@ -19,6 +19,7 @@ ONE = {  # one turn; sums of powers of two, so that what is worked out by hand i
     "downlink_s": 1 / 16,
     "vad_silence_s": 1 / 4,
     "end_silence_s": 1 / 2,
+    "doubt_s": 1 / 32,
     "stt_s": 1 / 8,
     "llm_connect_s": 1 / 4,
     "llm_first_token_s": 1 / 2,

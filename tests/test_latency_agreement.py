@@ -40,6 +40,7 @@ def wild_draws(rng: np.random.Generator, turns: int, sentences: int) -> TurnDraw
         downlink_s=some(0.05),
         vad_silence_s=some(0.3),
         end_silence_s=some(0.4),
+        doubt_s=some(0.1),
         stt_s=some(0.3),
         llm_connect_s=some(0.2),
         llm_first_token_s=some(0.5),
@@ -85,11 +86,13 @@ def test_the_agent_and_the_recursion_agree_to_the_bit(kind: str) -> None:
     sentences, tool, filler = KINDS[kind]
     rng = np.random.default_rng(list(KINDS).index(kind))
     turns = 0
-    for streaming, speculative, prewarmed in product([True, False], repeat=3):
-        draws = wild_draws(rng, 125, sentences)
-        check_agreement(draws, Techniques(streaming, speculative, prewarmed, tool, filler))
+    for switches in product([True, False], repeat=6):
+        streaming, speculative, prewarmed, *head_start = switches
+        draws = wild_draws(rng, 16, sentences)
+        on = Techniques(streaming, speculative, prewarmed, tool, filler, *head_start)
+        check_agreement(draws, on)
         turns += len(draws)
-    assert turns == 1000
+    assert turns == 1024
 
 
 def test_the_draws_take_both_sides_of_every_maximum() -> None:
@@ -116,9 +119,9 @@ QUARTERS = st.integers(0, 6).map(lambda quarters: quarters / 4)
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(
-    st.lists(QUARTERS, min_size=24, max_size=24),
+    st.lists(QUARTERS, min_size=25, max_size=25),
     st.lists(st.integers(1, 3), min_size=2, max_size=2),
-    st.builds(Techniques, *[st.booleans()] * 5),
+    st.builds(Techniques, *[st.booleans()] * 8),
 )
 def test_they_agree_when_several_things_happen_at_the_same_moment(
     values: list[float], words: list[int], on: Techniques

@@ -272,3 +272,13 @@ def test_a_shop_with_a_head_start_says_and_does_the_same():
             (told(call, "turn", "commit"), told(call, "llm", "done"), dump_database(shop))
         )
     assert outcomes[0] == outcomes[1]
+
+
+def test_a_tool_that_is_done_before_the_turn_is_over_is_answered_before_it_is_over():
+    look = tool("look", latency_s=1 / 64, only_reads=True)
+    model = llm(calls("look"), ANSWER, first_token_s=1 / 16)
+    slow = replace(EAGER_FILLED, turns=replace(EAGER.turns, silence_s=1.0))
+    call = hold([HELLO], Providers(stt("Hi there."), model, tts()), [look], options=slow)
+    assert times(call, "llm", "request")[1] < 3.5
+    assert times(call, "agent", "speech_started") == times(call, "turn", "commit") == [4.0]
+    assert told(call, "agent", "said") == [ANSWER]

@@ -14,7 +14,7 @@ from voxlab.agents.callers.script import parse_script
 from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import hold_call
 from voxlab.agents.pipeline.agent import PipelineAgent
-from voxlab.agents.pipeline.options import NO_HEAD_START, PipelineOptions
+from voxlab.agents.pipeline.options import HeadStart, PipelineOptions
 from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.spoken_reply import SENTENCES_AHEAD
 from voxlab.agents.tools import Tool
@@ -23,7 +23,7 @@ from voxlab.errors import LatencyError
 from voxlab.latency.random_turns import TurnDraws
 from voxlab.latency.simulation import Techniques
 from voxlab.providers.protocols import Providers, Speech, ToolCall, ToolSpec
-from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT
+from voxlab.providers.scripted import GuessingScriptedSTT, ScriptedLLM
 from voxlab.sentences import SentenceChunker
 from voxlab.timeline import Call
 from voxlab.turn_taking.manager import TurnOptions
@@ -67,11 +67,12 @@ def _agent(draws: TurnDraws, turn: int, on: Techniques) -> PipelineAgent:
     paused_s, quiet_s = (d["uplink_s"] + d[x] for x in ("vad_silence_s", "end_silence_s"))
     if not on.speculative_stt:
         paused_s = max(paused_s, quiet_s)  # the recogniser learns of the pause with the turn's end
+    hears = GuessingScriptedSTT(["What is new?"], d["stt_s"], d["stt_s"])
     return PipelineAgent(
-        Providers(ScriptedSTT(["What is new?"], d["stt_s"]), _model(d, on), _Voice(d, on)),
-        [Tool(ToolSpec("look", "Look it up."), lambda: "found", d["tool_s"])],
+        Providers(hears, _model(d, on), _Voice(d, on)),
+        [Tool(ToolSpec("look", "Look it up."), lambda: "found", d["tool_s"], only_reads=True)],
         PipelineOptions(
-            vad=VADOptions(min_silence_s=paused_s),
+            vad=VADOptions(min_silence_s=paused_s, doubt_s=d["uplink_s"] + d["doubt_s"]),
             turns=TurnOptions(silence_s=quiet_s, user_idle_s=PATIENCE_S),
             reply=ReplyOptions(
                 filler=FILLER if on.tool and on.filler else "",
@@ -82,7 +83,7 @@ def _agent(draws: TurnDraws, turn: int, on: Techniques) -> PipelineAgent:
                 tts_timeout_s=PATIENCE_S,
                 tool_timeout_s=PATIENCE_S,
             ),
-            head_start=NO_HEAD_START,
+            head_start=HeadStart(on.early_stt, on.preemptive, on.early_filler, prewarmed=False),
             stt_timeout_s=PATIENCE_S,
         ),
     )

@@ -29,7 +29,8 @@ class TurnModel:
     stt_s: from the request for a final transcript to the transcript. llm_s: to the first token,
     for the first request and for the one after a tool. tts_s: to the first audio of a sentence.
     uplink_s, downlink_s: network, jitter buffer and playout, one way. vad_silence_s: silence that
-    the VAD calls a pause; end_silence_s: silence that ends the turn. word_s: from word to word of
+    the VAD calls a pause; end_silence_s: silence that ends the turn. doubt_s: silence after which
+    the end is only possible, never longer than vad_silence_s. word_s: from word to word of
     the model. connect_s: to a server that we have no connection to. filler_s: how long the filler
     lasts (the chapter's 1.5 s); filler_after_s: a tool that is no slower than this needs none.
     synthesis_rate: seconds of speech made in a second. sentences, words: (fewest, most) of an
@@ -44,6 +45,7 @@ class TurnModel:
     downlink_s: Latency = 0.025
     vad_silence_s: Latency = 0.2
     end_silence_s: Latency = 0.5
+    doubt_s: Latency = 0.032
     word_s: Latency = 1 / (WORDS_PER_TOKEN * TOKENS_PER_S)
     connect_s: Latency = THREE_ROUND_TRIPS_S
     tool_s: Latency = 0.5
@@ -113,6 +115,7 @@ class TurnDraws:
     downlink_s: Array
     vad_silence_s: Array
     end_silence_s: Array
+    doubt_s: Array
     stt_s: Array
     llm_connect_s: Array
     llm_first_token_s: Array
@@ -183,6 +186,7 @@ def draw_turns(model: TurnModel, turns: int, rng: np.random.Generator) -> TurnDr
         downlink_s=draw("downlink", model.downlink_s),
         vad_silence_s=draw("vad", model.vad_silence_s),
         end_silence_s=draw("end", model.end_silence_s),
+        doubt_s=draw("doubt", model.doubt_s),
         stt_s=draw("stt", model.stt_s),
         llm_connect_s=draw("llm_connect", model.connect_s),
         llm_first_token_s=draw("llm", model.llm_s),
@@ -203,5 +207,5 @@ def draw_turns(model: TurnModel, turns: int, rng: np.random.Generator) -> TurnDr
 
 _STREAMS = (
     *("uplink", "downlink", "vad", "end", "stt", "llm_connect", "llm", "word", "tts_connect"),
-    *("tool", "llm_after_tool", "filler", "sentences", "words", "tts"),
+    *("tool", "llm_after_tool", "filler", "sentences", "words", "tts", "doubt"),
 )

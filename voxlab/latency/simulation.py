@@ -33,6 +33,11 @@ class Techniques:
     pause, while it is not yet sure that the turn is over; else when it is. prewarmed: connections
     to the model and the voice are open. tool: the model asks for a tool and is asked again.
     filler: words over the tool, if it takes longer than filler_after_s.
+
+    The next three are the agent's head start. early_stt: the recogniser is asked at the first
+    silence (doubt_s), long before it is a pause; once more at the pause, to be sure. preemptive:
+    model, voice and a tool that only reads begin with the words, and are heard once the turn is
+    over. early_filler: a slow tool is known to be slow, and its filler comes at once, from a cache.
     """
 
     streaming: bool = True
@@ -40,6 +45,9 @@ class Techniques:
     prewarmed: bool = True
     tool: bool = False
     filler: bool = True
+    early_stt: bool = False
+    preemptive: bool = False
+    early_filler: bool = False
 
 
 NAIVE = Techniques(streaming=False, speculative_stt=False, prewarmed=False, filler=False)
@@ -63,7 +71,8 @@ class TurnTimings:
     """When everything happened, in seconds after the caller's last sound, where the agent is.
 
     float64 (turns,); the last five (chunks, turns), the filler first if there is one; NEVER_S for
-    a chunk that a turn does not have. downlink_s: from the agent to the caller's ear.
+    a chunk that a turn does not have. downlink_s: from the agent to the caller's ear. begun_s: when
+    the model is asked, before commit_s if that is preemptive.
     """
 
     downlink_s: Array
@@ -71,6 +80,7 @@ class TurnTimings:
     stt_start_s: Array
     transcript_s: Array
     commit_s: Array
+    begun_s: Array
     first_token_s: Array
     tool_end_s: Array
     answer_token_s: Array
@@ -109,7 +119,7 @@ class TurnTimings:
         spans = [
             Span("silence", 0.0, times_s["end_of_turn_s"], times_s["end_of_turn_s"]),
             Span("STT", times_s["stt_start_s"], times_s["transcript_s"], times_s["transcript_s"]),
-            Span("LLM", times_s["commit_s"], times_s["first_token_s"], times_s["first_token_s"]),
+            Span("LLM", times_s["begun_s"], times_s["first_token_s"], times_s["first_token_s"]),
         ]
         if times_s["tool_end_s"] > NEVER_S:
             end_s, answer_s = times_s["tool_end_s"], times_s["answer_token_s"]
@@ -136,14 +146,14 @@ class TurnTimings:
             times_s["patience"] = self.synth_start_s[first]
         times_s["TTS"] = self.play_start_s[first]
         times_s["downlink"] = self.ttfb_s
-        ends_s = [float(ends[turn]) for ends in times_s.values()]
+        ends_s = np.maximum.accumulate([float(ends[turn]) for ends in times_s.values()])
         lasts_s = np.diff(ends_s, prepend=0.0)
         stages = [Stage(name, float(s)) for name, s in zip(times_s, lasts_s, strict=True)]
         return Budget(f"turn {turn}", target_s, tuple(stages))
 
 
 _TIMES = (
-    *("end_of_turn_s", "stt_start_s", "transcript_s", "commit_s", "first_token_s"),
+    *("end_of_turn_s", "stt_start_s", "transcript_s", "begun_s", "first_token_s"),
     *("tool_end_s", "answer_token_s"),
 )
 
@@ -154,9 +164,13 @@ def simulate(draws: TurnDraws, techniques: Techniques | None = None) -> TurnTimi
     paused_s = draws.uplink_s + draws.vad_silence_s
     end_of_turn_s = np.maximum(paused_s, draws.uplink_s + draws.end_silence_s)
     stt_start_s = paused_s if on.speculative_stt else end_of_turn_s
-    transcript_s = stt_start_s + draws.stt_s
+    doubted_s = draws.uplink_s + draws.doubt_s
+    guesses = doubted_s < stt_start_s if on.early_stt else np.zeros(len(draws), bool)
+    guess_s = np.where(guesses, doubted_s + draws.stt_s, NEVER_S)
+    transcript_s = np.maximum(stt_start_s, guess_s) + draws.stt_s
     commit_s = np.maximum(end_of_turn_s, transcript_s)
-    connected_s = commit_s if on.prewarmed else commit_s + draws.llm_connect_s
+    begun_s = np.where(guesses, guess_s, transcript_s) if on.preemptive else commit_s
+    connected_s = begun_s if on.prewarmed else begun_s + draws.llm_connect_s
     first_token_s = connected_s + draws.llm_first_token_s
     tool_end_s, answer_token_s = np.full(len(draws), NEVER_S), first_token_s
     if on.tool:
@@ -164,8 +178,9 @@ def simulate(draws: TurnDraws, techniques: Techniques | None = None) -> TurnTimi
         answer_token_s = tool_end_s + draws.llm_after_tool_s
     chunks = _streamed(draws, answer_token_s) if on.streaming else _whole(draws, answer_token_s)
     if on.tool and on.filler:
-        chunks.insert(0, _filler(draws, first_token_s, on))
-    if not on.prewarmed:
+        may_fill_s = np.maximum(first_token_s, commit_s)  # kept back till then
+        chunks.insert(0, _filler(draws, may_fill_s, tool_end_s, on))
+    if not on.prewarmed and not (on.tool and on.filler and on.early_filler):
         _connect(chunks, draws.tts_connect_s)
     return TurnTimings(
         draws.downlink_s,
@@ -173,10 +188,11 @@ def simulate(draws: TurnDraws, techniques: Techniques | None = None) -> TurnTimi
         stt_start_s,
         transcript_s,
         commit_s,
+        begun_s,
         first_token_s,
         tool_end_s,
         answer_token_s,
-        *_speak(chunks),
+        *_speak(chunks, commit_s),
     )
 
 
@@ -204,14 +220,17 @@ def _whole(draws: TurnDraws, answer_token_s: Array) -> list[Chunk]:
     return [Chunk(ready_s, made_s, made_s, draws.speech_s.sum(axis=0))]
 
 
-def _filler(draws: TurnDraws, tool_start_s: Array, on: Techniques) -> Chunk:
-    """The filler, in the turns whose tool is slow enough."""
-    needed = draws.tool_s > draws.filler_after_s
+def _filler(draws: TurnDraws, may_fill_s: Array, tool_end_s: Array, on: Techniques) -> Chunk:
+    """The filler, in the turns whose tool is slow enough; a cached one takes no time."""
+    needed = tool_end_s - may_fill_s > draws.filler_after_s
+    patience_s = 0.0 if on.early_filler else draws.filler_after_s
     first_audio_s, synthesis_s = draws.filler_first_audio_s, draws.filler_synthesis_s
+    if on.early_filler:
+        first_audio_s = synthesis_s = np.zeros(len(draws))
     if not on.streaming:
         first_audio_s = np.maximum(first_audio_s, synthesis_s)
     return Chunk(
-        np.where(needed, tool_start_s + draws.filler_after_s, NEVER_S),
+        np.where(needed, may_fill_s + patience_s, NEVER_S),
         np.where(needed, first_audio_s, NEVER_S),
         np.where(needed, synthesis_s, 0.0),
         np.where(needed, draws.filler_speech_s, 0.0),
@@ -231,18 +250,23 @@ def _connect(chunks: list[Chunk], connect_s: Array) -> None:
         )
 
 
-def _speak(chunks: Iterable[Chunk]) -> tuple[Array, Array, Array, Array, Array]:
-    """Return synth_start, first_byte, synth_end, play_start and play_end, (chunks, turns) each."""
+def _speak(chunks: Iterable[Chunk], commit_s: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Return synth_start, first_byte, synth_end, play_start and play_end, (chunks, turns) each.
+
+    Before the turn is committed, one sentence is made and none is heard.
+    """
     chunks = tuple(chunks)
     shape = (len(chunks), chunks[0].ready_s.size)
     synth_start, first_byte, synth_end, play_start, play_end = (np.empty(shape) for _ in range(5))
     synthesised = played = np.full(shape[1], NEVER_S)
     for k, chunk in enumerate(chunks):
-        np.maximum(chunk.ready_s, synthesised, out=synth_start[k])
+        held_s = np.where(synthesised > NEVER_S, np.maximum(synthesised, commit_s), NEVER_S)
+        np.maximum(chunk.ready_s, held_s, out=synth_start[k])
         np.add(synth_start[k], chunk.first_audio_s, out=first_byte[k])
         busy_s = np.maximum(chunk.first_audio_s, chunk.synthesis_s)
         synthesised = np.add(synth_start[k], busy_s, out=synth_end[k])
-        np.maximum(first_byte[k], played, out=play_start[k])
+        heard_s = np.where(first_byte[k] > NEVER_S, np.maximum(first_byte[k], commit_s), NEVER_S)
+        np.maximum(heard_s, played, out=play_start[k])
         played = np.add(play_start[k], chunk.speech_s, out=play_end[k])
     return synth_start, first_byte, synth_end, play_start, play_end
 

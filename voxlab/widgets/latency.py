@@ -25,6 +25,9 @@ SWITCHES = {
     "prewarmed": "pre-warmed",
     "tool": "tool call",
     "filler": "filler",
+    "early_stt": "STT at the first silence",
+    "preemptive": "preemptive generation",
+    "early_filler": "filler at once",
 }
 
 

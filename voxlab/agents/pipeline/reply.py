@@ -177,12 +177,24 @@ class PlayedReply:
                 for note, call in enumerate(calls, first)
             ]
             if may_fill and self.options.filler:
-                if not self._released.is_set():  # nobody is to hear a filler yet
-                    await self._released.wait()
+                await self._until_heard(tasks)
                 await asyncio.wait(tasks, timeout=self._patience_s(calls, begun_s))
                 await asyncio.sleep(0)  # a tool that is done at this very moment was not too slow
                 if not all(task.done() for task in tasks):
                     await put(self.options.filler)
+
+    async def _until_heard(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Wait till the reply is released or all tools are done: nobody hears a filler before."""
+        released = asyncio.ensure_future(self._released.wait())
+        waiting: set[asyncio.Future[Any]] = set(tasks)
+        try:
+            while waiting and not self._released.is_set():
+                _, waiting = await asyncio.wait(
+                    {released, *waiting}, return_when=asyncio.FIRST_COMPLETED
+                )
+                waiting.discard(released)
+        finally:
+            released.cancel()
 
     def _patience_s(self, calls: Sequence[ToolCall], begun_s: float) -> float:
         """Return how long the tools may take until a filler is due."""
