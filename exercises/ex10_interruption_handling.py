@@ -386,7 +386,7 @@ def draw(call, start_s, end_s):
 
     from voxlab import plot_call
 
-    _, ax = plt.subplots(figsize=(14, 6.2), layout="constrained")
+    _, ax = plt.subplots(figsize=(10, 6.6), layout="constrained")
     plot_call(call, start_s, end_s, ax)
 
 

@@ -1,11 +1,14 @@
+import ast
+from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import matplotlib
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from voxlab import data
+from voxlab import data, plots
 from voxlab.agents.callers.script import load_script
 from voxlab.agents.calls import play
 from voxlab.agents.shop import shop_agent
@@ -54,3 +57,23 @@ def test_an_empty_call_is_an_empty_picture() -> None:
     figure = Figure()
     plot_call(Call(Timeline()), ax=figure.subplots())
     figure.canvas.draw()
+
+
+def fontsizes_and_widths(path: Path) -> Iterator[tuple[str, float]]:
+    """Yield each size of text (pt) and width of a figure (in) that a file of code writes down."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg in ("fontsize", "labelsize", "figsize"):
+            value = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
+            if isinstance(value, ast.Constant):
+                yield node.arg, value.value
+
+
+def test_figures_are_as_wide_as_a_notebook_and_their_texts_have_nine_points() -> None:
+    """A wider figure would be shown smaller, and its texts with it."""
+    folder = Path(plots.__file__).parent
+    found = {
+        (path.name, *each) for path in folder.glob("*.py") for each in fontsizes_and_widths(path)
+    }
+    assert {each for each in found if each[1] == "figsize" and each[2] > 10} == set()
+    assert {each for each in found if each[1] != "figsize" and each[2] < 9} == set()
+    assert len(found) > 20

@@ -26,7 +26,7 @@ STATE_LOOK = {
     State.INTERRUPTED: (ERROR, "xx"),
 }
 LANES = {
-    "caller": 14.0,
+    "caller": 14.4,
     "agent": 9.8,
     "turn": 7.2,
     "STT": 5.4,
@@ -37,8 +37,8 @@ LANES = {
 WORDS_LINES = 3  # room for so many lines of words over each voice
 REASON_LINES = 6  # of what has failed, below the picture
 PLACEHOLDER = " …"
-LEGEND_CHARS = 22  # of small print, for an entry of the legend with its sign
-CHARS_PER_INCH = 16.0  # of the small print, on the safe side
+LEGEND_CHARS = 20  # of small print, for an entry of the legend with its sign
+CHARS_PER_INCH = 12.5  # of the small print, on the safe side
 
 
 def plot_call(
@@ -51,10 +51,11 @@ def plot_call(
     """
     end_s = max(call.timeline.duration_s, start_s + 1.0) if end_s is None else end_s
     if ax is None:
-        width = float(np.clip(0.5 * (end_s - start_s), 9, 30))
-        _, ax = plt.subplots(figsize=(width, 6.2), layout="constrained")
+        width = float(np.clip(0.6 * (end_s - start_s), 10, 30))
+        _, ax = plt.subplots(figsize=(width, 6.6), layout="constrained")
     ax.set_xlim(start_s, end_s)
-    ax.set_ylim(-0.2, LANES["caller"] + 3.2)
+    ax.set_ylim(-0.2, LANES["caller"] + 3.4)
+    ax.set_yticks(list(LANES.values()), list(LANES))
     said = captions(call.timeline)
     for who, voice, color in (("caller", call.user, USER), ("agent", call.agent, AGENT)):
         draw_voice(ax, voice, LANES[who], color, [each for each in said if each.who == who])
@@ -66,7 +67,6 @@ def plot_call(
         _draw_bars(ax, lanes[lane], LANES[lane], STAGE)
     _draw_response_times(ax, call.timeline)
     _draw_events(ax, call.timeline)
-    ax.set_yticks(list(LANES.values()), list(LANES))
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("time in the call (s)")
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -78,11 +78,11 @@ def plot_call(
 def plot_calls(calls: Mapping[str, Call]) -> Figure:
     """Draw the same call with several agents, by name, under one another on one time axis."""
     longest_s = max(call.timeline.duration_s for call in calls.values())
-    size_in = (float(np.clip(0.5 * longest_s, 9, 30)), 5.6 * len(calls))
+    size_in = (float(np.clip(0.6 * longest_s, 10, 30)), 6.2 * len(calls))
     figure, axes = plt.subplots(len(calls), 1, figsize=size_in, layout="constrained", squeeze=False)
     for ax, (name, call) in zip(axes[:, 0], calls.items(), strict=True):
         plot_call(call, 0.0, longest_s, ax)
-        ax.set_ylabel(name, fontsize=13, weight="bold")
+        ax.set_ylabel(name, fontsize=12, weight="bold")
     return figure
 
 
@@ -109,8 +109,8 @@ def _draw_bars(
 ) -> None:
     bars = [(each.start_s, max(each.end_s - each.start_s, 0.02)) for each in intervals]
     ax.broken_barh(bars, (y - 0.55, 1.1), facecolor=color, alpha=0.55, hatch=hatch, edgecolor="w")
-    for each in intervals:
-        write(ax, each.start_s, each.end_s, y - 0.2, each.label, lines=1)
+    for each in filter(lambda interval: interval.label, intervals):
+        write(ax, each.start_s, each.end_s, y - 0.2, f" {each.label}", lines=1)
 
 
 def write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int) -> None:
@@ -124,29 +124,34 @@ def write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: in
         text, min(chars, 44), max_lines=lines, placeholder=PLACEHOLDER, break_long_words=False
     )
     if wrapped != [PLACEHOLDER.strip()] and max(len(line) for line in wrapped) <= chars:
-        ax.text(start_s, y, "\n".join(wrapped), fontsize=7, va="bottom", clip_on=True)
+        ax.text(start_s, y, "\n".join(wrapped), fontsize=9, va="bottom", clip_on=True)
 
 
 def chars_in(ax: Axes, duration_s: float) -> float:
     """Return how many characters of small print fit into a stretch of time."""
     left, right = ax.get_xlim()
     figure = ax.get_figure(root=True)
-    width_in = 0.93 * figure.get_size_inches()[0] if figure else 9.0
+    labels = max((len(label.get_text()) for label in ax.get_yticklabels()), default=0)
+    margins_in = 0.3 + labels / CHARS_PER_INCH
+    width_in = figure.get_size_inches()[0] - margins_in if figure else 9.0
     return duration_s / (right - left) * width_in * CHARS_PER_INCH
 
 
 def _draw_response_times(ax: Axes, timeline: Timeline) -> None:
     """Draw the wait for each reply in the agent's lane, where nothing sounds."""
     y, (left, right) = LANES["agent"], ax.get_xlim()
+    stops_s = [event.at_s for event in timeline.select("agent", "speech_stopped")]
     for turn in turn_times(timeline):
         if turn.reply_s is None or turn.ttfb_s is None or not left <= turn.end_s <= right:
             continue
         look = {"arrowstyle": "<->", "color": ERROR if turn.cut_off else "black", "linewidth": 0.9}
         ax.annotate("", (turn.reply_s, y), (turn.end_s, y), arrowprops=look)
         label = f"{1000 * turn.ttfb_s:.0f} ms"
-        if chars_in(ax, abs(turn.ttfb_s)) < 0.7 * len(label):
+        until_s = max(turn.end_s, turn.reply_s)
+        silent_since_s = max((at_s for at_s in stops_s if at_s < until_s), default=left)
+        if chars_in(ax, until_s - max(silent_since_s, left)) < len(label):
             continue
-        ax.text((turn.end_s + turn.reply_s) / 2, y - 0.2, label, fontsize=7, ha="center", va="top")
+        ax.text(until_s, y - 0.2, f"{label} ", fontsize=9, ha="right", va="top")
 
 
 def _draw_events(ax: Axes, timeline: Timeline) -> None:
@@ -177,7 +182,7 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
             bbox_to_anchor=(0, 1),
             borderaxespad=0.0,
             ncols=max(2, int(chars_in(ax, right - left) / LEGEND_CHARS)),
-            fontsize=8,
+            fontsize=9,
             frameon=False,
             columnspacing=1.2,
         )
@@ -194,7 +199,7 @@ def _draw_failures(ax: Axes, timeline: Timeline) -> None:
         ax.axvline(event.at_s, color=ERROR, linestyle=":")
         side = "left" if event.at_s < right - 0.1 * (right - left) else "right"
         text = f" {event.source} {event.kind} "
-        ax.text(event.at_s, -0.1, text, fontsize=7, color=FAILED, ha=side, clip_on=True)
+        ax.text(event.at_s, -0.1, text, fontsize=9, color=FAILED, ha=side, clip_on=True)
         if event.is_failure:
             reasons.append(event.failure)
     width = int(chars_in(ax, right - left))
@@ -208,6 +213,6 @@ def _draw_failures(ax: Axes, timeline: Timeline) -> None:
         xycoords="axes fraction",
         textcoords="offset points",
         va="top",
-        fontsize=7,
+        fontsize=9,
         color=FAILED,
     )

@@ -79,7 +79,7 @@ def plot_ladder(
     ax.set(xlabel="kilobits a second", ylabel=label)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color=SILENCE, linewidth=0.4)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     return ax
 
 
@@ -95,5 +95,5 @@ def plot_code_use(counts: Mapping[str, NDArray[np.integer]], ax: Axes | None = N
     ax.axhline(equal, color=ERROR, linewidth=1, linestyle=(0, (1, 3)), label="all alike")
     ax.set(xlabel="codes, the most frequent first", ylabel="share of frames")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     return ax

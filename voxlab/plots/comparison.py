@@ -51,7 +51,7 @@ def plot_paired(
     less = differences_ms < 0
     ax.barh(rows[less], differences_ms[less], color=AGENT, **looks)
     ax.barh(rows[~less], differences_ms[~less], color=STAGE, hatch="//", **looks)
-    ax.set_yticks(rows, [trials[result.kept[k]] for k in order], fontsize=8)
+    ax.set_yticks(rows, [trials[result.kept[k]] for k in order], fontsize=9)
     ax.axvspan(1000 * result.low, 1000 * result.high, color=SILENCE, alpha=0.5, zorder=0)
     ax.axvline(1000 * result.median, color="black", linewidth=1.4)
     ax.axvline(0, color="black", linewidth=0.6)
@@ -59,7 +59,7 @@ def plot_paired(
     ax.set_xlim(-span_ms, span_ms)
     ax.set_ylim(-0.6, len(rows) + 1.1)
     label = f"median {1000 * result.median:+.0f} ms"
-    text = ax.text(1000 * result.median, len(rows) + 0.4, label, fontsize=8, ha="center")
+    text = ax.text(1000 * result.median, len(rows) + 0.4, label, fontsize=9, ha="center")
     text.set(va="center", bbox=UNDERLAY)
     for place, name, side in ((0.0, names[1], "left"), (1.0, names[0], "right")):
         label = f"less with {name}"

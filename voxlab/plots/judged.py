@@ -13,7 +13,7 @@ HALF = 0.3  # of a bar's height
 def plot_judged(judged: JudgedRecording, ax: Axes | None = None) -> Axes:
     """Draw a judged recording: who spoke when, the wait for each reply, cut-ins and dead air."""
     if ax is None:
-        _, ax = plt.subplots(figsize=(12, 2.4), layout="constrained")
+        _, ax = plt.subplots(figsize=(10, 2.4), layout="constrained")
     caller = [(turn.start_s, turn.end_s - turn.start_s) for turn in judged.turns]
     agent = [(each.start_s, each.end_s - each.start_s) for each in judged.agent]
     for lane, bars, color in (("caller", caller, USER), ("agent", agent, AGENT)):

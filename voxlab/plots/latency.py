@@ -66,22 +66,28 @@ def waterfalls(groups: Sequence[Group], target_s: float | None, ax: Axes | None)
         text.set_bbox(UNDERLAY)
     ax.set_yticks(list(ticks), list(ticks.values()))
     ax.set_ylim(y - 0.9, 0.4)
-    frame_waterfall(ax, target_s)
+    made = [span for _, spans, _ in groups for span in spans if span.name not in HEARD]
+    streams = any(span.first_s < span.end_s for span in made)
+    frame_waterfall(ax, target_s, streams)
     return ax
 
 
-def frame_waterfall(ax: Axes, target_s: float | None) -> None:
-    """Draw what stands around the bars: the target, a legend, the axis of time."""
+def frame_waterfall(ax: Axes, target_s: float | None, streams: bool = True) -> None:
+    """Draw what stands around the bars: the target, a legend, the axis of time.
+
+    streams: some stage gives output while it works.
+    """
     if target_s is not None:
         ax.axvline(1000 * target_s, color=ERROR, linestyle="--", linewidth=1.2)
-        label, bottom = f"target {1000 * target_s:.0f} ms", ax.get_ylim()[0]
-        text = ax.text(1000 * target_s, bottom, label, color=ERROR, fontsize=8, ha="center")
+        label, low = f"target {1000 * target_s:.0f} ms", ax.get_ylim()[0] + 0.2
+        text = ax.text(1000 * target_s, low, label, fontsize=9, ha="center")
         text.set(va="bottom", bbox=UNDERLAY)
     working = Patch(facecolor="white", edgecolor=STAGE, hatch="////", label="at work")
     giving = Patch(facecolor=STAGE, label="gives output")
     heard = Patch(facecolor=AGENT, label="heard")
     look: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3}
-    ax.legend(handles=[working, giving, heard], fontsize=8, frameon=False, **look)
+    handles = [working, giving, heard] if streams else [working, heard]
+    ax.legend(handles=handles, fontsize=9, frameon=False, **look)
     clean(ax, "time from the caller's last sound (ms)")
 
 
@@ -98,8 +104,8 @@ def draw_span(ax: Axes, span: Span, y: float) -> list[Artist]:
             drawn.append(ax.add_artist(bar))  # the axes have their limits: no patch changes them
     right = ax.get_xlim()[1]
     middle = (start + min(end, right)) / 2
-    if end - start > 0.045 * right and middle < right:  # else two of them could touch
-        text = ax.text(middle, y, f"{end - start:.0f}", fontsize=7.5, ha="center", va="center")
+    if end - start > 0.054 * right and middle < right:  # else two of them could touch
+        text = ax.text(middle, y, f"{end - start:.0f}", fontsize=9, ha="center", va="center")
         text.set(bbox=UNDERLAY, clip_on=True)
         drawn.append(text)
     return drawn
@@ -108,7 +114,7 @@ def draw_span(ax: Axes, span: Span, y: float) -> list[Artist]:
 def plot_budget_bar(budget: Budget, ax: Axes | None = None) -> Axes:
     """Draw the wait for the first audio as one bar of its stages, against the target."""
     if ax is None:
-        _, ax = plt.subplots(figsize=(10, 1.7), layout="constrained")
+        _, ax = plt.subplots(figsize=(10, 2.2), layout="constrained")
     longest_ms = 1000 * max(budget.target_s, budget.first_audio_s)
     ax.set_xlim(0, 1.02 * longest_ms)
     ax.set_ylim(-0.5, 0.5)
@@ -136,14 +142,21 @@ def draw_stack(ax: Axes, budget: Budget) -> list[Artist]:
         width_ms = 1000 * budget.share(name) * budget.first_audio_s
         look: dict[str, Any] = {"facecolor": STACK[number % len(STACK)], "edgecolor": "white"}
         drawn.append(ax.add_artist(Rectangle((left_ms, -0.4), width_ms, 0.8, alpha=0.7, **look)))
-        wide = width_ms > 0.006 * right_ms * max(len(name), 4)
-        if wide or width_ms > 0.012 * right_ms:
-            label = f"{name}\n{width_ms:.0f}" if wide else f"{name} {width_ms:.0f}"
-            text = ax.text(left_ms + width_ms / 2, 0, label, fontsize=7.5 if wide else 6)
+        wide = width_ms > 0.0075 * right_ms * max(len(name), 4)
+        label = f"{name}\n{width_ms:.0f}" if wide else f"{name} {width_ms:.0f}"
+        if wide or (width_ms > 0.018 * right_ms and len(label) <= upright_chars(ax)):
+            text = ax.text(left_ms + width_ms / 2, 0, label, fontsize=9)
             text.set(ha="center", va="center", rotation=0 if wide else 90, clip_on=True)
             drawn.append(text)
         left_ms += width_ms
     return drawn
+
+
+def upright_chars(ax: Axes) -> int:
+    """Return how many characters of an upright text fit into a bar of the stack."""
+    figure = ax.get_figure(root=True)
+    height_in = ax.get_position().height * (figure.get_size_inches()[1] if figure else 0.0)
+    return int(0.8 * 0.7 * height_in / 0.075)  # the bar's part; the axes' after layout; of 9 pt
 
 
 def plot_waits(
@@ -159,7 +172,7 @@ def plot_waits(
         ax.plot(np.percentile(waits_s, PERCENTS), PERCENTS, line, color=color, label=label)
         ax.plot([p50_s, p95_s], [50, 95], marker, color=color)
     frame_waits(ax, target_s)
-    ax.legend(fontsize=8, loc="lower right")
+    ax.legend(fontsize=9, loc="lower right")
     return ax
 
 
@@ -185,7 +198,7 @@ def plot_profiles(rows: Sequence[MeasuredLatency], ax: Axes | None = None) -> Ax
         ax.plot([row.p50_s, row.p95_s, row.p99_s], [50, 95, 99], marker, color=color)
     log_seconds(ax)
     ax.set_ylabel("requests (%)")
-    ax.legend(fontsize=8, loc="lower right")
+    ax.legend(fontsize=9, loc="lower right")
     clean(ax, "latency (s); marks: measured P50, P95, P99")
     return ax
 

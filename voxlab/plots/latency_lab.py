@@ -14,7 +14,7 @@ from voxlab.plots import latency
 from voxlab.plots.palette import AGENT, ERROR, USER
 from voxlab.plots.redrawn import Redrawn
 
-SIZE_IN, DPI = (11, 5.2), 80
+SIZE_IN, DPI = (10, 5.2), 100
 LANES = ("silence", "STT", "LLM", "tool", "TTS", "voice")
 UNTIL_MS = 4000.0  # what comes later is not drawn
 WAITS_S = (0.1, 20.0)

@@ -46,25 +46,30 @@ def plot_realtime_events(
     rows = _rows(call.timeline, start_s, end_s)
     height = len(rows) + len({row.kind for row in rows}) + len(sounds) * VOICE_ROWS
     if ax is None:
-        _, ax = plt.subplots(figsize=(13, 0.22 * height + 0.7), layout="constrained")
+        _, ax = plt.subplots(figsize=(10, 0.22 * height + 0.7), layout="constrained")
     ax.set_xlim(start_s, end_s)
     ax.set_ylim(max(height, 1.0), 0.0)
-    labels: dict[float, str] = {}
+    titles: dict[float, str] = {}
+    places: list[float] = []
     y = 0.0
     for index, row in enumerate(rows):
-        title, marker, color = DIRECTIONS[row.kind]
         if index == 0 or rows[index - 1].kind != row.kind:
-            ax.text(start_s, y + 0.75, f" {title}", fontsize=9, weight="bold", color=color)
+            titles[y] = row.kind
             y += 1
-        look = ("X", ERROR) if row.type == "error" else (marker, color)
-        _draw_row(ax, row, y + 0.5, *look)
-        labels[y + 0.5] = row.type
+        places.append(y + 0.5)
         y += 1
-    for name, voice, color in sounds:
-        labels[y + VOICE_ROWS / 2] = name
-        draw_voice(ax, voice, y + VOICE_ROWS / 2, color)
-        y += VOICE_ROWS
-    _style(ax, labels)
+    voices_y = [y + VOICE_ROWS * (index + 0.5) for index in range(len(sounds))]
+    names = [row.type for row in rows] + [name for name, _, _ in sounds]
+    _style(ax, dict(zip([*places, *voices_y], names, strict=True)))  # first: labels take room
+    for top, kind in titles.items():
+        title, _, color = DIRECTIONS[kind]
+        ax.text(start_s, top + 0.75, f" {title}", fontsize=9, weight="bold", color=color)
+    for row, place in zip(rows, places, strict=True):
+        _, marker, color = DIRECTIONS[row.kind]
+        look = ("X", ERROR) if row.type == "error" else (marker, color)
+        _draw_row(ax, row, place, *look)
+    for (_, voice, color), place in zip(sounds, voices_y, strict=True):
+        draw_voice(ax, voice, place, color)
     return ax
 
 
@@ -129,7 +134,7 @@ def _said(event: Mapping[str, Any]) -> str:
 
 
 def _style(ax: Axes, labels: Mapping[float, str]) -> None:
-    ax.set_yticks(list(labels), list(labels.values()), fontsize=8)
+    ax.set_yticks(list(labels), list(labels.values()), fontsize=9)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("time on the connection (s)")
     ax.spines[["top", "right", "left"]].set_visible(False)

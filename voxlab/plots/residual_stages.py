@@ -41,9 +41,9 @@ class ResidualStages(Redrawn):
     def __init__(self, quantizer: ResidualQuantizer, cloud: Vectors, figure: Figure) -> None:
         super().__init__(figure)
         count = quantizer.stages
-        figure.set_size_inches(4.6 + 2.85 * count, 4.5)
+        figure.set_size_inches(10, 10 * 4.5 / (4.6 + 2.85 * count))
         grid = self.figure.add_gridspec(1, count + 1, width_ratios=[1.55, *[1] * count])
-        grid.update(left=0.03, right=0.995, top=0.95, bottom=0.05, wspace=0.13)
+        grid.update(left=0.045, right=0.995, top=0.93, bottom=0.06, wspace=0.22)
         self.quantizer = quantizer
         clouds = list(quantizer.residuals(np.asarray(cloud, np.float32)))
         self.reach = [1.15 * float(np.percentile(np.abs(each), SHARE)) for each in clouds]
@@ -128,7 +128,7 @@ def _draw_cloud(ax: Axes, cloud: Vectors, reach: float) -> None:
     ax.plot(*cloud.T, ".", color=SILENCE, markersize=2, zorder=0)
     ax.plot(0, 0, "+", color="black")
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=9)
 
 
 def _draw_borders(ax: Axes, pixels: NDArray[np.float64], reach: float) -> Artist:

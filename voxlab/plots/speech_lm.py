@@ -74,7 +74,7 @@ def plot_patterns(frames: int = 5, stages: int = 4) -> Figure:
         "delay": (frame + stage, "{0}"),
         "depth": (frame, "{0}.{1}"),
     }
-    figure, axes = plt.subplots(1, 4, figsize=(11, 2.7), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(10, 2.7), sharey=True, layout="constrained")
     for ax, (name, (place, label)) in zip(axes, ways.items(), strict=True):
         ax.imshow(place, cmap="Blues", vmin=0, vmax=1.6 * frames * stages, aspect="auto")
         for (row, column), position in np.ndenumerate(place):
@@ -104,7 +104,7 @@ def plot_learning(losses: Sequence[Sequence[float]], ax: Axes | None = None) -> 
             (smooth.size + width - 1, smooth[-1]),
             color=color,
             va="center",
-            fontsize=8,
+            fontsize=9,
         )
     ax.set(xlabel="steps", ylabel="nats a code")
     _plain(ax)
@@ -114,7 +114,7 @@ def plot_learning(losses: Sequence[Sequence[float]], ax: Axes | None = None) -> 
 
 def plot_comparison(found: Comparison) -> Figure:
     """Draw what four ways of predicting cost and reach: by steps, by time, and as heard."""
-    figure, (steps, seconds, heard) = plt.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
+    figure, (steps, seconds, heard) = plt.subplots(1, 3, figsize=(10, 3.9), layout="constrained")
     for number, (name, each) in enumerate(found.patterns.items()):
         color, line, marker = LOOKS[number % len(LOOKS)]
         at, times_s, nats = zip(*each.curve, strict=True)
@@ -124,9 +124,9 @@ def plot_comparison(found: Comparison) -> Figure:
         seconds.plot(times_s, total, **look)
     same = found.equal_steps
     steps.axvline(same, color=SILENCE, linewidth=1)
-    steps.text(same, steps.get_ylim()[1], f" {same} steps", fontsize=8, va="top", color="0.4")
+    steps.text(same, steps.get_ylim()[1], f" {same} steps", fontsize=9, va="top", color="0.4")
     steps.set(xlabel="steps", ylabel="unseen numbers: nats a frame")
-    steps.legend(fontsize=8)
+    steps.legend(fontsize=9)
     seconds.set(xlabel="processor seconds of training")
     for ax in (steps, seconds):
         _plain(ax)
@@ -138,7 +138,7 @@ def _draw_heard(patterns: Mapping[str, MeasuredPattern], codec: Sequence[bool], 
     low, high = wilson_interval(sum(codec), len(codec))
     ax.axvspan(low, high, color=STAGE, alpha=0.2)
     ax.axvline(float(np.mean(codec)), color=STAGE, linewidth=1, linestyle="--")
-    ax.text(low, -0.75, "codec alone ", color=STAGE, fontsize=8, ha="right", va="center")
+    ax.text(low, -0.75, "codec alone ", color=STAGE, fontsize=9, ha="right", va="center")
     for row, each in enumerate(patterns.values()):
         share = float(np.mean(each.heard))
         low, high = wilson_interval(sum(each.heard), len(each.heard))

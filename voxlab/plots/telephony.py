@@ -23,7 +23,7 @@ def plot_packets(
     a cross is one that the network lost, and a hollow mark one that came too late to be played.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(13, 3.2), layout="constrained")
+        _, ax = plt.subplots(figsize=(10, 3.2), layout="constrained")
     for packet in carried.packets:
         if not start_s <= packet.sent_s < end_s:
             continue

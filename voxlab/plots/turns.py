@@ -25,14 +25,14 @@ def plot_transitions(leads: Transitions | None = None, ax: Axes | None = None) -
     leads = leads or transitions()
     states = list(State)
     if ax is None:
-        _, ax = plt.subplots(figsize=(1.35 * len(EVENTS), 4.4), layout="constrained")
+        _, ax = plt.subplots(figsize=(10, 5.4), layout="constrained")
     for row, state in enumerate(states):
         for column, event in enumerate(EVENTS):
             others = [each for each in State if each in leads[state, event] - {state}]
             _draw_cell(ax, (column, row), state, TABLE[state, event], others)
     ax.set(xlim=(-0.5, len(EVENTS) - 0.5), ylim=(len(states) - 0.5, -0.5))
     ax.set_xticks(range(len(EVENTS)), [_words(event.__name__) for event in EVENTS], fontsize=9)
-    ax.set_yticks(range(len(states)), [state.value for state in states], fontsize=10)
+    ax.set_yticks(range(len(states)), [state.value for state in states], rotation=90, va="center")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -50,7 +50,7 @@ def _draw_cell(
         frame = {"facecolor": STATE_LOOK[state][0], "edgecolor": "none", "alpha": 0.22}
         ax.text(column, row - 0.2, _words(rule.__name__), ha="center", va="center", fontsize=9)
         arrows = "\n".join(f"→ {other.value}" for other in leads_to)
-        ax.text(column, row + 0.24, arrows, ha="center", va="center", fontsize=6.5)
+        ax.text(column, row + 0.24, arrows, ha="center", va="center", fontsize=9)
     ax.add_patch(_cell(column, row, **frame))
 
 

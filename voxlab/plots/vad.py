@@ -28,7 +28,7 @@ from voxlab.vad.endpointing import (
 from voxlab.vad.error_rates import vad_costs
 from voxlab.vad.silero import FRAME_S
 
-SIZE_IN, DPI = (12, 5.6), 80
+SIZE_IN, DPI = (10, 5.6), 100
 WAVE_HOP_S = 0.008  # a column of the waveform
 QUIETEST_DB = -75.0  # what is quieter is drawn here
 Drawn = Iterator[tuple[Axes, Artist]]
@@ -80,7 +80,7 @@ class VADLab(Redrawn):
         self._times_s = (np.arange(len(probabilities)) + 0.5) * FRAME_S
         rows: Any = self.figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
         self._wave, self._chance, self._level = rows
-        self.figure.subplots_adjust(left=0.075, right=0.985, top=0.885, bottom=0.085, hspace=0.12)
+        self.figure.subplots_adjust(left=0.09, right=0.985, top=0.89, bottom=0.085, hspace=0.12)
         self._draw_still(audio)
 
     def _draw_still(self, audio: Audio) -> None:
@@ -117,8 +117,8 @@ class VADLab(Redrawn):
             Line2D([], [], color=AGENT, linestyle=":", label="exit threshold"),
             Line2D([], [], color=STAGE, linewidth=1.6, label="noise floor"),
         ]
-        look: dict[str, Any] = {"fontsize": 8, "frameon": False, "columnspacing": 1.3}
-        self.figure.legend(handles=handles, loc="upper left", ncols=8, **look)
+        look: dict[str, Any] = {"fontsize": 9, "frameon": False, "columnspacing": 1.3}
+        self.figure.legend(handles=handles, loc="upper left", ncols=4, **look)
 
     def update(self, options: VADOptions) -> None:
         """Segment the recording with other options; the network is not asked again."""

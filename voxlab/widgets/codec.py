@@ -18,7 +18,7 @@ def explore_quantizer(
     cloud: float (points, 2), what the quantizer learned from. The arrow keys also move a slider.
     Without widgets: plot_residual_stages(quantizer, cloud, (x, y), stages).
     """
-    lab = ResidualStages(quantizer, cloud, Figure(dpi=80))
+    lab = ResidualStages(quantizer, cloud, Figure(dpi=100))
     reach = round(lab.reach[0], 1)
     x, y = (
         ipywidgets.FloatSlider(
