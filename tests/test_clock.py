@@ -349,6 +349,8 @@ REASONS = {
     "codec/train.py": "a training run reports how long it takes; nothing depends on it",
     "grading/expect.py": "to make a counterexample smaller may not take for ever",
     "grading/submission.py": "a submission that never ends must be stopped in real time",
+    "frameworks/livekit.py": "LiveKit is told by the wall clock when playing began",
+    "frameworks/worker.py": "the frameworks hold calls in real time; what one costs is measured",
     "serving/realtime/transport/server.py": "the protocol tells when a secret expires",
 }
 

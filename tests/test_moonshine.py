@@ -208,7 +208,9 @@ def test_recognising_takes_virtual_time(spoken):
 
 
 def test_partial_transcripts_of_a_long_segment_take_at_most_half_of_the_time(stt, monkeypatch):
-    monkeypatch.setattr(moonshine._Network, "text", lambda self, recording: "")
+    nothing = moonshine.Recognised("")
+    monkeypatch.setattr(moonshine._Network, "recognise", lambda *_: nothing)
+    monkeypatch.setattr(moonshine._Network, "insist", lambda *_: nothing)
     speech_s = 20.0
 
     async def arriving():
@@ -286,10 +288,10 @@ def test_a_rate_that_changes_within_a_segment_is_a_provider_error(stt):
 
 
 def test_a_failing_engine_is_a_provider_error(stt, monkeypatch):
-    def fail(self, recording):
+    def fail(self, recording, draft=()):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(moonshine._Network, "text", fail)
+    monkeypatch.setattr(moonshine._Network, "recognise", fail)
     with pytest.raises(ProviderError, match=r"cannot recognise 1\.0 s at 16000 Hz: no memory"):
         stt.recognize(silence(1.0, 16_000))
 

@@ -1,5 +1,7 @@
 """The agent for the telephone: 8 kHz, the caller's language, and how turns end."""
 
+from statistics import median
+
 import pytest
 
 from voxlab import data
@@ -66,5 +68,7 @@ def test_a_call_at_8_khz_is_understood_and_answered_as_soon_as_one_at_16():
         for rate_hz in (16_000, 8_000)
     )
     assert narrow.user.rate_hz == narrow.agent.rate_hz == 8_000
-    waits_s = [[turn.ttfb_s for turn in turn_times(call.timeline)[:3]] for call in (wide, narrow)]
+    waits_s = [
+        median(turn.ttfb_s for turn in turn_times(call.timeline)[:3]) for call in (wide, narrow)
+    ]
     assert waits_s[1] == pytest.approx(waits_s[0], abs=0.1)
