@@ -44,7 +44,7 @@ def wait_until(page: Page, place_s: float) -> None:
 
 def check_mouse(page: Page, call: Call) -> None:
     """A click on a waveform plays from there; words follow; each party can be muted."""
-    (cut,) = call.timeline.select("agent", "interrupted")
+    cut = call.timeline.select("agent", "interrupted")[0]
     said = next(e for e in call.timeline.select("caller", "speech_started") if e.at_s > 11)
     box = page.locator(".voice.caller").bounding_box()
     place = {"x": box["width"] * said.at_s / call.timeline.duration_s, "y": box["height"] / 2}

@@ -12,7 +12,7 @@ from voxlab.vad.acoustic_scenes import ROOMS, Scene, move_to_room
 from voxlab.vad.endpointing import VADOptions
 from voxlab.vad.silero import speech_probabilities
 
-SNRS_DB = (20, 15, 10, 5, 0)
+SNRS_DB = (20, 15, 10, 5, 0, -3)
 SLIDERS = {  # option: (what it is called, least, most, step)
     "threshold": ("threshold", 0.05, 0.95, 0.05),
     "exit_threshold": ("exit threshold", 0.05, 0.95, 0.05),
