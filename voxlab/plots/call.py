@@ -166,11 +166,12 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
     handles: list[Artist] = []
     left, right = ax.get_xlim()
     for source, kind, lane, marker, color, label in marks:
-        times_s = [event.at_s for event in timeline.select(source, kind)]
+        times_s = [e.at_s for e in timeline.select(source, kind) if left <= e.at_s <= right]
         if times_s:
             low = np.full(len(times_s), LANES[lane] - (1.25 if lane != "turn" else 0.0))
             handles += ax.plot(times_s, low, marker, color=color, markersize=6, label=label)
-    seen = {str(event.data["now"]) for event in timeline.select("turn", "state")}
+    turns = call_lanes(timeline)["turn"]
+    seen = {each.kind for each in turns if left < each.end_s and each.start_s < right}
     for state, (color, hatch) in STATE_LOOK.items():
         if state in seen:
             handles.append(Patch(facecolor=color, alpha=0.55, hatch=hatch, label=state.value))
