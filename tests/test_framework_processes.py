@@ -10,7 +10,8 @@ from sounds import tone
 from voxlab import audio
 from voxlab.cli import main
 from voxlab.errors import FrameworkError, ScriptError
-from voxlab.frameworks import processes
+from voxlab.evaluation.stack_figures import measure_stack
+from voxlab.frameworks import processes, recorded
 from voxlab.frameworks.processes import PYTHON, hold_in_process
 from voxlab.timeline import Call, Event
 
@@ -28,6 +29,7 @@ def worker(tmp_path, monkeypatch):
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o755)
         monkeypatch.setenv(PYTHON, str(python))
+        monkeypatch.delenv("CI", raising=False)
         return python
 
     return put
@@ -96,6 +98,40 @@ def test_a_finished_call_is_what_the_process_has_saved(worker, tmp_path):
     held = hold_in_process("call.yaml", "livekit", folder)
     assert [event.kind for event in held.call.timeline] == ["hung_up"]
     assert (held.cpu_s_per_call_s, held.memory_mb) == (0.25, 120.0)
+
+
+# --- what lesson 06 shows without the environment -------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["livekit", "pipecat"])
+def test_without_the_environment_the_recorded_call_is_shown_and_said_to_be_one(
+    name, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv(PYTHON, str(tmp_path / "nowhere"))
+    held = recorded.hold_or_recall(name)
+    assert "make frameworks" in capsys.readouterr().out
+    assert held.memory_mb > 0
+    assert held.call.agent.duration_s == pytest.approx(held.call.user.duration_s)
+    assert held.call.timeline.failures == []
+    assert measure_stack(held.call.timeline).interrupted == 1
+
+
+def test_the_recorded_run_of_the_harness_calls_the_right_tools(tmp_path, monkeypatch):
+    monkeypatch.setenv(PYTHON, str(tmp_path / "nowhere"))
+    runs = recorded.run_or_recall_texts(["Where is order 12345?"])
+    assert [run[0]["name"] for run in runs] == ["lookup_order", "check_shipping"]
+
+
+def test_a_harness_that_fails_says_why(worker):
+    worker("echo no model >&2; exit 1")
+    with pytest.raises(FrameworkError, match="no model"):
+        recorded.run_or_recall_texts(["Hello."])
+
+
+def test_a_part_of_an_adapter_is_shown_without_its_packages():
+    assert "TranscriptSynchronizer" in recorded.adapter_source("livekit", "run")
+    with pytest.raises(FrameworkError, match="no 'nothing'"):
+        recorded.adapter_source("pipecat", "nothing")
 
 
 # --- the commands ---------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxlab.evaluation.stack_figures import kept_errors, stack_figures, stack_table
+from voxlab.evaluation.stack_figures import kept_errors, measure_stack, stack_table
 from voxlab.timeline import Event, Timeline
 
 ANSWER = [["Booked", 0.0, 0.5], ["on", 0.5, 0.7], ["Friday", 0.7, 1.3], ["at", 1.3, 1.4]]
@@ -26,7 +26,7 @@ def call(*more: Event) -> Timeline:
 
 
 def test_the_times_are_those_of_the_timeline():
-    figures = stack_figures(call())
+    figures = measure_stack(call())
     assert figures.end_of_turn_s == pytest.approx(0.4)
     assert figures.first_audio_s == pytest.approx(1.0)
     assert figures.barge_in_s == pytest.approx(0.25)
@@ -47,7 +47,7 @@ def test_an_agent_that_tells_no_history_keeps_what_it_has_said():
 
 
 def test_where_there_is_nothing_to_measure_the_table_says_so():
-    table = stack_table({"ours": stack_figures(call()), "silent": stack_figures(Timeline())})
+    table = stack_table({"ours": measure_stack(call()), "silent": measure_stack(Timeline())})
     rows = {row[:36].strip(): row[36:].split() for row in table.splitlines()}
     assert rows["barge-in to silence (s)"] == ["0.25", "-"]
     assert rows["spoken over"] == ["1", "0"]

@@ -31,7 +31,7 @@ class CallComparison:
         """Compare calls, two at least. calls: by the agent's name."""
         import numpy as np
 
-        from voxlab.evaluation.stack_figures import stack_figures
+        from voxlab.evaluation.stack_figures import measure_stack
         from voxlab.evaluation.stage_times import stage_times
         from voxlab.statistics.paired import compare_pairs
 
@@ -53,7 +53,7 @@ class CallComparison:
             for what in ("ttfb_s", "total_s")
         }
         return cls(
-            turns, differences, {name: stack_figures(call.timeline) for name, call in calls.items()}
+            turns, differences, {name: measure_stack(call.timeline) for name, call in calls.items()}
         )
 
     def report(self) -> None:

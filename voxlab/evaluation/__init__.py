@@ -4,6 +4,7 @@ from voxlab.evaluation.answer_quality import judge
 from voxlab.evaluation.kept_text import kept_replies
 from voxlab.evaluation.panel import Panel, pass_rate, summarise
 from voxlab.evaluation.recording_judge import ExpectedLine, Kind, judge_recording
+from voxlab.evaluation.stack_figures import measure_stack, stack_table
 from voxlab.evaluation.stage_times import stage_table
 from voxlab.evaluation.turn_times import interruptions, transcript
 
@@ -15,7 +16,9 @@ __all__ = [
     "judge",
     "judge_recording",
     "kept_replies",
+    "measure_stack",
     "pass_rate",
+    "stack_table",
     "stage_table",
     "summarise",
     "transcript",

@@ -35,7 +35,7 @@ class StackFigures:
     kept_words: int
 
 
-def stack_figures(timeline: Timeline) -> StackFigures:
+def measure_stack(timeline: Timeline) -> StackFigures:
     """Return the figures of one call."""
     turns = [turn for turn in stage_times(timeline) if turn.audible_s is not None]
     waits_s = [turn.since_user_s() for turn in turns if not turn.cut_in]

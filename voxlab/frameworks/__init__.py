@@ -2,3 +2,20 @@
 
 Their packages and ours cannot share an environment, so a worker process holds the call there.
 """
+
+from voxlab.frameworks.processes import HeldCall, hold_in_process
+from voxlab.frameworks.recorded import (
+    adapter_source,
+    hold_or_recall,
+    recorded_figures,
+    run_or_recall_texts,
+)
+
+__all__ = [
+    "HeldCall",
+    "adapter_source",
+    "hold_in_process",
+    "hold_or_recall",
+    "recorded_figures",
+    "run_or_recall_texts",
+]
