@@ -39,6 +39,7 @@ from voxlab.widgets.live import round_trips
 from voxlab.widgets.picture import picture
 
 HERE = Path(__file__).resolve().parent
+TAP = (HERE / "browser_tap.js").read_text("utf-8")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 CELL = """
@@ -158,8 +159,7 @@ def in_kernel(folder: Path, code: str) -> None:
 @contextlib.contextmanager
 def page_of(browser: Browser, address: str) -> Iterator[Page]:
     """Open the live notebook, run it, and hold it to requests to this machine."""
-    tap = (HERE / "browser_tap.js").read_text("utf-8")
-    with notebook_page(browser, address, "live.ipynb", tap) as page:
+    with notebook_page(browser, address, "live.ipynb", TAP) as page:
         run_cells(page)
         yield page
 

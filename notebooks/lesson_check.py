@@ -18,6 +18,7 @@ import nbformat
 from browser_check import (
     FLAGS,
     HERE,
+    TAP,
     WAIT_MS,
     browser_path,
     expect,
@@ -91,7 +92,7 @@ def check_recording(browser: Browser, address: str, project: Path) -> None:
     imports = "from voxlab import data, speech_probabilities\nfrom voxlab.plots import plot_vad"
     lesson.cells = [nbformat.v4.new_code_cell(imports), *lesson.cells[first : first + 2]]
     nbformat.write(lesson, project / "lessons" / "recording.ipynb")
-    with notebook_page(browser, address, "lessons/recording.ipynb") as page:
+    with notebook_page(browser, address, "lessons/recording.ipynb", TAP) as page:
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         message = page.locator(".vx-message")
         message.filter(has_text="recording of ours").wait_for(timeout=WAIT_MS)
