@@ -329,12 +329,17 @@ def regressions(baseline, candidate):
 # %%
 check("ex13.8")
 
+
 # %%
-steady = [measure(call) for call in hold_calls("steady", seed=1)]
-for name, seed in (("steady", 2), ("hasty", 2), ("forgetful", 2), ("silent", 2)):
-    print(
-        f"{name:10} worse in: {regressions(steady, [measure(c) for c in hold_calls(name, seed)])}"
-    )
+def measures_of(agent, seed):
+    """Return the measures of an agent's calls."""
+    return [measure(call) for call in hold_calls(agent, seed)]
+
+
+# %%
+for name in ("steady", "hasty", "forgetful", "silent"):
+    worse = regressions(measures_of("steady", seed=1), measures_of(name, seed=2))
+    print(f"{name:10} worse in: {worse}")
 
 # %% [markdown]
 # The hasty agent is *quicker*, and worse. A composite score would have added the two up.
@@ -344,16 +349,23 @@ for name, seed in (("steady", 2), ("hasty", 2), ("forgetful", 2), ("silent", 2))
 # voxlab's judge does the same from sound. The call is held by the real engines; the judge gets the
 # recording only.
 
-# %%
-from voxlab import data, load_script, play, shop_agent
-from voxlab.evaluation import judge_recording
 
-call = play(load_script(data.path("calls/barge_in.yaml")), shop_agent())
-for turn in judge_recording(call).turns:
-    wait = "cut in or missed" if turn.ttfb_s is None else f"TTFB {turn.ttfb_s:.2f} s"
-    yielded = f", spoken over: silent after {turn.yield_s:.2f} s" if turn.over_agent else ""
-    print(f"{turn.start_s:6.2f} to {turn.end_s:6.2f} s  {wait}{yielded}")
-call
+# %%
+def hold_and_judge(script):
+    """Hold a call, print what its recording tells, and return it."""
+    from voxlab import data, load_script, play, shop_agent
+    from voxlab.evaluation import judge_recording
+
+    call = play(load_script(data.path(script)), shop_agent())
+    for turn in judge_recording(call).turns:
+        wait = "cut in or missed" if turn.ttfb_s is None else f"TTFB {turn.ttfb_s:.2f} s"
+        yielded = f", spoken over: silent after {turn.yield_s:.2f} s" if turn.over_agent else ""
+        print(f"{turn.start_s:6.2f} to {turn.end_s:6.2f} s  {wait}{yielded}")
+    return call
+
+
+# %%
+hold_and_judge("calls/barge_in.yaml")
 
 # %% [markdown]
 # ## Open questions (for a discussion; no points)
