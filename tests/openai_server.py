@@ -117,7 +117,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
     line, *fields = head.strip().split("\r\n")
     headers = {k.lower(): v for k, v in (one.split(": ", 1) for one in fields)}
     return Request(
-        line.split()[1], headers, await reader.readexactly(int(headers["content-length"]))
+        line.split()[1], headers, await reader.readexactly(int(headers.get("content-length", 0)))
     )
 
 

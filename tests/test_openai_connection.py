@@ -1,14 +1,16 @@
 """Key and address of an OpenAI-compatible server: where they come from, and what is refused."""
 
+import contextlib
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 from openai import AsyncOpenAI
-from openai_server import HELLO, Request, collect, run, says, serving
+from openai_server import HELLO, Request, Wire, collect, run, says, serving
 
 from voxlab.errors import ProviderError
+from voxlab.providers.openai.connection import KEPT_OPEN_S
 from voxlab.providers.openai.speech import OpenAILLM, OpenAISTT, OpenAITTS, connect
 
 pytestmark = pytest.mark.usefixtures("no_openai_settings")
@@ -97,3 +99,23 @@ def test_voxlab_itself_does_not_load_the_openai_package() -> None:
     code = "import voxlab, voxlab.providers.protocols, sys; print('openai' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
+def test_a_connection_that_was_warmed_up_carries_the_first_request(status: str) -> None:
+    async def models(wire: Wire) -> None:
+        await wire.answer(status, "application/json", b'{"object": "list", "data": []}')
+
+    async def scene() -> tuple[int, list[str]]:
+        async with serving(models, says("ok")) as server, OpenAILLM(base_url=server.url) as llm:
+            with contextlib.suppress(ProviderError):
+                await llm.warm_up()
+            await collect(llm.stream(HELLO, []))
+            return server.connections, [request.path for request in server.requests]
+
+    assert run(scene()) == (1, ["/v1/models", "/v1/chat/completions"])
+
+
+def test_an_idle_connection_is_kept_for_longer_than_an_answer_lasts() -> None:
+    pool = connect("http://localhost:1/v1")._client._transport._pool  # type: ignore[attr-defined]
+    assert pool._keepalive_expiry == KEPT_OPEN_S >= 60

@@ -282,3 +282,20 @@ def test_a_tool_that_is_done_before_the_turn_is_over_is_answered_before_it_is_ov
     assert times(call, "llm", "request")[1] < 3.5
     assert times(call, "agent", "speech_started") == times(call, "turn", "commit") == [4.0]
     assert told(call, "agent", "said") == [ANSWER]
+
+
+@pytest.mark.parametrize("prewarmed", [True, False])
+def test_providers_are_warmed_up_while_the_call_begins_and_one_that_fails_is_as_cold_as_before(
+    prewarmed,
+):
+    warmed = []
+
+    class Cold(GuessingScriptedSTT):
+        async def warm_up(self):
+            warmed.append("stt")
+            raise ProviderError("no network yet")
+
+    options = replace(EAGER, head_start=replace(HeadStart(), prewarmed=prewarmed))
+    call = hold([HELLO], Providers(Cold(["Hi there."]), llm(ANSWER), tts()), options=options)
+    assert warmed == ["stt"] * prewarmed
+    assert told(call, "agent", "said") == [ANSWER]

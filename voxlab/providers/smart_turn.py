@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxlab import models
-from voxlab.audio import Audio
+from voxlab.audio import Audio, silence
 from voxlab.clock import compute
 from voxlab.models.onnx_sessions import open_session
 from voxlab.samples import Samples, checked_samples
@@ -29,6 +29,13 @@ class SmartTurn:
     def __init__(self) -> None:
         self._session = open_session(models.path("smart-turn", "smart-turn-v3.2-cpu.onnx"))
         self._input = self._session.get_inputs()[0].name
+        self._is_warm = False
+
+    async def warm_up(self) -> None:
+        """Judge a silence, once: the first judgement takes twice as long as the next."""
+        if not self._is_warm:
+            self._is_warm = True
+            await compute(self.judge, silence(1.0, RATE_HZ))
 
     async def probability(self, turn: Audio) -> float:
         """Return how likely the speaker is done, in [0, 1]. turn: up to the pause, its last 8 s."""

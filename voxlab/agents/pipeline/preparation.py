@@ -29,7 +29,8 @@ class Preparation:
         head_start = self._options.head_start
         async with asyncio.TaskGroup() as group:
             if head_start.prewarmed:
-                for provider in (self._providers.stt, self._providers.llm, self._providers.tts):
+                parts = self._providers
+                for provider in (parts.stt, parts.llm, parts.tts, parts.end_of_turn):
                     if isinstance(provider, WarmedUp):
                         group.create_task(self._warm_up(provider))
             self.apology += await self._spoken(self._options.reply.apology)

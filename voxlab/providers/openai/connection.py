@@ -22,6 +22,7 @@ from openai import (
     APIStatusError,
     APITimeoutError,
     AsyncOpenAI,
+    DefaultAsyncHttpxClient,
     OpenAIError,
     Timeout,
 )
@@ -33,6 +34,7 @@ ResponseT = TypeVar("ResponseT")
 
 OPENAI_URL = "https://api.openai.com/v1"
 LINGER_S = 0.5
+KEPT_OPEN_S = 60.0  # the SDK closes an idle connection after 5 s: callers listen for longer
 
 # A body that breaks while it is read as bytes reaches us unwrapped: the SDK translates these
 # (openai/_httpx2.py, request_exceptions) for requests and event streams only.
@@ -75,6 +77,9 @@ def connect(
         base_url=address or OPENAI_URL,
         timeout=timeout_s,
         max_retries=max_retries,
+        http_client=DefaultAsyncHttpxClient(
+            timeout=timeout_s, limits=httpx2.Limits(keepalive_expiry=KEPT_OPEN_S)
+        ),
     )
 
 
@@ -141,6 +146,15 @@ class Endpoint:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    async def warm_up(self) -> None:
+        """Open the connection, with a request that costs nothing: which models there are.
+
+        Raises ProviderError if there is none; a server without that list is connected all the same.
+        """
+        with explained(self._who, self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
+                await self.client.models.list()
 
     @asynccontextmanager
     async def answer(
