@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from voxlab.audio import Audio
 from voxlab.data.comparison import HeldTrial, Trial
 from voxlab.errors import VoxlabError
+from voxlab.evaluation.kept_text import MARGIN_S
+from voxlab.evaluation.recording_judge import DEAD_AIR_S
 from voxlab.evaluation.stage_times import StageTimes, stage_times
 from voxlab.evaluation.word_errors import WordErrors, word_errors
 from voxlab.text import spoken_words
 from voxlab.timeline import Call, Timeline
-
-DEAD_AIR_S = 3.0  # a longer silence makes callers ask whether anybody is there
-MARGIN_S = 0.2  # of silence around the speech that a recogniser gets
 
 
 @dataclass(frozen=True, slots=True)
