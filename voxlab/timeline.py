@@ -151,6 +151,11 @@ class Timeline:
         return [event for event in self._events if event.is_failure]
 
     @property
+    def end_reason(self) -> str:
+        """Why the call ended, of a call that is over."""
+        return str(self.select("transport", "call_ended")[-1].data["reason"])
+
+    @property
     def duration_s(self) -> float:
         """The time of the last event."""
         return self._events[-1].at_s if self._events else 0.0

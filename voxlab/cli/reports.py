@@ -89,7 +89,7 @@ def report_call(call: "Call", folder: Path) -> None:
     if not stop_signal(call):
         for event in call.timeline.select("caller", "waited"):
             print(f"\n{_tell_wait(**event.data)}")
-    reason = call.timeline.select("transport", "call_ended")[-1].data["reason"]
+    reason = call.timeline.end_reason
     files = "call.html" if call.user is None else f"call.wav and {folder}/call.html"
     print(f"\n{reason} after {call.timeline.duration_s:.1f} s; see {folder}/{files}")
     print_failures(call)
@@ -120,7 +120,7 @@ def call_figures(call: "Call") -> dict[str, Any]:
     timeline = call.timeline
     return {
         "duration_s": timeline.duration_s,
-        "ended": timeline.select("transport", "call_ended")[-1].data["reason"],
+        "ended": timeline.end_reason,
         "turns": [{**asdict(turn), "ttfb_s": turn.ttfb_s} for turn in turn_times(timeline)],
         "interruptions": [asdict(cut) for cut in interruptions(timeline)],
         "transcript": [

@@ -193,8 +193,8 @@ def _telephone_agents(
 
 def _keep(name: str, call: "Call", folder: Path | None) -> None:
     """Tell how a call ended; write its record into a folder of its name."""
-    ended = call.timeline.select("transport", "call_ended")[-1].data["reason"]
-    print(f"call {name}: {ended} after {call.timeline.duration_s:.1f} s", flush=True)
+    timeline = call.timeline
+    print(f"call {name}: {timeline.end_reason} after {timeline.duration_s:.1f} s", flush=True)
     if folder:
         call.save(folder / name)
 

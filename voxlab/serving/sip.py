@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voxlab.agents.calls import Party, hold_call, line_rate_hz
+from voxlab.agents.calls import Party
 from voxlab.agents.datagrams import Network
 from voxlab.agents.telephone.agent import LANGUAGE
 from voxlab.agents.telephone.rtp_link import LOST_S
@@ -27,6 +27,7 @@ from voxlab.agents.telephone.sip_endpoint import (
     sip_endpoint,
 )
 from voxlab.errors import TelephonyError
+from voxlab.serving.telephone_calls import hold_telephone_call
 from voxlab.timeline import Call
 
 if TYPE_CHECKING:
@@ -105,18 +106,12 @@ class _Host:
         try:
             start = _start(dialog, sip_call.link.codec)
             log.info("call %s from %s begins with %s", start.call_id, start.caller, start.codec)
-            agent = self._make_agent(start)
-            call = await hold_call(
-                agent,
-                SipCaller(sip_call),
-                lag_s=LAG_S,
-                limit_s=self._options.limit_s,
-                rate_hz=line_rate_hz(agent),
+            agent, limit_s = self._make_agent(start), self._options.limit_s
+            call = await hold_telephone_call(
+                agent, SipCaller(sip_call), log, start.call_id, lag_s=LAG_S, limit_s=limit_s
             )
         finally:
             sip_call.hang_up()
-        ended = call.timeline.select("transport", "call_ended")[-1].data["reason"]
-        log.info("call %s: %s, after %.1f s", start.call_id, ended, call.timeline.duration_s)
         self._on_call(start, call)
 
 

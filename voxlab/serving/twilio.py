@@ -25,11 +25,12 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 
 from voxlab.agents.callers.remote import LAG_S
-from voxlab.agents.calls import Party, hold_call, line_rate_hz
+from voxlab.agents.calls import Party
 from voxlab.agents.telephone.agent import LANGUAGE
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
 from voxlab.errors import TelephonyError
 from voxlab.serving.sockets import WebSocket, listen
+from voxlab.serving.telephone_calls import hold_telephone_call
 from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
 from voxlab.timeline import Call
 
@@ -135,21 +136,15 @@ class _Host:
         try:
             start = await caller.start()
             log.info("call %s begins", start.call_sid)
-            agent = self._make_agent(start)
-            call = await hold_call(
-                agent,
-                caller,
-                lag_s=LAG_S,
-                limit_s=self._options.limit_s,
-                rate_hz=line_rate_hz(agent),
+            agent, limit_s = self._make_agent(start), self._options.limit_s
+            call = await hold_telephone_call(
+                agent, caller, log, start.call_sid, lag_s=LAG_S, limit_s=limit_s
             )
         except TelephonyError as error:
             log.warning("a stream that did not begin: %s", error)
             return
         finally:
             self._calls -= 1
-        ended = call.timeline.select("transport", "call_ended")[-1].data["reason"]
-        log.info("call %s: %s, after %.1f s", start.call_sid, ended, call.timeline.duration_s)
         self._on_call(start, call)
 
 
