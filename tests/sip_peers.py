@@ -1,7 +1,10 @@
 """SIP telephones that other people wrote, as processes on this machine: sipp and baresip."""
 
 import asyncio
+import contextlib
+import itertools
 import json
+import random
 import shutil
 import socket
 from importlib.util import find_spec
@@ -25,11 +28,18 @@ needs_sipp = needs("sipp", "sip-tester")
 needs_baresip = needs("baresip", "baresip-core")
 
 
-def free_port():
-    """Return a UDP port that is free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.bind((HOST, 0))
-        return found.getsockname()[1]
+def free_port(neighbours=0):
+    """Return a port that is free now over UDP and TCP, as the next ones are.
+
+    It is below those that a system lends to clients, so that none of them takes it meanwhile.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        kinds = socket.SOCK_DGRAM, socket.SOCK_STREAM
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for each, kind in itertools.product(range(port, port + neighbours + 1), kinds):
+                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((HOST, each))
+            return port
 
 
 async def run(*command, within_s=15.0, cwd=None):
@@ -118,7 +128,8 @@ class Baresip:
     """A baresip that plays a recording; `do` gives it a command of its menu."""
 
     def __init__(self, folder, recording, codec):
-        self.folder, port, self._control = folder, free_port(), free_port()
+        port = free_port(neighbours=2)  # the next one is its SIP over TLS
+        self.folder, self._control = folder, port + 2
         self.url = f"sip:bare@{HOST}:{port}"
         (folder / "config").write_text(
             "module_path /usr/lib/baresip/modules\n"
