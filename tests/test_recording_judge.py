@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from voxlab import data
 from voxlab.audio import Audio
+from voxlab.data.expectations import Kind
 from voxlab.errors import VoxlabError
 from voxlab.evaluation.audible_speech import PAUSE_S, audible_speech
 from voxlab.evaluation.panel import FEWEST, Figure, pass_rate, summarise
 from voxlab.evaluation.recording_judge import (
     ExpectedLine,
     JudgedTurn,
-    Kind,
     judge_recording,
 )
 from voxlab.timeline import Call, Event, Timeline

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from voxlab.agents.callers.script import CallScript
 from voxlab.agents.callers.simulated import Caller
-from voxlab.agents.line import RATE_HZ, Line
+from voxlab.agents.line import RATE_HZ, Echo, Line
 from voxlab.audio import Audio
 from voxlab.clock import run_real, run_virtual
 from voxlab.timeline import Call, Event
@@ -41,6 +41,7 @@ def play(
         agent,
         Caller(script),
         background=script.background,
+        echo=script.echo,
         limit_s=script.limit_s,
         on_event=on_event,
         rate_hz=line_rate_hz(agent),
@@ -53,6 +54,7 @@ async def hold_call(
     caller: Party,
     *,
     background: Audio | None = None,
+    echo: Echo | None = None,
     limit_s: float = 300.0,
     lag_s: float = 0.0,
     on_event: Callable[[Event], None] | None = None,
@@ -60,12 +62,13 @@ async def hold_call(
 ) -> Call:
     """Return the call that the two hold with each other, complete up to its end however it ends.
 
-    background: sound at the caller's end. limit_s: the line is cut then. lag_s: see Line.
+    background: sound at the caller's end. echo: of the agent's voice, there. lag_s: see Line.
+    limit_s: the line is cut then.
     on_event: told of everything as it happens. rate_hz: of the line, see `line_rate_hz`.
     A party that fails ends the call; the timeline tells who and why (transport, `failed`).
     No task is left behind.
     """
-    line = Line(background=background, lag_s=lag_s, rate_hz=rate_hz)
+    line = Line(background=background, lag_s=lag_s, rate_hz=rate_hz, echo=echo)
     if on_event is not None:
         line.subscribe(on_event)
     line.record("transport", "call_started")

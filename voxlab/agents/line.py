@@ -3,6 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,21 @@ class Track:
         return piece
 
 
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The agent's own voice, as it comes back from the caller's end, delay_s later.
+
+    level_db: against the voice as it left.
+    """
+
+    delay_s: float
+    level_db: float
+
+
 class Line:
     """Carries both voices and notes all that happens, in seconds from the start of the call.
 
-    background: sound at the caller's end, looped for the whole call.
+    background: sound at the caller's end, looped for the whole call. echo: of the agent, there.
     lag_s: how far `frames` stays behind the clock (a microphone's blocks arrive late).
     rate_hz: of both voices.
 
@@ -61,7 +73,12 @@ class Line:
     """
 
     def __init__(
-        self, *, background: Audio | None = None, lag_s: float = 0.0, rate_hz: int = RATE_HZ
+        self,
+        *,
+        background: Audio | None = None,
+        lag_s: float = 0.0,
+        rate_hz: int = RATE_HZ,
+        echo: Echo | None = None,
     ) -> None:
         self.timeline = Timeline()
         self.rate_hz = rate_hz
@@ -70,6 +87,7 @@ class Line:
         self.closed = asyncio.Event()
         self.lag_s = lag_s
         self.find_heard_lag_s: Callable[[], float] = lambda: 0.0
+        self._echo = echo
         self._background = background.resample(rate_hz).samples if background else None
         self._listeners: list[Callable[[Event], None]] = []
         self._start_s = asyncio.get_running_loop().time()
@@ -144,6 +162,17 @@ class Line:
         samples = self.user.between(start, end)
         if self._background is not None:
             samples += np.take(self._background, np.arange(start, end), mode="wrap")
+        if self._echo is not None:
+            samples += self._echo_between(start, end, self._echo)
+        return samples
+
+    def _echo_between(self, start: int, end: int, echo: Echo) -> Samples:
+        """Return what comes back of the agent's voice; it is final by then, see Track.cut."""
+        delay = round(echo.delay_s * self.rate_hz)
+        before = min(max(0, delay - start), end - start)
+        voice = self.agent.between(start + before - delay, end - delay) if end > delay else 0
+        samples = np.zeros(end - start, np.float32)
+        samples[before:] = np.float32(10 ** (echo.level_db / 20)) * voice
         return samples
 
     def fail(self, who: str, error: BaseException) -> None:

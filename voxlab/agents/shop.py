@@ -4,14 +4,14 @@ import functools
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voxlab import data
 from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.pipeline.options import PipelineOptions
-from voxlab.agents.tools import Tool
+from voxlab.agents.tools import Tool, ToolFault, with_faults
 from voxlab.providers.protocols import Providers, ToolSpec
 
 if TYPE_CHECKING:
@@ -26,16 +26,19 @@ def shop_agent(
     providers: Providers | None = None,
     options: PipelineOptions | None = None,
     database: sqlite3.Connection | None = None,
+    faults: Mapping[str, ToolFault] | None = None,
 ) -> PipelineAgent:
     """Return Acme's agent on a database of its own.
 
-    providers: the offline engines if None. database: `voxlab.data.shop()` if None.
+    providers: the offline engines if None. database: `voxlab.data.shop()` if None. faults: of the
+    systems behind the tools, by the tools' names.
     """
     if providers is None:
         from voxlab.providers.offline import offline
 
         providers = offline()
-    return PipelineAgent(providers, shop_tools(database or data.shop()), options)
+    tools = with_faults(shop_tools(database or data.shop()), faults or {})
+    return PipelineAgent(providers, tools, options)
 
 
 def shop_realtime_agent(
@@ -43,6 +46,7 @@ def shop_realtime_agent(
     settings: "RealtimeSettings | None" = None,
     options: "RealtimeOptions | None" = None,
     database: sqlite3.Connection | None = None,
+    faults: Mapping[str, ToolFault] | None = None,
 ) -> "RealtimeAgent":
     """Return Acme's agent behind a realtime connection, the twin of `shop_agent`.
 
@@ -51,7 +55,8 @@ def shop_realtime_agent(
     """
     from voxlab.agents.realtime.agent import RealtimeAgent
 
-    return RealtimeAgent(connect, shop_tools(database or data.shop()), settings, options)
+    tools = with_faults(shop_tools(database or data.shop()), faults or {})
+    return RealtimeAgent(connect, tools, settings, options)
 
 
 def _text(description: str) -> dict[str, str]:

@@ -5,12 +5,13 @@ Their results are plain data, for the model to put into words. `shop.py` has the
 
 import asyncio
 import inspect
+import itertools
 import json
 import sqlite3
 import statistics
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -98,6 +99,35 @@ class Tool:
                 raise
             hint = "open the database with sqlite3.connect(path, check_same_thread=False)"
             raise RuntimeError(f"{error} Tools run in threads: {hint}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFault:
+    """How the system behind a tool is at fault.
+
+    takes_s: its latency, None for the tool's own. fails: so many runs break before one works.
+    """
+
+    takes_s: float | None = None
+    fails: int = 0
+
+
+def with_faults(tools: Sequence[Tool], faults: Mapping[str, ToolFault]) -> list[Tool]:
+    """Return the tools, those named with the faults of the systems behind them."""
+    return [_at_fault(tool, faults.get(tool.spec.name, ToolFault())) for tool in tools]
+
+
+def _at_fault(tool: Tool, fault: ToolFault) -> Tool:
+    runs = itertools.count(1)
+
+    def break_first(**arguments: Any) -> Any:
+        if next(runs) <= fault.fails:
+            raise RuntimeError(f"the system behind {tool.spec.name} is down")
+        return tool.function(**arguments)
+
+    latency_s = tool.latency_s if fault.takes_s is None else fault.takes_s
+    function = break_first if fault.fails else tool.function
+    return replace(tool, function=function, latency_s=latency_s)
 
 
 class Toolbox:

@@ -178,13 +178,13 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
 
         wide = TelephoneOptions(CODECS[available_codecs()[0]].rate_hz)
         options = wide if arguments.over == "sip" else None
-        return telephone_agent(None, options, _providers(script, arguments))
+        return telephone_agent(None, options, _providers(script, arguments), script.faults)
     if name == "voxlab":
-        return shop_agent(_providers(script, arguments))
+        return shop_agent(_providers(script, arguments), faults=script.faults)
     if arguments.providers == "openai":
         from voxlab.agents.realtime.connection import to_server
 
-        return shop_realtime_agent(to_server())
+        return shop_realtime_agent(to_server(), faults=script.faults)
     from voxlab.agents.pipeline.reply import ReplyOptions
     from voxlab.agents.realtime.settings import RealtimeSettings
     from voxlab.serving.realtime.session import SessionOptions
@@ -192,8 +192,8 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
 
     connect = in_memory(_providers(script, arguments), SessionOptions(filler=ReplyOptions().filler))
     if script.has_sound or arguments.mic:
-        return shop_realtime_agent(connect)
-    return shop_realtime_agent(connect, RealtimeSettings(turn_detection=None))
+        return shop_realtime_agent(connect, faults=script.faults)
+    return shop_realtime_agent(connect, RealtimeSettings(turn_detection=None), faults=script.faults)
 
 
 def _over(way: str, agent: "Party", script: "CallScript") -> "Party":
@@ -243,11 +243,13 @@ def _hold(
     from voxlab.clock import run_real, run_virtual
 
     in_real_time = arguments.live or arguments.mic
-    options: dict[str, Any] = {"limit_s": script.limit_s, "background": script.background}
+    options: dict[str, Any] = {
+        **{"limit_s": script.limit_s, "background": script.background, "echo": script.echo}
+    }
     caller: Party = Caller(script)
     if arguments.mic:
         caller = Microphone(script.limit_s)
-        options |= {"lag_s": LAG_S, "background": None}
+        options |= {"lag_s": LAG_S, "background": None, "echo": None}
         print("You are the caller (headphones!). You could say:")
         for line in script.lines:
             print(f"  {line.utterance.text}")

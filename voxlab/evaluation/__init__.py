@@ -1,9 +1,10 @@
 """Recorded calls, judged: times, answers and words. Nothing here runs an agent."""
 
+from voxlab.data.expectations import Kind
 from voxlab.evaluation.answer_quality import judge
 from voxlab.evaluation.kept_text import kept_replies
 from voxlab.evaluation.panel import Panel, pass_rate, summarise
-from voxlab.evaluation.recording_judge import ExpectedLine, Kind, judge_recording
+from voxlab.evaluation.recording_judge import ExpectedLine, judge_recording
 from voxlab.evaluation.stack_figures import measure_stack, stack_table
 from voxlab.evaluation.stage_times import stage_table
 from voxlab.evaluation.turn_times import interruptions, transcript

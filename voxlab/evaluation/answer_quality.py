@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from voxlab.audio import Audio
 from voxlab.data.comparison import HeldTrial, Trial
+from voxlab.data.expectations import says
 from voxlab.errors import VoxlabError
 from voxlab.evaluation.kept_text import MARGIN_S
 from voxlab.evaluation.recording_judge import DEAD_AIR_S
 from voxlab.evaluation.stage_times import StageTimes, stage_times
 from voxlab.evaluation.word_errors import WordErrors, word_errors
-from voxlab.text import spoken_words
 from voxlab.timeline import Call, Timeline
 
 
@@ -80,11 +80,7 @@ def judge(held: HeldTrial, recognise: Callable[[Audio], str]) -> JudgedTrial:
 
 def answers(trial: Trial, said: str) -> bool:
     """Tell whether everything that a right answer must say is in it, in one of its wordings."""
-    spoken = f" {' '.join(spoken_words(said))} "
-    return all(
-        any(f" {' '.join(spoken_words(wording))} " in spoken for wording in wordings)
-        for wordings in trial.answer
-    )
+    return all(says(said, wordings) for wordings in trial.answer)
 
 
 def longest_silence_s(timeline: Timeline, times: StageTimes) -> float:

@@ -10,8 +10,9 @@ from math import comb
 
 import numpy as np
 
+from voxlab.data.expectations import Kind
 from voxlab.errors import VoxlabError
-from voxlab.evaluation.recording_judge import JudgedRecording, JudgedTurn, Kind
+from voxlab.evaluation.recording_judge import JudgedRecording, JudgedTurn
 from voxlab.statistics.intervals import bootstrap_interval, wilson_interval
 
 FEWEST = 10  # events, for a share or a median

@@ -11,9 +11,9 @@ rate, interruptions by the agent, selectivity. Recovery from an interruption is 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 
+from voxlab.data.expectations import Kind
 from voxlab.errors import VoxlabError
 from voxlab.evaluation.audible_speech import audible_speech, shared_s
 from voxlab.evaluation.recording_faults import recording_faults
@@ -25,14 +25,6 @@ IGNORES_S = 1.0  # who goes on for so long has ignored a backchannel
 RECOVERS_S, RECOVERS_WITH_TOOL_S = 3.0, 5.0  # from the interruption's end to the new reply
 SAME_TURN_S = 1.0  # a shorter pause of the caller does not end a turn, if the agent is silent in it
 DEAD_AIR_S = 3.0  # a longer silence makes callers ask whether anybody is there
-
-
-class Kind(StrEnum):
-    """What a sound of the caller was meant as."""
-
-    REQUEST = "request"  # takes the floor: a question, an answer, a correction, "stop"
-    BACKCHANNEL = "backchannel"  # "uh huh": the agent goes on
-    NOISE = "noise"  # a cough, a second voice in the room: the agent goes on
 
 
 @dataclass(frozen=True, slots=True)

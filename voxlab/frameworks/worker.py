@@ -27,6 +27,7 @@ from voxlab.agents.callers.simulated import Caller
 from voxlab.agents.calls import Party, hold_call
 from voxlab.agents.line import Line
 from voxlab.agents.shop import shop_agent, shop_realtime_agent, shop_tools
+from voxlab.agents.tools import ToolFault, with_faults
 from voxlab.clock import run_real
 from voxlab.errors import VoxlabError
 from voxlab.frameworks.settings import SETTINGS
@@ -38,9 +39,14 @@ SAVE_EVERY_S = 2.0
 REHEARSAL_S = 60.0  # loading takes so long on the slowest machine that we have seen
 
 
-def make_agent(name: str, settings: Mapping[str, Any]) -> Party:
-    """Return the shop's agent, on a database of its own. settings: of a framework's."""
-    providers, tools = offline(), shop_tools(data.shop())
+def make_agent(
+    name: str, settings: Mapping[str, Any], faults: Mapping[str, ToolFault] | None = None
+) -> Party:
+    """Return the shop's agent, on a database of its own. settings: of a framework's.
+
+    faults: of the systems behind its tools.
+    """
+    providers, tools = offline(), with_faults(shop_tools(data.shop()), faults or {})
     match name:
         case "livekit":
             from voxlab.frameworks.livekit import LiveKitAgent
@@ -56,9 +62,9 @@ def make_agent(name: str, settings: Mapping[str, Any]) -> Party:
             from voxlab.serving.realtime.transport.in_memory import in_memory
 
             options = SessionOptions(filler=ReplyOptions().filler)
-            return shop_realtime_agent(in_memory(providers, options))
+            return shop_realtime_agent(in_memory(providers, options), faults=faults)
         case _:
-            return shop_agent(providers)
+            return shop_agent(providers, faults=faults)
 
 
 class Rehearsal:
@@ -166,7 +172,7 @@ def main() -> int:
         try:
             script = load_script(arguments.script)
             settings = SETTINGS.get(arguments.agent, {}).get(arguments.settings, {})
-            agent = make_agent(arguments.agent, settings)
+            agent = make_agent(arguments.agent, settings, script.faults)
         except VoxlabError as error:
             send("refused", str(error))
             return 2
@@ -179,6 +185,7 @@ def main() -> int:
                 party,
                 Caller(script),
                 background=script.background,
+                echo=script.echo,
                 limit_s=script.limit_s,
                 on_event=lambda event: send("event", event),
             )

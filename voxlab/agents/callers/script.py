@@ -7,26 +7,39 @@
     hang_up: 1 s after the agent stops
 
 `say` names an utterance of data/callers or a recording beside the script (then `text` tells what
-is said in it). A line without `say` has `text` and `lasts_s`: it is timed but makes no sound.
+is said in it); `speak` has a text spoken by the offline voice, or texts and pauses in seconds. A
+line without both has `text` and `lasts_s`: it is timed but makes no sound.
+
+Scripts of a suite tell more: which `conditions` they are for, what to `expect` of the call (see
+`data.expectations`), which `tools` are at fault, and for which agents a failure is `known`.
 """
 
-import difflib
 import graphlib
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeGuard, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
-
-from voxlab import audio, data
+from voxlab import data
+from voxlab.agents.callers.script_sounds import (
+    TelephoneLine,
+    read_background,
+    read_echo,
+    read_line,
+    read_number,
+    read_speech,
+)
+from voxlab.agents.line import Echo
+from voxlab.agents.tools import ToolFault
 from voxlab.audio import Audio
+from voxlab.data.expectations import Expectation, check_keys, parse_expectation
 from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import DataError, ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
 from voxlab.text import plain_words
+from voxlab.vad.acoustic_scenes import send_by_telephone
 
 What = Literal[
     "the call starts",
@@ -39,24 +52,14 @@ GRAMMAR = (
     "write it as: 0.8 s after WHAT, where WHAT is: the call starts | the agent starts to speak | "
     'the agent stops | the agent says "WORDS" | line ID ends'
 )
-KEYS = {
-    "script": (
-        "title",
-        "about",
-        "voice",
-        "background",
-        "patience_s",
-        "limit_s",
-        "lines",
-        "hang_up",
-    ),
-    "line": ("id", "say", "text", "lasts_s", "voice", "at"),
-    "background": ("noise", "snr_db", "seed"),
-}
+KEYS = (
+    *("title", "about", "voice", "conditions", "background", "telephone", "echo", "tools"),
+    *("patience_s", "limit_s", "lines", "hang_up", "expect", "known"),
+)
+LINE_KEYS = ("id", "say", "text", "lasts_s", "voice", "at", "speak", "speed", "gain_db")
+FAULT_KEYS = ("takes_s", "fails")
 DEFAULT_MOMENT = "0.6 s after the agent stops"
 DEFAULT_HANG_UP = "1 s after the agent stops"
-BACKGROUND = {"noise": "pink", "snr_db": 20, "seed": 0}
-BACKGROUND_S = 10.0  # noise is made for so long and then looped
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ class CallScript:
     """A call from the caller's side.
 
     lines: in the order in which they are spoken. patience_s: how long the caller bears silence.
-    limit_s: the call ends then in any case.
+    limit_s: the call ends then in any case. faults: of the systems behind the agent's tools.
+    expect: what should come of it. known: why it does not, by the agent's name.
     """
 
     title: str
@@ -121,6 +125,11 @@ class CallScript:
     background: Audio | None = None
     patience_s: float = 8.0
     limit_s: float = 300.0
+    echo: Echo | None = None
+    conditions: tuple[str, ...] = ()
+    faults: Mapping[str, ToolFault] = field(default_factory=dict)
+    expect: Expectation | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_sound(self) -> bool:
@@ -151,7 +160,14 @@ def parse_script(document: Any, folder: Path = Path()) -> CallScript:
 
     folder: where recordings named by `say` lie.
     """
-    _check_keys(document, "script")
+    try:
+        return _parse(document, folder)
+    except DataError as error:
+        raise ScriptError(str(error)) from error
+
+
+def _parse(document: Any, folder: Path) -> CallScript:
+    check_keys(document, KEYS, "script")
     entries = document.get("lines")
     if entries is not None and not isinstance(entries, list):
         got = reprlib.repr(entries)
@@ -160,41 +176,56 @@ def parse_script(document: Any, folder: Path = Path()) -> CallScript:
         raise ScriptError("lines is empty: a caller says at least one thing")
     voice = str(document.get("voice") or "heart")
     lines = [_line(entry, number, voice, folder) for number, entry in enumerate(entries, 1)]
+    ids = [line.id for line in lines]
     hang_up = _moment(document.get("hang_up", DEFAULT_HANG_UP), "hang_up")
-    _check_name(hang_up, [line.id for line in lines], "hang_up")
+    _check_name(hang_up, ids, "hang_up")
+    ordered, background = _in_order(lines), read_background(document.get("background"))
+    if telephone := read_line(document.get("telephone")):
+        ordered = tuple(_carried(line, telephone) for line in ordered)
+        background = send_by_telephone(background) if background else None
+    expect = document.get("expect")
     return CallScript(
         title=str(document.get("title") or "A call"),
         about=str(document.get("about") or ""),
-        lines=_in_order(lines),
+        lines=ordered,
         hang_up=hang_up,
-        background=_background(document.get("background")),
-        patience_s=_number(document, "patience_s", 8.0),
-        limit_s=_number(document, "limit_s", 300.0),
+        background=background,
+        patience_s=read_number(document, "patience_s", 8.0),
+        limit_s=read_number(document, "limit_s", 300.0),
+        echo=read_echo(document.get("echo")),
+        conditions=tuple(map(str, document.get("conditions") or ())),
+        faults=_faults(document.get("tools") or {}),
+        expect=None if expect is None else parse_expectation(expect, ids, data.shop()),
+        known=document.get("known") or {},
     )
 
 
 def _line(entry: Any, number: int, voice: str, folder: Path) -> ScriptLine:
-    _check_keys(entry, "line", f"line {number}")
+    check_keys(entry, LINE_KEYS, f"line {number}")
     name = str(entry.get("id", number))
     try:
-        utterance = _utterance(entry, voice, folder)
+        utterance = read_speech(entry, str(entry.get("voice") or voice), folder)
     except VoxlabError as error:  # also a recording that cannot be read
         raise ScriptError(f"line {name}: {error}") from error
     return ScriptLine(name, utterance, _moment(entry.get("at", DEFAULT_MOMENT), f"line {name}"))
 
 
-def _utterance(entry: Mapping[str, Any], voice: str, folder: Path) -> Speech:
-    say, text = entry.get("say"), str(entry.get("text") or "")
-    if say is None:
-        if not text or "lasts_s" not in entry:
-            raise ScriptError("needs `say`, or `text` and `lasts_s`")
-        return Speech(text, _number(entry, "lasts_s", 0.0))
-    if Path(str(say)).suffix:
-        recording = audio.read(folder / str(say))
-        return Speech(text, recording.duration_s, recording)
-    known = data.utterance(str(say), str(entry.get("voice") or voice))
-    recording = known.audio
-    return Speech(known.text, recording.duration_s, recording)
+def _carried(line: ScriptLine, telephone: TelephoneLine) -> ScriptLine:
+    """Return a line as it is heard behind a telephone line."""
+    utterance = line.utterance
+    if utterance.audio is None:
+        return line
+    heard = telephone.carry(utterance.audio)
+    return replace(line, utterance=Speech(utterance.text, heard.duration_s, heard))
+
+
+def _faults(entry: Any) -> dict[str, ToolFault]:
+    faults = {}
+    for name, fault in entry.items():
+        check_keys(fault, FAULT_KEYS, f"tools: {name}")
+        takes_s = read_number(fault, "takes_s", 0.0) if "takes_s" in fault else None
+        faults[str(name)] = ToolFault(takes_s, int(read_number(fault, "fails", 0.0, low=-1)))
+    return faults
 
 
 def _moment(text: object, where: str) -> Moment:
@@ -202,53 +233,6 @@ def _moment(text: object, where: str) -> Moment:
         return parse_moment(text)
     except ScriptError as error:
         raise ScriptError(f"{where}: {error}") from error
-
-
-def _number(entry: Mapping[str, Any], key: str, default: float) -> float:
-    value = entry.get(key, default)
-    if not _is_number(value) or not 0 < value < 1e6:
-        raise ScriptError(f"{key} is {value!r}: needs a positive number of seconds")
-    return float(value)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _background(entry: Any) -> Audio | None:
-    """Make the sound at the caller's end, snr_db below the level of the recordings."""
-    if entry is None:
-        return None
-    _check_keys(entry, "background")
-    kind, snr_db, seed = (entry.get(key, BACKGROUND[key]) for key in ("noise", "snr_db", "seed"))
-    if not _is_number(snr_db) or not -100 < snr_db < 100:
-        raise ScriptError(f"background: snr_db is {snr_db!r}: needs decibels, try 20")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ScriptError(f"background: seed is {seed!r}: needs a whole number, 0 or more")
-    rng = np.random.default_rng(seed)
-    if kind == "cafe":
-        sound = audio.babble([prompt.audio for prompt in data.prompts("en")], BACKGROUND_S, rng)
-    elif kind == "music":
-        sound = audio.read(data.path("music/hold.flac"))
-    else:
-        try:
-            sound = audio.noise(str(kind), BACKGROUND_S, 16_000, rng)
-        except VoxlabError as error:
-            raise ScriptError(f"background: {error}, cafe or music") from error
-    gain = 10 ** ((audio.SPEECH_DB - snr_db - audio.level_db(sound)) / 20)
-    return Audio(sound.samples * np.float32(gain), sound.rate_hz)
-
-
-def _check_keys(entry: Any, kind: str, where: str = "") -> None:
-    where = where or kind
-    if not isinstance(entry, dict):
-        got = reprlib.repr(entry)
-        raise ScriptError(f"{where}: got {got}, needs keys {', '.join(KEYS[kind])}")
-    for key in entry:
-        if key not in KEYS[kind]:
-            close = difflib.get_close_matches(str(key), KEYS[kind], 1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(KEYS[kind])}"
-            raise ScriptError(f"{where}: unknown key {key!r}; {hint}")
 
 
 def _check_name(moment: Moment, ids: Sequence[str], where: str) -> None:

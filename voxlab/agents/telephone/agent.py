@@ -13,6 +13,7 @@ from functools import cache
 from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.pipeline.options import GREETING, INSTRUCTIONS, PipelineOptions
 from voxlab.agents.shop import shop_agent
+from voxlab.agents.tools import ToolFault
 from voxlab.errors import TelephonyError
 from voxlab.providers.protocols import TTS, Providers
 from voxlab.turn_taking.manager import TurnOptions
@@ -56,12 +57,13 @@ def telephone_agent(
     metadata: Mapping[str, str] | None = None,
     options: TelephoneOptions | None = None,
     providers: Providers | None = None,
+    faults: Mapping[str, ToolFault] | None = None,
 ) -> PipelineAgent:
     """Return Acme's agent for one call over a telephone line.
 
     metadata: what the carrier tells of the call, such as Twilio's parameters; its "language"
     chooses the voice. providers: the offline engines if None; their VAD is replaced by one of
-    options.rate_hz.
+    options.rate_hz. faults: see `shop_agent`.
     """
     options = options or TelephoneOptions()
     if providers is None:
@@ -77,6 +79,7 @@ def telephone_agent(
     return shop_agent(
         replace(providers, vad=_vad(options.rate_hz), tts=voice.tts, end_of_turn=end_of_turn),
         PipelineOptions(instructions=f"{INSTRUCTIONS} {voice.instructions}".strip(), turns=turns),
+        faults=faults,
     )
 
 

@@ -1,0 +1,272 @@
+"""The suite: every script's expectation is consistent, and contradictions are refused in words."""
+
+import re
+
+import numpy as np
+import pytest
+
+from voxlab import data
+from voxlab.agents.callers.script import load_script, parse_script
+from voxlab.agents.line import RATE_HZ, Echo, Line
+from voxlab.agents.shop import Shop, shop_tools
+from voxlab.agents.suite import check_expectation, load_suite
+from voxlab.agents.tools import ToolFault, with_faults
+from voxlab.audio import Audio
+from voxlab.clock import run_virtual
+from voxlab.data.expectations import Booking, ExpectedCall, HeldScript, Kind, ShopState
+from voxlab.errors import ScriptError
+from voxlab.evaluation.expected_outcome import find_unmet
+from voxlab.timeline import Call, Event, Timeline
+
+LINE = {"id": "ask", "text": "Where is it?", "lasts_s": 1.0}
+SCRIPTS = sorted(data.path("suite").glob("*.yaml"))
+
+
+def script(expect, **more):
+    return parse_script({"lines": [LINE], "conditions": ["clean"], "expect": expect, **more})
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.stem)
+def test_a_script_of_the_suite_is_consistent_with_the_shop_and_its_tools(file):
+    read = load_script(file)
+    check_expectation(read)
+    assert read.has_sound
+    assert read.about
+    for line in read.lines:
+        assert line.utterance.text, line.id
+
+
+def test_the_suite_is_its_folder_by_the_names_of_the_files():
+    assert list(load_suite()) == [file.stem for file in SCRIPTS]
+
+
+# --- mistakes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expect", "reason"),
+    [
+        ("nothing", "expect: got 'nothing', needs keys says, never_says, calls"),
+        ({}, "expect: needs `shop`"),
+        ({"shop": "the same"}, "expect: shop: got 'the same', needs keys orders, booked"),
+        ({"shop": "unchanged", "say": []}, "expect: unknown key 'say'; did you mean says?"),
+        ({"shop": "unchanged", "says": "Friday"}, "expect: says is 'Friday', needs a list"),
+        ({"shop": {"orders": {"11111": "returned"}}}, "expect: shop: no order '11111'"),
+        (
+            {"shop": {"orders": {"70316": "delivered"}}},
+            "expect: shop: order 70316 is delivered before the call: leave it out",
+        ),
+        ({"shop": {"cancelled": ["Nobody"]}}, "no table is booked for 'Nobody' before the call"),
+        ({"shop": {"booked": [{"day": "Friday"}]}}, "a table booked needs day, time, party_size"),
+        ({"shop": "unchanged", "calls": [{"book_table": 4}]}, "calls: book_table needs arguments"),
+        ({"shop": "unchanged", "calls": [7]}, "calls: got 7, needs TOOL: {arguments}"),
+        ({"shop": "unchanged", "means": {"aks": "noise"}}, "unknown key 'aks'; did you mean ask?"),
+        ({"shop": "unchanged", "means": {"ask": "song"}}, "ask is 'song', needs one of request"),
+        ({"shop": "unchanged", "ends": "well"}, "ends is 'well', needs one of the caller hangs up"),
+    ],
+)
+def test_an_expectation_that_cannot_be_read_is_refused_with_what_is_needed(expect, reason):
+    with pytest.raises(ScriptError, match=re.escape(reason)):
+        script(expect)
+
+
+FRIDAY = {"day": "Friday", "time": "18:00", "party_size": 2}
+
+
+@pytest.mark.parametrize(
+    ("expect", "reason"),
+    [
+        (
+            {"shop": "unchanged", "says": ["on Friday | Friday"], "never_says": ["Friday"]},
+            "contradiction: 'on Friday | Friday' has to be said, 'Friday' never",
+        ),
+        (
+            {
+                "shop": "unchanged",
+                "calls": [{"lookup_order": {"order_id": "12345"}}],
+                "never_calls": ["lookup_order | check_shipping"],
+            },
+            "contradiction: lookup_order(order_id=12345) is to be called, lookup_order or",
+        ),
+        (
+            {"shop": "unchanged", "ends": "the agent hands over"},
+            "contradiction: talk_to_person is not called, and the agent hands over",
+        ),
+        (
+            {"shop": "unchanged", "calls": ["talk_to_person"]},
+            "contradiction: talk_to_person is called, and the caller hangs up",
+        ),
+        (
+            {"shop": "unchanged", "calls": [{"book_table": FRIDAY}]},
+            "contradiction: after book_table(day=Friday, time=18:00, party_size=2): a table for 2 "
+            "on Friday at 18:00, for a guest should not be booked",
+        ),
+        (
+            {"shop": {"booked": [FRIDAY]}},
+            "contradiction: after no tool call: a table for 2 on Friday at 18:00, for a guest "
+            "should be booked",
+        ),
+        (
+            {"shop": {"orders": {"12345": "returned"}}, "calls": ["lookup_order"]},
+            "contradiction: after lookup_order(): order 12345 is shipped, not returned",
+        ),
+    ],
+)
+def test_an_expectation_that_contradicts_itself_or_the_shop_is_refused(expect, reason):
+    with pytest.raises(ScriptError, match=re.escape(reason)):
+        check_expectation(script(expect))
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"conditions": ["sunny"]}, "conditions: got ['sunny'], needs some of"),
+        ({"conditions": []}, "conditions: got [], needs some of"),
+        ({"tools": {"fly": {"fails": 1}}}, "tools: no tool 'fly'; there are lookup_order"),
+        ({"tools": {"book_table": {"sleeps": 1}}}, "unknown key 'sleeps'; known: takes_s, fails"),
+        ({"tools": {"book_table": {"takes_s": -1}}}, "takes_s is -1: needs a positive"),
+        ({"echo": {"delay_s": 0}}, "delay_s is 0: needs a positive number of seconds"),
+        ({"telephone": {"loss": 1.5}}, "telephone: NetworkConditions(loss=1.5"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused(more, reason):
+    with pytest.raises(ScriptError, match=re.escape(reason)):
+        check_expectation(script({"shop": "unchanged"}, **more))
+
+
+def test_a_script_without_an_expectation_is_not_of_a_suite(tmp_path):
+    with pytest.raises(ScriptError, match=r"no call scripts in .*: data/suite holds some"):
+        load_suite(tmp_path)
+    (tmp_path / "call.yaml").write_text("lines: [{text: Hello., lasts_s: 1}]")
+    with pytest.raises(ScriptError, match=r"call\.yaml: a script of a suite needs `expect`"):
+        load_suite(tmp_path)
+
+
+# --- echo ----------------------------------------------------------------------------------
+
+
+def test_an_echo_is_the_agents_voice_later_and_softer():
+    async def hear():
+        line = Line(echo=Echo(0.1, -20.0))
+        line.agent.lay(0.05, Audio(np.linspace(-1, 1, 1600, dtype=np.float32), RATE_HZ))
+        return [line.heard(start, start + 512) for start in range(0, 8192, 512)]
+
+    heard = np.concatenate(run_virtual(hear()))
+    wanted = np.zeros(8192, np.float32)
+    wanted[2400:4000] = 0.1 * np.linspace(-1, 1, 1600)
+    np.testing.assert_allclose(heard, wanted, atol=1e-7)
+
+
+# --- the shop's state ----------------------------------------------------------------------
+
+
+def test_how_a_table_came_to_be_booked_does_not_count():
+    corrected, direct = data.shop(), data.shop()
+    guest = Shop(corrected).book_table("Friday", "19:00", 4)["customer"]
+    Shop(corrected).change_reservation(guest, day="Tuesday")
+    Shop(direct).book_table("Tuesday", "19:00", 4)
+    assert ShopState.of(corrected) == ShopState.of(direct) != ShopState.of(data.shop())
+
+
+def test_differences_name_what_is_missing_and_what_is_too_much():
+    before = ShopState.of(data.shop())
+    wanted = ShopState(before.orders | {"70316": "returned"}, before.booked[1:])
+    assert before.differences(wanted) == [
+        "order 70316 is delivered, not returned",
+        f"{before.booked[0]} should not be booked",
+    ]
+    assert (
+        ShopState(before.orders, ()).differences(
+            ShopState(before.orders, (Booking("Friday", "19:00", 2),) * 2)
+        )
+        == ["a table for 2 on Friday at 19:00, for a guest should be booked"] * 2
+    )
+
+
+# --- what came of a call -------------------------------------------------------------------
+
+
+def held(expect, *events, reason="the caller hung up"):
+    ended = Event(9.0, "transport", "call_ended", {"reason": reason})
+    told = script(expect).expect
+    call = Call(Timeline([*events, ended]))
+    return HeldScript("call", told, call, ShopState.of(data.shop()))
+
+
+def tool(at_s, name, **arguments):
+    id = f"call_{at_s}"
+    begun = {"id": id, "name": name, "arguments": arguments}
+    return (
+        Event(at_s, "tool", "started", begun),
+        Event(at_s + 0.1, "tool", "finished", {"id": id, "name": name, "result": "{}"}),
+    )
+
+
+SAID = Event(5.0, "agent", "said", {"text": "It arrives on Friday, for $12.50."})
+SHIPPING, LOOKUP = (
+    tool(1.0, "check_shipping", order_id="123-45"),
+    tool(2.0, "lookup_order", order_id="12345"),
+)
+
+
+@pytest.mark.parametrize(
+    ("expect", "events", "unmet"),
+    [
+        ({"says": ["12 dollars and 50 cents", "friday | today"]}, [SAID], ()),
+        ({"says": ["Fri"]}, [SAID], ("the agent never says 'Fri'",)),
+        ({"never_says": ["arrives on"]}, [SAID], ("the agent says 'arrives on'",)),
+        ({"calls": [{"check_shipping | x": {"order_id": "12345"}}, "lookup_order"]}, None, ()),
+        (
+            {"calls": ["lookup_order", "check_shipping"]},
+            None,
+            ("check_shipping() is called too early",),
+        ),
+        ({"calls": ["get_weather"]}, None, ("get_weather() is not called",)),
+        (
+            {"never_calls": [{"lookup_order": {"order_id": "12345"}}]},
+            None,
+            ("lookup_order(order_id=12345) is called",),
+        ),
+        ({"calls": ["lookup_order"]}, [LOOKUP[0]], ("lookup_order() is not called",)),
+        (
+            {},
+            [Event(3.0, "stt", "failed", {"error": "no network"})],
+            ("stt failed: no network",),
+        ),
+    ],
+)
+def test_what_is_not_met_is_told_in_words(expect, events, unmet):
+    events = [*SHIPPING, *LOOKUP] if events is None else events
+    assert find_unmet(held({"shop": "unchanged", **expect}, *events)) == unmet
+
+
+def test_another_end_than_the_expected_one_is_told():
+    gone = held({"shop": "unchanged"}, reason="the caller gave up after 8 s of silence")
+    assert find_unmet(gone) == ("the call ends otherwise: the caller gave up after 8 s of silence",)
+
+
+def test_arguments_are_the_same_however_they_are_written():
+    call = ExpectedCall(("book_table",), {"day": "Friday", "party_size": 4})
+    assert call.is_met_by("book_table", {"day": "friday", "party_size": "4", "time": "19:00"})
+    assert not call.is_met_by("book_table", {"day": "Friday"})
+    assert not call.is_met_by("lookup_order", {"day": "Friday", "party_size": 4})
+
+
+def test_a_line_means_a_request_unless_the_script_says_otherwise():
+    read = script({"shop": "unchanged", "means": {"ask": "backchannel"}})
+    assert read.expect.kinds == {"ask": Kind.BACKCHANNEL}
+
+
+# --- tools at fault ------------------------------------------------------------------------
+
+
+def test_a_tool_at_fault_is_slow_and_breaks_as_often_as_it_is_told():
+    faults = {"get_weather": ToolFault(takes_s=3.0, fails=2)}
+    weather = {tool.spec.name: tool for tool in with_faults(shop_tools(data.shop()), faults)}
+    slow = weather["get_weather"]
+    assert slow.latency_s == 3.0
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="get_weather is down"):
+            slow.function(city="Paris", day="Monday")
+    assert slow.function(city="Paris", day="Monday")["forecast"] == "light rain"
+    assert weather["book_table"].latency_s == 0.4
