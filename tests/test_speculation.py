@@ -1,7 +1,9 @@
 """What the agent does before it must: the times by hand, and no trace of what was for nothing."""
 
+import asyncio
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from pipeline_calls import (
     ANSWER,
@@ -25,11 +27,14 @@ from voxlab import data
 from voxlab.agents.callers.script import load_script
 from voxlab.agents.calls import play
 from voxlab.agents.pipeline.options import NO_HEAD_START, HeadStart, PipelineOptions
+from voxlab.agents.pipeline.segment import Segment
 from voxlab.agents.shop import shop_agent
+from voxlab.audio import Audio
+from voxlab.clock import run_virtual
 from voxlab.data.comparison import dump_database
 from voxlab.errors import ProviderError
 from voxlab.evaluation.stage_times import stage_times
-from voxlab.providers.protocols import Message, Providers
+from voxlab.providers.protocols import MayEnd, Message, Providers, Transcript
 from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import GuessingScriptedSTT, ScriptedTTS
 
@@ -221,6 +226,49 @@ def test_a_provider_that_fails_in_speculation_only_is_asked_again_and_nobody_hea
     assert told(call, "agent", "said") == ["Good."]
     assert turn_events(call) == ["speculated", "dropped", "commit"]
     assert not call.timeline.select(broken, "failed")
+
+
+class NoGuesses:
+    """A recogniser that fails whenever it is asked for a guess; it hears how many frames came."""
+
+    guesses = True
+
+    def __init__(self):
+        self.times_asked = 0
+
+    async def transcribe(self, audio):
+        self.times_asked += 1
+        frames = 0
+        async for item in audio:
+            if isinstance(item, MayEnd):
+                raise ProviderError("no guesses today")
+            frames += 1
+        yield Transcript(f"{frames} frames.", is_final=True)
+
+
+def test_a_recogniser_that_fails_over_its_guess_only_hears_all_of_the_turn_once_more():
+    async def main():
+        segment = Segment(0.0, 1.0)
+        frames = [Audio(np.zeros(512, np.float32), 16_000)] * 3
+        heard = asyncio.create_task(anext(segment.transcripts(deaf)))
+        for frame in frames:
+            segment.push(frame)
+        segment.may_end()
+        await asyncio.sleep(1)
+        segment.go_on()
+        segment.push(frames[0])
+        segment.may_end()
+        await asyncio.sleep(1)
+        segment.close()
+        return await heard
+
+    deaf = NoGuesses()
+    assert run_virtual(main()) == Transcript("4 frames.", is_final=True)
+    assert deaf.times_asked == 2
+    deaf = NoGuesses()
+    call = hold([HELLO], Providers(deaf, llm(ANSWER), tts()), options=EAGER)
+    assert told(call, "agent", "said") == [ANSWER]
+    assert not call.timeline.select("stt", "failed")
 
 
 # --- over the agent ------------------------------------------------------------------------

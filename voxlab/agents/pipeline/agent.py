@@ -23,13 +23,8 @@ from voxlab.agents.tools import Tool, Toolbox
 from voxlab.agents.utterance import Played
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError, ProviderTimeout
-from voxlab.providers.protocols import (
-    EndOfTurn,
-    GuessingSTT,
-    Providers,
-    Transcript,
-)
-from voxlab.providers.stream_guard import guarded, judged
+from voxlab.providers.protocols import EndOfTurn, Providers
+from voxlab.providers.stream_guard import judged
 from voxlab.text import without_sound_marks
 from voxlab.turn_taking import events, manager
 from voxlab.turn_taking.events import Timer
@@ -265,17 +260,7 @@ class _Session:
 
     async def _transcript(self, segment: Segment) -> str:
         self._line.record("stt", "started")
-        stt = self._agent.providers.stt
-        stream = guarded(
-            lambda: (
-                stt.transcribe(segment.audio_and_doubts())
-                if isinstance(stt, GuessingSTT)
-                else stt.transcribe(segment.audio())
-            ),
-            None,
-            "the recogniser",
-            Transcript,
-        )
+        stream = segment.transcripts(self._agent.providers.stt)
         try:
             async with segment.limit, contextlib.aclosing(stream):
                 segment.expect_final()

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any
 
 from voxlab.audio import Audio
-from voxlab.providers.protocols import MayEnd
+from voxlab.errors import ProviderError
+from voxlab.providers.protocols import STT, GuessingSTT, MayEnd, Transcript
+from voxlab.providers.stream_guard import guarded
 
 SEGMENT_FRAMES = 10_000  # more than five minutes of speech without a pause
 
@@ -19,6 +22,7 @@ class Segment:
     def __init__(self, since_s: float, final_within_s: float) -> None:
         self.since_s = since_s
         self._frames: asyncio.Queue[Audio | int | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
+        self._taken: list[Audio] = []  # by the recogniser so far
         self._doubts = 0  # how often the user may have been done
         self._doubt = 0  # which of these times it still holds; 0 for none
         self._guessing = 0  # for which of them the recogniser was asked last
@@ -59,8 +63,27 @@ class Segment:
             with contextlib.suppress(RuntimeError):  # not entered yet, or already over
                 self.limit.reschedule(asyncio.get_running_loop().time() + self._final_within_s)
 
+    async def transcripts(self, stt: STT | GuessingSTT) -> AsyncGenerator[Transcript, None]:
+        """Yield what a recogniser hears, with guesses if it makes any. Raises ProviderError.
+
+        One that fails over a guess is asked again without: what is only begun early costs nobody
+        their words.
+        """
+        try:
+            if isinstance(stt, GuessingSTT):
+                async for transcript in _heard(stt, self.audio_and_doubts):
+                    yield transcript
+                return
+        except ProviderError:
+            if not self._guessing:
+                raise
+        async for transcript in _heard(stt, self.audio):
+            yield transcript
+
     async def audio(self) -> AsyncIterator[Audio]:
-        """Yield the frames as they come, up to the pause."""
+        """Yield the frames up to the pause, as they come; those that were taken already first."""
+        for frame in self._taken[:]:
+            yield frame
         async for item in self.audio_and_doubts():
             if isinstance(item, Audio):
                 yield item
@@ -73,7 +96,17 @@ class Segment:
         """
         while (item := await self._frames.get()) is not None:
             if isinstance(item, Audio):
+                self._taken.append(item)
                 yield item
             elif item == self._doubt and not self.closed.is_set():
                 self._guessing = item
                 yield MayEnd()
+
+
+async def _heard(
+    stt: STT | GuessingSTT, audio: Callable[[], AsyncIterator[Any]]
+) -> AsyncIterator[Transcript]:
+    stream = guarded(lambda: stt.transcribe(audio()), None, "the recogniser", Transcript)
+    async with contextlib.aclosing(stream):
+        async for transcript in stream:
+            yield transcript
