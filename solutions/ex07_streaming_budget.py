@@ -177,9 +177,12 @@ for row in (STT, LLM, TTS):
 
 
 # %%
-def text_times(words_per_s=WORDS_PER_S):
-    """Return when each sentence is written: with its last word."""
-    first_word_s = END_OF_TURN_S + STT.p50_s + LLM.p50_s
+def text_times(words_per_s=WORDS_PER_S, asked_s=END_OF_TURN_S):
+    """Return when each sentence is written: with its last word.
+
+    asked_s: when the recogniser is asked for the words.
+    """
+    first_word_s = asked_s + STT.p50_s + LLM.p50_s
     words = accumulate(len(sentence.split()) for sentence in SENTENCES)
     return [first_word_s + (count - 1) / words_per_s for count in words]
 
@@ -276,9 +279,46 @@ hear(one_after_the_other())
 hear([sentence.play_start_s for sentence in streamed()])
 
 # %% [markdown]
+# ## A head start
+#
+# The half second of silence is there to be sure that the caller is done. Nobody has to be idle
+# meanwhile. An agent that gambles asks the recogniser at the first silent frame, and model and
+# voice begin on what it hears. What they make is **kept back** until the turn is over, and thrown
+# away if the caller goes on. Your `streaming` has that rule already: a sentence waits for the one
+# before it. Silence up to the end of the turn is such a sentence. It is written at once, and it
+# "speaks" for half a second.
+#
+# **Predict:** how much of the half second does the caller get back?
+
+
+# %%
+def with_head_start(asked_s=0.032):
+    """Return the streaming turn that begins at the first silent frame: a Spoken a sentence."""
+    speech_s = [voice.duration_s for voice in voices()]
+    synthesis_s = [max(TTS.p50_s, each_s / 20) for each_s in speech_s]
+    texts_s, firsts_s = text_times(asked_s=asked_s), [TTS.p50_s] * len(SENTENCES)
+    held_back = streaming(
+        [0.0, *texts_s], [0.0, *firsts_s], [0.0, *synthesis_s], [END_OF_TURN_S, *speech_s]
+    )
+    return held_back[1:]
+
+
+# %%
+for name, spoken in (("patient", streamed()), ("head start", with_head_start())):
+    print(f"{name:10} first sound after {spoken[0].play_start_s:.2f} s")
+
+# %%
+hear([sentence.play_start_s for sentence in with_head_start()])
+
+# %% [markdown]
+# All of the half second but one frame, since these stages take longer than the silence. The price
+# is work for nothing: a caller who pauses twice in a question makes the model write three answers.
+# Lesson 07 holds the same call with each of these switches on and off.
+#
+# ## A model that is too slow
+#
 # **Predict:** below which pace of the model does the voice run dry in mid-answer? The next cell
-# prints
-# the pace of the voice as well.
+# prints the pace of the voice as well.
 
 # %%
 words = len(" ".join(SENTENCES).split())
@@ -291,10 +331,8 @@ for words_per_s in (37.5, 10, 5, 3.5, 2.5):
 
 # %% [markdown]
 # The gap opens before the model is as slow as the voice. The second sentence is the long one, and
-# it must
-# be written *and* have its first sound made while the short first one is spoken. A short opening
-# is heard
-# soon, and gives the rest less time.
+# it must be written *and* have its first sound made while the short first one is spoken. A short
+# opening is heard soon, and gives the rest less time.
 #
 # ## Whose fault is it?
 #
