@@ -16,7 +16,7 @@ from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import DataError
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-DOCUMENTED = ("callers", "prompts", "music", "shop", "codec", "speech_lm")
+DOCUMENTED = ("callers", "prompts", "words", "music", "shop", "codec", "speech_lm")
 LANGUAGES = {"en": "SA-3.0", "es": "SA-3.0", "fr": "SA-3.0", "it": "BY-3.0", "ru": "BY-3.0"}
 CARRIED = [file for folder in DOCUMENTED for file in (DATA / folder).rglob("*") if file.is_file()]
 RECORDINGS = [file for file in CARRIED if file.suffix in (".wav", ".flac")]

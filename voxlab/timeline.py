@@ -11,6 +11,7 @@ Every figure, metric and grade is computed from these two, whoever held the call
 | | `refused` {code, message, param}, `overflow` {kept_s}: of the agent on such a connection |
 | | `stopped` {signal}: its number; Ctrl-C, the terminal or the system ended the call |
 | caller | `speech_started` {line, text}, `speech_stopped` {line}, `hung_up`, `gave_up` {line}, |
+| | `reacted` {line, why, said}: to an answer that is not what they want; what it was |
 | | `waited` {line, moment, said}: in vain for what the agent never did; what it said instead |
 | vad | `speech_started` {speech_at_s}, `speech_stopped` {speech_at_s} |
 | turn | `state` {was, now, why}, `commit` {turn, text, begun_s: of a reply that was begun before} |

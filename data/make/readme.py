@@ -2,7 +2,8 @@
 
     python data/make/readme.py
 
-Run it after any change of a file below callers/, prompts/, music/, shop/, codec/ or speech_lm/.
+Run it after any change of a file below callers/, prompts/, words/, music/, shop/, codec/ or
+speech_lm/.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import soundfile
 from voxlab.data.yaml_files import read_yaml
 
 DATA = Path(__file__).resolve().parents[1]
-FOLDERS = ("callers", "prompts", "music", "shop", "codec", "speech_lm")
+FOLDERS = ("callers", "prompts", "words", "music", "shop", "codec", "speech_lm")
 
 OURS = "MIT, as the project"
 ASTERISK = "Debian asterisk-core-sounds-{}-g722 1.6.1-1"
@@ -27,6 +28,7 @@ ORIGINS = {  # folder: source, licence, credit
     "prompts/fr": (ASTERISK.format("fr"), "CC-BY-SA-3.0", "June Wallack; see CREDITS"),
     "prompts/it": (ASTERISK.format("it"), "CC-BY-3.0", "Carlo Flora; see CREDITS"),
     "prompts/ru": (ASTERISK.format("ru"), "CC-BY-3.0", "Maxim Topal, ivrvoice.ru"),
+    "words": (ASTERISK.format("en"), "CC-BY-SA-3.0", "Allison Smith, Digium"),
     "music": ("Debian asterisk-moh-opsound-g722 2.03-1.1", "CC-BY-SA-3.0", "Macroform"),
     "codec": (
         "python -m voxlab.codec.train",

@@ -25,6 +25,7 @@ CONDITIONS = (
     *("wrong number", "double digits", "tool fails", "tool is slow", "hangs up", "angry"),
     *("real person", "not understood"),
 )
+AGENTS = ("voxlab", "realtime", "livekit", "pipecat")
 
 MakeAgent = Callable[[sqlite3.Connection, Mapping[str, ToolFault]], Party]
 
@@ -61,6 +62,10 @@ def check_expectation(script: CallScript) -> None:
     if not script.conditions or not {*script.conditions} <= {*CONDITIONS}:
         got, known = [*script.conditions], ", ".join(CONDITIONS)
         raise ScriptError(f"conditions: got {got}, needs some of {known}")
+    if script.known and not (isinstance(script.known, dict) and {*script.known} <= {*AGENTS}):
+        raise ScriptError(
+            f"known: got {script.known!r}, needs why, for some of {', '.join(AGENTS)}"
+        )
     database = data.shop()
     tools = {tool.spec.name: tool for tool in with_faults(shop_tools(database), script.faults)}
     if unknown := sorted({*script.faults} - {*tools}):

@@ -10,6 +10,7 @@ from voxlab.data.recordings import (
     shop,
     utterance,
     utterances,
+    words,
 )
 from voxlab.data.yaml_files import read_yaml
 
@@ -24,4 +25,5 @@ __all__ = [
     "shop",
     "utterance",
     "utterances",
+    "words",
 ]

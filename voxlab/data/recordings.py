@@ -1,7 +1,8 @@
 """The recordings and the shop that come with voxlab: data/, beside the package in a checkout.
 
-Callers' utterances by two synthetic voices, human telephone prompts in five languages, a minute of
-hold music, and the tables of Acme Corp. data/README.md tells where each file comes from.
+Callers' utterances by two synthetic voices, human telephone prompts in five languages and words in
+English, a minute of hold music, and the tables of Acme Corp. data/README.md tells where each file
+comes from.
 """
 
 import csv
@@ -105,6 +106,15 @@ def prompts(language: str = "en") -> tuple[Prompt, ...]:
         Prompt(id, text, path(f"prompts/{language}/{id}.flac"), language, entry["speaker"])
         for id, text in entry["clips"].items()
     )
+
+
+def words() -> Mapping[str, Recording]:
+    """Return words and phrases by a person, to put sentences together from, by what they say."""
+    clips = _read_yaml(path("words/words.yaml"))
+    return {
+        text.replace(",", "").lower(): Recording(id, text, path(f"words/{id}.flac"))
+        for id, text in clips.items()
+    }
 
 
 def shop() -> sqlite3.Connection:

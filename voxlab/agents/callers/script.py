@@ -12,13 +12,19 @@ line without both has `text` and `lasts_s`: it is timed but makes no sound.
 
 Scripts of a suite tell more: which `conditions` they are for, what to `expect` of the call (see
 `data.expectations`), which `tools` are at fault, and for which agents a failure is `known`.
+
+A line with `wants` waits for an answer that has one of these wordings. Without it the caller says
+one of the texts of `rephrased`, or the same again, until they lose their `temper`:
+
+      - {say: order_check, wants: order number, rephrased: [Where is my parcel?]}
+    temper: {seed: 1, tries: 3, answers: {order number: "It's one two three four five."}}
 """
 
 import graphlib
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -34,7 +40,12 @@ from voxlab.agents.callers.script_sounds import (
 from voxlab.agents.line import Echo
 from voxlab.agents.tools import ToolFault
 from voxlab.audio import Audio
-from voxlab.data.expectations import Expectation, check_keys, parse_expectation
+from voxlab.data.expectations import (
+    Expectation,
+    check_keys,
+    parse_expectation,
+    split_wordings,
+)
 from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import DataError, ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
@@ -54,9 +65,13 @@ GRAMMAR = (
 )
 KEYS = (
     *("title", "about", "voice", "conditions", "background", "telephone", "echo", "tools"),
-    *("patience_s", "limit_s", "lines", "hang_up", "expect", "known"),
+    *("patience_s", "limit_s", "temper", "lines", "hang_up", "expect", "known"),
 )
-LINE_KEYS = ("id", "say", "text", "lasts_s", "voice", "at", "speak", "speed", "gain_db")
+LINE_KEYS = (
+    *("id", "say", "text", "lasts_s", "voice", "at", "speak", "speed", "gain_db", "whispered"),
+    *("wants", "rephrased"),
+)
+TEMPER_KEYS = ("seed", "tries", "answers", "last_words")
 FAULT_KEYS = ("takes_s", "fails")
 DEFAULT_MOMENT = "0.6 s after the agent stops"
 DEFAULT_HANG_UP = "1 s after the agent stops"
@@ -102,11 +117,31 @@ def parse_moment(text: object) -> Moment:
 
 @dataclass(frozen=True, slots=True)
 class ScriptLine:
-    """One thing the caller says; utterance.audio is None for a line without sound."""
+    """One thing the caller says; utterance.audio is None for a line without sound.
+
+    wants: wordings of what the agent must say before the caller goes on. rephrased: what they say
+    instead when it did not come.
+    """
 
     id: str
     utterance: Speech
     at: Moment
+    wants: tuple[str, ...] = ()
+    rephrased: tuple[Speech, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Temper:
+    """How a caller reacts who does not get what a line `wants`.
+
+    seed: of what they say then, and how soon. tries: how often they say a line before they give
+    up. answers: to what the agent asks, by its wordings. last_words: before they hang up.
+    """
+
+    seed: int = 0
+    tries: int = 3
+    answers: Mapping[tuple[str, ...], Speech] = field(default_factory=dict)
+    last_words: Speech | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +160,7 @@ class CallScript:
     background: Audio | None = None
     patience_s: float = 8.0
     limit_s: float = 300.0
+    temper: Temper = field(default_factory=Temper)
     echo: Echo | None = None
     conditions: tuple[str, ...] = ()
     faults: Mapping[str, ToolFault] = field(default_factory=dict)
@@ -174,24 +210,23 @@ def _parse(document: Any, folder: Path) -> CallScript:
         raise ScriptError(f"lines is {got}, needs a list: write `- ` before each line")
     if not entries:
         raise ScriptError("lines is empty: a caller says at least one thing")
-    voice = str(document.get("voice") or "heart")
-    lines = [_line(entry, number, voice, folder) for number, entry in enumerate(entries, 1)]
+    telephone = read_line(document.get("telephone"))
+    tellers = _Tellers(str(document.get("voice") or "heart"), folder, telephone)
+    lines = [_line(entry, number, tellers) for number, entry in enumerate(entries, 1)]
     ids = [line.id for line in lines]
     hang_up = _moment(document.get("hang_up", DEFAULT_HANG_UP), "hang_up")
     _check_name(hang_up, ids, "hang_up")
-    ordered, background = _in_order(lines), read_background(document.get("background"))
-    if telephone := read_line(document.get("telephone")):
-        ordered = tuple(_carried(line, telephone) for line in ordered)
-        background = send_by_telephone(background) if background else None
+    background = read_background(document.get("background"))
     expect = document.get("expect")
     return CallScript(
         title=str(document.get("title") or "A call"),
         about=str(document.get("about") or ""),
-        lines=ordered,
+        lines=_in_order(lines),
         hang_up=hang_up,
-        background=background,
+        background=send_by_telephone(background) if telephone and background else background,
         patience_s=read_number(document, "patience_s", 8.0),
         limit_s=read_number(document, "limit_s", 300.0),
+        temper=_temper(document.get("temper") or {}, tellers),
         echo=read_echo(document.get("echo")),
         conditions=tuple(map(str, document.get("conditions") or ())),
         faults=_faults(document.get("tools") or {}),
@@ -200,23 +235,59 @@ def _parse(document: Any, folder: Path) -> CallScript:
     )
 
 
-def _line(entry: Any, number: int, voice: str, folder: Path) -> ScriptLine:
+@dataclass(frozen=True, slots=True)
+class _Tellers:
+    """Who says the lines: the caller's voice unless a line has another, behind a telephone or not.
+
+    folder: of recordings that a line names.
+    """
+
+    voice: str
+    folder: Path
+    telephone: TelephoneLine | None
+
+    def say(self, entry: Mapping[str, Any]) -> Speech:
+        """Return what a line says, as the agent's end receives it."""
+        speech = read_speech(entry, str(entry.get("voice") or self.voice), self.folder)
+        if self.telephone is None or speech.audio is None:
+            return speech
+        heard = self.telephone.carry(speech.audio)
+        return Speech(speech.text, heard.duration_s, heard)
+
+
+def _line(entry: Any, number: int, tellers: _Tellers) -> ScriptLine:
     check_keys(entry, LINE_KEYS, f"line {number}")
     name = str(entry.get("id", number))
+    timed = "say" not in entry and "speak" not in entry
     try:
-        utterance = read_speech(entry, str(entry.get("voice") or voice), folder)
+        utterance = tellers.say(entry)
+        rephrased = tuple(
+            tellers.say({**entry, "say": None, ("text" if timed else "speak"): text})
+            for text in entry.get("rephrased") or ()
+        )
     except VoxlabError as error:  # also a recording that cannot be read
         raise ScriptError(f"line {name}: {error}") from error
-    return ScriptLine(name, utterance, _moment(entry.get("at", DEFAULT_MOMENT), f"line {name}"))
+    wants = split_wordings(entry["wants"]) if entry.get("wants") else ()
+    at = _moment(entry.get("at", DEFAULT_MOMENT), f"line {name}")
+    return ScriptLine(name, utterance, at, wants, rephrased)
 
 
-def _carried(line: ScriptLine, telephone: TelephoneLine) -> ScriptLine:
-    """Return a line as it is heard behind a telephone line."""
-    utterance = line.utterance
-    if utterance.audio is None:
-        return line
-    heard = telephone.carry(utterance.audio)
-    return replace(line, utterance=Speech(utterance.text, heard.duration_s, heard))
+def _temper(entry: Any, tellers: _Tellers) -> Temper:
+    check_keys(entry, TEMPER_KEYS, "temper")
+    last_words = entry.get("last_words")
+    answers = entry.get("answers") or {}
+    try:
+        return Temper(
+            seed=int(read_number(entry, "seed", 0, low=-1)),
+            tries=int(read_number(entry, "tries", 3)),
+            answers={
+                split_wordings(asked): tellers.say({"speak": text})
+                for asked, text in answers.items()
+            },
+            last_words=tellers.say({"speak": last_words}) if last_words else None,
+        )
+    except VoxlabError as error:
+        raise ScriptError(f"temper: {error}") from error
 
 
 def _faults(entry: Any) -> dict[str, ToolFault]:

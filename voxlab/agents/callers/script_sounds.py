@@ -3,10 +3,10 @@
 Speech is a recording, or is spoken by the offline voice when the script is read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from voxlab.errors import ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
 from voxlab.telephony.network_conditions import NetworkConditions
 from voxlab.telephony.simulated_line import TelephoneCoder, carry
+from voxlab.text import plain_words
 from voxlab.vad.acoustic_scenes import send_by_telephone
 
 BACKGROUND = {"noise": "pink", "snr_db": 20, "seed": 0}
@@ -26,6 +27,11 @@ COLLEAGUES = "it"  # the language of the one who is heard from the next desk
 NETWORK = {"loss": 0.0, "burst": 1.0, "seed": 0}
 ECHO = {"delay_s": 0.15, "level_db": -30}
 MARGIN_S = 0.05  # of silence before and after what is spoken
+BETWEEN_WORDS_S = 0.06
+HUMAN = "human"  # the voice of the one who recorded data/words
+FRAME, POLES = 512, 18  # of the linear prediction in a whisper, at 16 kHz
+SILENT_ENERGY = 1e-7  # of a frame: there is nothing to whisper
+WHISPER_DB = -15.0  # a whisper is so much softer than speech
 
 
 def read_number(entry: Mapping[str, Any], key: str, default: float, low: float = 0.0) -> float:
@@ -45,41 +51,47 @@ def read_speech(entry: Mapping[str, Any], voice: str, folder: Path) -> Speech:
     """Return what a line says. folder: of recordings that `say` names by their file."""
     say, speak, text = entry.get("say"), entry.get("speak"), str(entry.get("text") or "")
     if speak is not None:
-        pieces = tuple(speak) if isinstance(speak, list) else (speak,)
-        sound = speak_pieces(pieces, voice, read_number(entry, "speed", 1.0))
-        said = " ".join(piece for piece in pieces if isinstance(piece, str))
+        said = speak_text(speak, voice, read_number(entry, "speed", 1.0))
     elif say is None:
         if not text or "lasts_s" not in entry:
             raise ScriptError("needs `say`, or `text` and `lasts_s`")
         return Speech(text, read_number(entry, "lasts_s", 0.0))
     elif Path(str(say)).suffix:
-        sound, said = audio.read(folder / str(say)), text
+        recording = audio.read(folder / str(say))
+        said = Speech(text, recording.duration_s, recording)
     else:
         known = data.utterance(str(say), voice)
-        sound, said = known.audio, known.text
-    return Speech(said, sound.duration_s, _softened(sound, entry))
+        said = Speech(known.text, known.audio.duration_s, known.audio)
+    if said.audio is None:
+        return said
+    sound = whisper(said.audio) if entry.get("whispered") else said.audio
+    gain = np.float32(10 ** (read_number(entry, "gain_db", 0.0, low=-100) / 20))
+    return Speech(said.text, sound.duration_s, Audio(sound.samples * gain, sound.rate_hz))
 
 
-def _softened(sound: Audio, entry: Mapping[str, Any]) -> Audio:
-    if "gain_db" not in entry:
-        return sound
-    gain = 10 ** (read_number(entry, "gain_db", 0.0, low=-100) / 20)
-    return Audio(sound.samples * np.float32(gain), sound.rate_hz)
+def speak_text(speak: object, voice: str, speed: float = 1.0) -> Speech:
+    """Return a text spoken by a voice of Hibari, or put together from a person's words ("human").
+
+    speak: the text, or a list of texts and of pauses in seconds. Raises ScriptError for anything
+    else, DataError if the person has no such words, ProviderError if there is no such voice.
+    """
+    pieces = tuple(speak) if isinstance(speak, list) else (speak,)
+    if not any(map(_is_text, pieces)):
+        raise ScriptError(f"speak: {speak!r} has no words")
+    sound = _speak_pieces(pieces, voice, speed)
+    return Speech(" ".join(filter(_is_text, pieces)), sound.duration_s, sound)
+
+
+def _is_text(piece: object) -> TypeGuard[str]:
+    return isinstance(piece, str)
 
 
 @cache
-def speak_pieces(pieces: Sequence[str | float], voice: str, speed: float) -> Audio:
-    """Return texts spoken by a voice of Hibari, and pauses of so many seconds between them.
-
-    Raises ScriptError for anything else, ProviderError if there is no such voice.
-    """
-    from voxlab.providers.hibari import HibariTTS
-
-    teller = HibariTTS().in_voice(voice, speed)
+def _speak_pieces(pieces: tuple[object, ...], voice: str, speed: float) -> Audio:
     margin, sounds = audio.silence(MARGIN_S, RATE_HZ), []
     for piece in pieces:
-        if isinstance(piece, str) and (spoken := teller.speak(piece)).audio is not None:
-            sounds.append(_at_level(audio.trim(spoken.audio.resample(RATE_HZ))))
+        if _is_text(piece):
+            sounds += _put_together(piece) if voice == HUMAN else [_synthesize(piece, voice, speed)]
         elif isinstance(piece, int | float) and 0 < piece < 60:
             sounds.append(audio.silence(piece, RATE_HZ))
         else:
@@ -87,10 +99,60 @@ def speak_pieces(pieces: Sequence[str | float], voice: str, speed: float) -> Aud
     return audio.concatenate([margin, *sounds, margin])
 
 
+def _synthesize(text: str, voice: str, speed: float) -> Audio:
+    from voxlab.providers.hibari import HibariTTS
+
+    spoken = HibariTTS().in_voice(voice, speed).speak(text)
+    if spoken.audio is None or not spoken.duration_s:
+        raise ScriptError(f"speak: {text!r} gives no sound: write it in other words")
+    return _at_level(audio.trim(spoken.audio.resample(RATE_HZ)))
+
+
+def _put_together(text: str) -> list[Audio]:
+    """Return a text in a person's recorded words, the longest known phrase first."""
+    known, sounds = data.words(), []
+    left = plain_words(text)
+    while left:
+        sizes = (n for n in range(len(left), 0, -1) if " ".join(left[:n]) in known)
+        size = next(sizes, 0)
+        if not size:
+            raise ScriptError(f"speak: nobody says {left[0]!r}; there are {', '.join(known)}")
+        word = known[" ".join(left[:size])].audio
+        sounds += [_at_level(audio.trim(word)), audio.silence(BETWEEN_WORDS_S, RATE_HZ)]
+        left = left[size:]
+    return sounds[:-1]
+
+
 def _at_level(sound: Audio) -> Audio:
     gain = 10 ** ((audio.SPEECH_DB - audio.level_db(sound)) / 20)
     gain = min(gain, 0.9 / float(np.abs(sound.samples).max()))
     return Audio(sound.samples * np.float32(gain), sound.rate_hz)
+
+
+def whisper(sound: Audio) -> Audio:
+    """Return speech as if whispered: the mouth's filter on noise, not on the voice's pulses.
+
+    Linear prediction gives the filter of each 32 ms, which is as loud as it was; all of it is then
+    WHISPER_DB softer. A real whisper also has higher formants, so this is an easy one.
+    Source: Makhoul 1975 (linear prediction).
+    """
+    rng = np.random.default_rng(0)
+    window = np.hanning(FRAME + 1)[:-1]
+    padded = np.pad(sound.samples.astype(np.float64), FRAME)
+    whispered = np.zeros(padded.size)
+    distance = np.abs(np.subtract.outer(range(POLES), range(POLES)))
+    for start in range(0, padded.size - FRAME, FRAME // 2):
+        frame = padded[start : start + FRAME] * window
+        lags = np.correlate(frame, frame, "full")[FRAME - 1 : FRAME + POLES]
+        if lags[0] < SILENT_ENERGY:
+            continue
+        matrix = lags[distance] + 1e-4 * lags[0] * np.eye(POLES)  # a little noise keeps it stable
+        inverse = np.append(1.0, -np.linalg.solve(matrix, lags[1:]))
+        noise = np.fft.rfft(rng.standard_normal(FRAME)) / np.fft.rfft(inverse, FRAME)
+        breath = np.fft.irfft(noise) * window
+        whispered[start : start + FRAME] += np.sqrt(lags[0] / np.sum(breath**2)) * breath
+    gain = 10 ** (WHISPER_DB / 20)
+    return Audio((gain * whispered[FRAME:-FRAME]).astype(np.float32), sound.rate_hz)
 
 
 # --- around it -----------------------------------------------------------------------------
