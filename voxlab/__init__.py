@@ -7,7 +7,7 @@ Floors (imports go down or stay level; tests/test_architecture.py reads this tab
 1 `errors` `clock` `samples` `sound_headers` `audio` `timeline` `text` `sentences` `data` `models`
 2 `vad` `turn_taking` `statistics` `latency` `telephony` `codec` `providers`
 3 `agents` `speech_lm`
-4 `evaluation` `serving` `frameworks`
+4 `evaluation` `observability` `serving` `frameworks`
 5 `plots` `widgets` `notebook` `course` `grading` `cli` `__main__`
 """
 

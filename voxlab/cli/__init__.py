@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab import __version__
-from voxlab.cli import calls, reports
+from voxlab.cli import calls, reports, traces
 from voxlab.cli.calls import check_folder
 from voxlab.course import commands as course
 from voxlab.errors import LatencyError, VoxlabError
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--verify", action="store_true", help="check the files that are there, too")
 
     calls.add(commands, _add)
+    traces.add(commands, _add)
 
     about = "print a latency budget, the chapter's or your own, and draw its waterfall"
     budget = _add(commands, "budget", _budget, about, "yuki")

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from voxlab.cli.apart import check_process, cost_figures, hold_apart, print_cost
 from voxlab.cli.comparison import CallComparison
 from voxlab.cli.records import draw_calls, save_call
 from voxlab.cli.stopping import Stopping
+from voxlab.cli.traces import add_exporters, export_call
 from voxlab.errors import ProviderError, ScriptError
 from voxlab.frameworks.processes import FRAMEWORKS
 
@@ -57,6 +59,7 @@ def add(commands: Any, add_command: Add) -> None:
         help="twilio: over a telephone line that speaks Twilio's protocol; sip: a SIP call over "
         "UDP on this machine, in real time (default: direct)",
     )
+    add_exporters(call, "--trace")
     about = "hold the same call with several agents; print each turn's stages, and a table"
     example = "data/calls/first_call.yaml --on voxlab,realtime"
     compare = add_command(commands, "compare", _compare, about, example)
@@ -92,6 +95,7 @@ def _call(arguments: argparse.Namespace) -> int:
     script = load_script(arguments.script)
     arguments.live |= arguments.over == "sip" and not arguments.mic  # UDP knows no other time
     _check(arguments)
+    began_ns = time.time_ns()
     if arguments.agent in FRAMEWORKS:
         check_process(script, arguments)
         print(f"{script.title}: {script.about}")
@@ -102,6 +106,8 @@ def _call(arguments: argparse.Namespace) -> int:
         call = _hold(script, agent, arguments, arguments.out)
     with reports.unread(errno.EIO):  # also if the terminal is gone; the exit status is told
         reports.report_call(call, arguments.out)
+        in_real_time = arguments.live or arguments.mic or arguments.agent in FRAMEWORKS
+        export_call(call, arguments, arguments.out, began_ns if in_real_time else None)
         if arguments.json:
             reports.print_json(reports.call_figures(call))
     return reports.exit_status(call)

@@ -4,18 +4,12 @@ The picture of a call (`plots.call`) and its player (`plots.player`) both draw t
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from voxlab.evaluation.stage_work import STAGES, StageWork, find_work
 from voxlab.evaluation.turn_times import interruptions, turn_times
 from voxlab.timeline import Event, Timeline
 
-STAGES = {  # lane: source, kind that begins, kind of the first output, kind that ends
-    "STT": ("stt", "started", "partial", "final"),
-    "LLM": ("llm", "request", "first_token", "done"),
-    "tools": ("tool", "started", "finished", "finished"),
-    "TTS": ("tts", "request", "first_audio", "done"),
-}
 STATES = {
     "listening": "The agent listens: it is the caller's turn",
     "thinking": "The turn has gone to the agent, which makes its answer",
@@ -45,7 +39,7 @@ def call_lanes(timeline: Timeline) -> dict[str, list[Interval]]:
         "barge-in": _barge_ins(timeline),
         "VAD": _vad(timeline),
         "turn": _turns(timeline),
-        **{lane: list(_stage(timeline, lane)) for lane in STAGES},
+        **{stage: [_as_interval(work) for work in find_work(timeline, stage)] for stage in STAGES},
         "failed": [_failed(event) for event in timeline.failures],
     }
 
@@ -117,33 +111,10 @@ def _turns(timeline: Timeline) -> list[Interval]:
     ]
 
 
-def _stage(timeline: Timeline, lane: str) -> Iterator[Interval]:
-    """Yield the work of a stage; what was not done was dropped at a barge-in or the call's end."""
-    source, begins, gives, ends = STAGES[lane]
-    running: list[list[Event]] = []
-    for event in timeline.select(source):
-        if event.kind == begins:
-            running.append([event])
-        elif running and event.kind in (gives, ends, "failed"):
-            same = [run for run in running if run[0].data.get("id") == event.data.get("id")]
-            run = (same or running)[0]
-            run.append(event)
-            if event.kind in (ends, "failed"):
-                running.remove(run)
-                yield _work(lane, run, event.at_s)
-    for run in running:
-        cuts = timeline.select("agent", "interrupted")
-        later_s = [event.at_s for event in cuts if event.at_s >= run[0].at_s]
-        yield _work(lane, run, min([*later_s, timeline.duration_s]))
-
-
-def _work(lane: str, run: list[Event], end_s: float) -> Interval:
-    """Return an interval of what began, gave its first output, and ended; the last two may lack."""
-    begun, last = run[0], run[-1]
-    _, _, gives, ends = STAGES[lane]
-    first = next((event for event in run if event.kind == gives and gives != ends), None)
+def _as_interval(work: StageWork) -> Interval:
+    begun = work.begun
     name = str(begun.data.get("name", ""))
-    match lane:
+    match work.stage:
         case "STT":
             what = "Speech to text: the recogniser at work"
         case "LLM":
@@ -153,19 +124,18 @@ def _work(lane: str, run: list[Event], end_s: float) -> Interval:
         case _:
             what = f"Text to speech of “{begun.data.get('text', '')}”"
     parts = [what]
-    if first:
-        parts.append(f"{gives.replace('_', ' ')} after {_ms(first.at_s - begun.at_s)}")
-    took = _ms(end_s - begun.at_s)
-    if last.kind == "failed":
-        parts.append(f"failed after {took}: {last.data.get('error')}")
-    elif last.kind != ends:
-        parts.append(f"dropped after {took}")
-    else:
-        parts.append(f"done after {took}")
-    result = last.data.get("text", last.data.get("result")) if last.kind == ends else None
-    about = ", ".join(parts) + (f". Result: “{result}”" if result else ".")
-    kind = "failed" if last.kind == "failed" else lane
-    return Interval(begun.at_s, end_s, kind, name, about)
+    if work.first and work.first is not work.last and work.first_output_s is not None:
+        first = work.first.kind.replace("_", " ")
+        parts.append(f"{first} after {_ms(work.first_output_s)}")
+    parts.append(f"{work.outcome} after {_ms(work.end_s - begun.at_s)}")
+    about = ", ".join(parts)
+    last = work.last.data if work.last else {}
+    if work.outcome == "failed":
+        about += f": {last.get('error')}"
+    result = last.get("text", last.get("result")) if work.outcome == "done" else None
+    about += f". Result: “{result}”" if result else "."
+    kind = "failed" if work.outcome == "failed" else work.stage
+    return Interval(begun.at_s, work.end_s, kind, name, about)
 
 
 def _arguments(begun: Event) -> str:

@@ -38,7 +38,7 @@ def turn_times(timeline: Timeline) -> list[TurnTimes]:
     The caller's speech is the script's if it is known, else what the VAD heard.
     """
     spoken = _user_spans(timeline)
-    agent = _spans(timeline, "agent")
+    agent = speech_spans(timeline, "agent")
     resumed = [event.at_s for event in timeline.select("agent", "resumed")]
     turns = []
     for (start_s, end_s, text), after in zip(spoken, [*spoken[1:], None], strict=False):
@@ -77,7 +77,7 @@ class Interruption:
 def interruptions(timeline: Timeline) -> list[Interruption]:
     """Return every time the caller began to speak while the agent was audible."""
     outcomes = [event for event in timeline.select("agent") if event.kind in OUTCOMES]
-    agent = _spans(timeline, "agent")
+    agent = speech_spans(timeline, "agent")
     found = []
     for at_s, _, _ in _user_spans(timeline):
         ends_s = [end_s for start_s, end_s in agent if start_s <= at_s < end_s]
@@ -100,7 +100,7 @@ def interruptions(timeline: Timeline) -> list[Interruption]:
 OUTCOMES = ("interrupted", "resumed", "said")  # said: it was nearly over, and ended by itself
 
 
-def _spans(timeline: Timeline, source: str) -> list[tuple[float, float]]:
+def speech_spans(timeline: Timeline, source: str) -> list[tuple[float, float]]:
     """Return (start_s, end_s) of each stretch of speech of a source."""
     spans: list[tuple[float, float]] = []
     start_s: float | None = None
@@ -121,7 +121,7 @@ def _user_spans(timeline: Timeline) -> list[tuple[float, float, str]]:
     source = "caller" if said else "vad"
     if not said:  # nobody knows the script; the recogniser gives one result a segment, in order
         said = [event for event in timeline.select("stt") if event.kind in ("final", "failed")]
-    spans = _spans(timeline, source)
+    spans = speech_spans(timeline, source)
     texts = [str(event.data.get("text", "")) for event in said] + [""] * len(spans)
     return [(start_s, end_s, text) for (start_s, end_s), text in zip(spans, texts, strict=False)]
 
@@ -133,7 +133,7 @@ def transcript(timeline: Timeline) -> list[tuple[float, str, str]]:
     what the agent recognised.
     """
     lines = [(start_s, "caller", text) for start_s, _, text in _user_spans(timeline) if text]
-    starts_s = [start_s for start_s, _ in _spans(timeline, "agent")]
+    starts_s = [start_s for start_s, _ in speech_spans(timeline, "agent")]
     before_s = -math.inf  # the end of the reply before
     for event in timeline.select("agent"):
         if event.kind == "said":

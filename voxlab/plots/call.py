@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from voxlab.audio import Audio
-from voxlab.evaluation.call_lanes import STAGES, Interval, call_lanes
+from voxlab.evaluation.call_lanes import Interval, call_lanes
 from voxlab.evaluation.captions import Caption, captions
+from voxlab.evaluation.stage_work import STAGES
 from voxlab.evaluation.turn_times import turn_times
 from voxlab.plots.envelope import PEAKS_PER_S, peaks
 from voxlab.plots.palette import AGENT, ERROR, FAILED, SILENCE, STAGE, USER, WAITING

@@ -1,0 +1,62 @@
+"""A call's trace as a page: a tree of spans on one time axis, by mouse and by keyboard.
+
+`trace_page` is a file of its own, without network; `trace_frame` shows it in a notebook.
+"""
+
+import html
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from voxlab.observability.call_spans import CallSpan
+from voxlab.observability.session_metrics import VoiceSessionMetrics
+from voxlab.observability.trace_text import describe_turn, metrics_text, span_name
+from voxlab.plots import palette
+
+KINDS = {"session": "waiting", "turn": "waiting", "VAD": "user", "STT": "user", "playout": "agent"}
+
+
+def trace_page(root: CallSpan, metrics: VoiceSessionMetrics, title: str = "A call's trace") -> str:
+    """Return a trace as an HTML page: what it shows is there without its script."""
+    shown = {
+        "title": title,
+        "figures": metrics_text(metrics).splitlines(),
+        "rows": _rows(root),
+        "start_s": root.start_s,
+        "duration_s": root.duration_s or 1.0,
+        "colours": palette.LIGHT_AND_DARK,
+    }
+    return str(_template().render(shown))
+
+
+def trace_frame(root: CallSpan, metrics: VoiceSessionMetrics) -> str:
+    """Return the page for a notebook's cell, in a frame."""
+    page = html.escape(trace_page(root, metrics, title=""))
+    style = "width: 100%; height: 40em; border: 0"
+    return f'<iframe title="A call\'s trace" style="{style}" srcdoc="{page}"></iframe>'
+
+
+def _rows(root: CallSpan) -> list[dict[str, Any]]:
+    return [
+        {
+            "level": depth + 1,
+            "name": span_name(span),
+            "kind": "failed" if span.error else KINDS.get(span.stage, "stage"),
+            "start_s": span.start_s,
+            "end_s": span.end_s,
+            "first_s": span.first_s,
+            "has_children": bool(span.children),
+            "about": describe_turn(span) if span.stage == "turn" else "",
+            "error": span.error,
+            "attributes": sorted(span.attributes.items()),
+        }
+        for depth, span in root.walk()
+    ]
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("trace.html")
