@@ -73,6 +73,9 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "prometheus_client": r"observability\.exporters",
     "pesq": r"codec\.perceptual_metrics",
     "pystoi": r"codec\.perceptual_metrics",
+    "distributed": r"cli\.suite_calls",
+    "jiwer": r"evaluation\.word_errors",
+    "joblib": r"cli\.suite_calls",
     "sounddevice": r"agents\.callers\.microphone",
     "anywidget": r"widgets\.(live|recording)",
     "ipywidgets": r"widgets(\.\w+)?",
@@ -219,7 +222,8 @@ def test_no_module_imports_itself_in_a_circle_as_it_loads():
     assert needs == {}
 
 
-RUN_AGENTS = ("cli", "cli.apart", "cli.calls", "cli.stopping", "__main__", "widgets.live")
+RUN_AGENTS = ("cli", "cli.apart", "cli.calls", "cli.stopping", "cli.suite_calls", "cli.suites")
+RUN_AGENTS += ("__main__", "widgets.live")
 
 
 def test_figures_and_metrics_never_run_an_agent():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab import __version__
-from voxlab.cli import calls, reports, traces
+from voxlab.cli import calls, reports, suites, traces
 from voxlab.cli.calls import check_folder
 from voxlab.course import commands as course
 from voxlab.errors import LatencyError, VoxlabError
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
     calls.add(commands, _add)
     traces.add(commands, _add)
+    suites.add(commands, _add)
 
     about = "print a latency budget, the chapter's or your own, and draw its waterfall"
     budget = _add(commands, "budget", _budget, about, "yuki")

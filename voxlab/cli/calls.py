@@ -176,8 +176,6 @@ def check_folder(out: Path) -> None:
 
 def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "Party":
     """Choose who answers; the realtime agent brings a session of its own, unless it has a key."""
-    from voxlab.agents.shop import shop_agent, shop_realtime_agent
-
     if name == "voxlab" and arguments.over != "direct" and script.has_sound:
         from voxlab.agents.telephone.agent import TelephoneOptions, telephone_agent
         from voxlab.telephony.codecs import CODECS, available_codecs
@@ -185,21 +183,15 @@ def _agent(name: str, script: "CallScript", arguments: argparse.Namespace) -> "P
         wide = TelephoneOptions(CODECS[available_codecs()[0]].rate_hz)
         options = wide if arguments.over == "sip" else None
         return telephone_agent(None, options, _providers(script, arguments), script.faults)
-    if name == "voxlab":
-        return shop_agent(_providers(script, arguments), faults=script.faults)
-    if arguments.providers == "openai":
+    if name == "realtime" and arguments.providers == "openai":
         from voxlab.agents.realtime.connection import to_server
+        from voxlab.agents.shop import shop_realtime_agent
 
         return shop_realtime_agent(to_server(), faults=script.faults)
-    from voxlab.agents.pipeline.reply import ReplyOptions
-    from voxlab.agents.realtime.settings import RealtimeSettings
-    from voxlab.serving.realtime.session import SessionOptions
-    from voxlab.serving.realtime.transport.in_memory import in_memory
+    from voxlab import data
+    from voxlab.frameworks.worker import make_agent
 
-    connect = in_memory(_providers(script, arguments), SessionOptions(filler=ReplyOptions().filler))
-    if script.has_sound or arguments.mic:
-        return shop_realtime_agent(connect, faults=script.faults)
-    return shop_realtime_agent(connect, RealtimeSettings(turn_detection=None), faults=script.faults)
+    return make_agent(name, {}, data.shop(), script.faults, _providers(script, arguments))
 
 
 def _over(way: str, agent: "Party", script: "CallScript") -> "Party":

@@ -104,6 +104,12 @@ class ShopState:
         )
         return ShopState(dict(map(tuple, orders)), tuple(sorted(tables)))
 
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> "ShopState":
+        """Return a shop that another process has told as plain data."""
+        booked = (Booking(**each) for each in plain["booked"])
+        return ShopState(plain["orders"], tuple(booked))
+
     def differences(self, wanted: "ShopState") -> list[str]:
         """Return in words how this shop is another one than is wanted."""
         orders = [

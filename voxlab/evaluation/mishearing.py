@@ -2,12 +2,23 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from voxlab.evaluation.turn_times import TurnTimes, turn_times
 from voxlab.text import spoken_words
 from voxlab.timeline import Event, Timeline
 
 JOINS_S = 2.0  # speech without a transcript of its own may be heard together with what soon follows
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedText:
+    """What a recogniser wrote at at_s; it began at began_s. since_s: its text before, or 0."""
+
+    text: str
+    since_s: float
+    began_s: float
+    at_s: float
 
 
 def find_misheard(timeline: Timeline) -> dict[float, str]:
@@ -22,28 +33,33 @@ def find_misheard(timeline: Timeline) -> dict[float, str]:
     return found
 
 
-def match_heard(timeline: Timeline) -> Iterator[tuple[list[TurnTimes], str]]:
+def match_heard(
+    timeline: Timeline, texts: Sequence[RecognisedText] | None = None
+) -> Iterator[tuple[list[TurnTimes], str]]:
     """Yield things that the caller said close together, and what the recogniser made of them.
 
-    Nothing if the caller's words are not known, or if nothing was recognised.
+    texts: all that were recognised by default. Nothing if the caller's words are not known, or if
+    nothing was recognised.
     """
-    results = [*_results(timeline)]
-    if not results or not timeline.select("caller", "speech_started"):
+    recognised = recognised_texts(timeline)
+    if not recognised or not timeline.select("caller", "speech_started"):
         return
+    results = recognised if texts is None else texts
     together: list[TurnTimes] = []
     said = turn_times(timeline)
     for turn, after in zip(said, [*said[1:], None], strict=False):
         until_s = after.start_s if after else math.inf
-        texts = [text for began_s, text in results if turn.start_s <= began_s < until_s]
+        heard = [each.text for each in results if turn.start_s <= each.began_s < until_s]
         together.append(turn)
-        if texts or min(until_s, timeline.duration_s) > turn.end_s + JOINS_S:
-            yield together, " ".join(filter(None, texts))
+        if heard or min(until_s, timeline.duration_s) > turn.end_s + JOINS_S:
+            yield together, " ".join(filter(None, heard))
             together = []
 
 
-def _results(timeline: Timeline) -> Iterator[tuple[float, str]]:
-    """Yield when the recogniser began each of its pieces, and the text that came of it."""
+def recognised_texts(timeline: Timeline) -> list[RecognisedText]:
+    """Return all that the recogniser made of the call, in order."""
     begun: list[Event] = []
+    found: list[RecognisedText] = []
     for event in timeline.select("stt"):
         if event.kind == "started":
             begun.append(event)
@@ -51,7 +67,11 @@ def _results(timeline: Timeline) -> Iterator[tuple[float, str]]:
             same = [each for each in begun if each.data.get("id") == event.data.get("id")]
             if same:
                 begun.remove(same[0])
-            yield (same[0] if same else event).at_s, str(event.data.get("text") or "")
+            began_s = (same[0] if same else event).at_s
+            since_s = found[-1].at_s if found else 0.0
+            text = str(event.data.get("text") or "")
+            found.append(RecognisedText(text, since_s, began_s, event.at_s))
+    return found
 
 
 def _compare(said: Sequence[TurnTimes], heard: str) -> dict[float, str]:

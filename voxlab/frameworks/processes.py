@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from voxlab import audio
+from voxlab.data.expectations import ShopState
 from voxlab.errors import FrameworkError, ScriptError
 from voxlab.timeline import Call, Event, Timeline
 
@@ -26,12 +27,14 @@ LAST_LINES = 3  # of what a process that died has said
 class HeldCall:
     """A call that a process of its own has held.
 
-    cpu_s_per_call_s: of one core. memory_mb: resident, at the end. None if the process died.
+    cpu_s_per_call_s: of one core. memory_mb: resident, at the end. shop: what it holds then. None
+    if the process died.
     """
 
     call: Call
     cpu_s_per_call_s: float | None = None
     memory_mb: float | None = None
+    shop: ShopState | None = None
 
 
 def find_python(agent: str) -> Path:
@@ -57,13 +60,15 @@ def hold_in_process(
     folder: str | Path,
     *,
     settings: str = "defaults",
+    seed: int = 0,
     on_event: Callable[[Event], None] | None = None,
 ) -> HeldCall:
     """Return the call of a script that an agent holds in real time, in a process of its own.
 
     agent: voxlab, realtime, livekit or pipecat. folder: gets call.wav and timeline.json.
-    settings: "closest" for a framework's that come closest to ours. A process that dies leaves the
-    call up to there; the timeline says so (transport, `failed`). Ctrl-C hangs up.
+    settings: "closest" for a framework's that come closest to ours. seed: see `callers.variation`.
+    A process that dies leaves the call up to there; the timeline says so (transport, `failed`).
+    Ctrl-C hangs up.
     Raises FrameworkError if the packages are missing, ScriptError for a script it cannot follow.
     """
     python, folder = find_python(agent), Path(folder)
@@ -71,8 +76,8 @@ def hold_in_process(
     for name in ("call.wav", "timeline.json"):
         (folder / name).unlink(missing_ok=True)
     command = [python, "-m", "voxlab.frameworks.worker", agent, Path(script).resolve()]
-    command += ["--out", folder.resolve(), "--settings", settings]
-    timeline, used = Timeline(), None
+    command += ["--out", folder.resolve(), "--settings", settings, "--seed", seed]
+    timeline, used, shop = Timeline(), None, None
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         with _started([str(part) for part in command], errors) as process:
             for key, value in _messages(process):
@@ -81,12 +86,14 @@ def hold_in_process(
                         raise ScriptError(str(value))
                     case "used":
                         used = value
+                    case "shop":
+                        shop = ShopState.from_plain(value)
                     case "event":
                         event = timeline.add(Event(**value))
                         if on_event is not None:
                             on_event(event)
         if used is not None:
-            return HeldCall(Call.load(folder), **used)
+            return HeldCall(Call.load(folder), shop=shop, **used)
         errors.seek(0)
         said = " ".join("".join(errors.readlines()[-LAST_LINES:]).split())
     return HeldCall(_broken_call(agent, process.returncode, said, timeline, folder, on_event))

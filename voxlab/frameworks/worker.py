@@ -3,9 +3,9 @@
     python -m voxlab.frameworks.worker livekit data/calls/barge_in.yaml --out out/livekit
 
 It speaks to the process that started it in lines of JSON on its output: {"event": ...} as it
-happens, at last {"used": ...}. It leaves call.wav and timeline.json in the folder, the sound also
-while the call lasts. A line on its input, the number of a signal, ends the call; so does the end
-of that input, for then nobody waits for the call any more.
+happens, at last {"shop": ...} and {"used": ...}. It leaves call.wav and timeline.json in the
+folder, the sound also while the call lasts. A line on its input, the number of a signal, ends the
+call; so does the end of that input, for then nobody waits for the call any more.
 """
 
 import argparse
@@ -14,24 +14,29 @@ import contextlib
 import json
 import logging
 import os
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 from voxlab import audio, data
 from voxlab.agents.callers.script import load_script
 from voxlab.agents.callers.simulated import Caller
+from voxlab.agents.callers.variation import vary
 from voxlab.agents.calls import Party, hold_call
 from voxlab.agents.line import Line
 from voxlab.agents.shop import shop_agent, shop_realtime_agent, shop_tools
 from voxlab.agents.tools import ToolFault, with_faults
 from voxlab.clock import run_real
+from voxlab.data.expectations import ShopState
 from voxlab.errors import VoxlabError
 from voxlab.frameworks.settings import SETTINGS
 from voxlab.providers.offline import offline
+from voxlab.providers.protocols import Providers
 from voxlab.timeline import Event, to_plain
 
 AGENTS = ("voxlab", "realtime", "livekit", "pipecat")
@@ -40,13 +45,18 @@ REHEARSAL_S = 60.0  # loading takes so long on the slowest machine that we have 
 
 
 def make_agent(
-    name: str, settings: Mapping[str, Any], faults: Mapping[str, ToolFault] | None = None
+    name: str,
+    settings: Mapping[str, Any],
+    database: sqlite3.Connection,
+    faults: Mapping[str, ToolFault] | None = None,
+    providers: Providers | None = None,
 ) -> Party:
-    """Return the shop's agent, on a database of its own. settings: of a framework's.
+    """Return the shop's agent on a database. settings: of a framework's.
 
-    faults: of the systems behind its tools.
+    faults: of the systems behind its tools. providers: the offline engines if None.
     """
-    providers, tools = offline(), with_faults(shop_tools(data.shop()), faults or {})
+    providers = providers or offline()
+    tools = with_faults(shop_tools(database), faults or {})
     match name:
         case "livekit":
             from voxlab.frameworks.livekit import LiveKitAgent
@@ -58,13 +68,15 @@ def make_agent(
             return PipecatAgent(providers, tools, settings)
         case "realtime":
             from voxlab.agents.pipeline.reply import ReplyOptions
+            from voxlab.agents.realtime.settings import RealtimeSettings
             from voxlab.serving.realtime.session import SessionOptions
             from voxlab.serving.realtime.transport.in_memory import in_memory
 
-            options = SessionOptions(filler=ReplyOptions().filler)
-            return shop_realtime_agent(in_memory(providers, options), faults=faults)
+            connect = in_memory(providers, SessionOptions(filler=ReplyOptions().filler))
+            detects = None if providers.vad else RealtimeSettings(turn_detection=None)
+            return shop_realtime_agent(connect, detects, database=database, faults=faults)
         case _:
-            return shop_agent(providers, faults=faults)
+            return shop_agent(providers, database=database, faults=faults)
 
 
 class Rehearsal:
@@ -166,13 +178,14 @@ def main() -> int:
     parser.add_argument("script", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--settings", default="defaults")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with own_output() as send:
         quieten()
         try:
-            script = load_script(arguments.script)
+            script, database = vary(load_script(arguments.script), arguments.seed), data.shop()
             settings = SETTINGS.get(arguments.agent, {}).get(arguments.settings, {})
-            agent = make_agent(arguments.agent, settings, script.faults)
+            agent = make_agent(arguments.agent, settings, database, script.faults)
         except VoxlabError as error:
             send("refused", str(error))
             return 2
@@ -193,6 +206,7 @@ def main() -> int:
         lasted_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
         call.save(arguments.out)
         used = {"cpu_s_per_call_s": cpu_s / lasted_s, "memory_mb": memory_mb()}
+        send("shop", asdict(ShopState.of(database)))
         send("used", used)
     return 0
 
