@@ -58,6 +58,13 @@ class SuiteCall:
 
         return str(joblib.hash((self.agent, self.played, self.script, _code()), hash_name="sha1"))
 
+    def page(self) -> str:
+        """Return the page that plays the call; "" if it has left none."""
+        try:
+            return (self.folder / PAGE).read_text("utf-8")
+        except OSError:
+            return ""
+
     def store(self, result: CallResult) -> None:
         """Write the result. Raises ScriptError if it cannot be written."""
         unfinished = self.folder / f"{RESULT}.part"
@@ -101,7 +108,8 @@ def hold(call: SuiteCall) -> None:
     began_s = time.perf_counter()
     try:
         call.folder.mkdir(parents=True, exist_ok=True)
-        (call.folder / RESULT).unlink(missing_ok=True)
+        for name in (RESULT, PAGE):  # of another call
+            (call.folder / name).unlink(missing_ok=True)
         (call.folder / BEGUN).touch()
     except OSError as error:
         raise _unwritable(call.folder, error) from error

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +102,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         arguments.repeats,
         results,
     )
-    _write(report, arguments.out)
+    _write(report, {call.played.id: call.page() for call in calls}, arguments.out)
     print(table(report))
     if arguments.json:
         reports.print_json({level: list(map(_plain, f)) for level, f in report.figures.items()})
@@ -163,11 +163,21 @@ def _hold(calls: "Sequence[SuiteCall]", arguments: argparse.Namespace) -> None:
     bar.close()
 
 
-def _write(report: "SuiteReport", folder: Path) -> None:
+def _write(report: "SuiteReport", pages: Mapping[str, str], folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from voxlab.plots.suite_page import suite_page
+
+    texts = {
+        "report.json": report.to_json(),
+        "junit.xml": report.to_junit(),
+        "report.html": suite_page(report, pages),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (("report.json", report.to_json()), ("junit.xml", report.to_junit())):
-            (folder / name).write_text(text, encoding="utf-8")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise ScriptError(f"cannot write to {folder}: {error}; choose another --out") from error
 

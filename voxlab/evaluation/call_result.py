@@ -35,6 +35,11 @@ class PlayedScript:
     seed: int
     known: str = ""
 
+    @property
+    def id(self) -> str:
+        """Its place in a report."""
+        return f"{self.level}-{self.name}-{self.seed}"
+
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
