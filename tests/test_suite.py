@@ -15,7 +15,7 @@ from voxlab.audio import Audio
 from voxlab.clock import run_virtual
 from voxlab.data.expectations import Booking, ExpectedCall, HeldScript, Kind, ShopState
 from voxlab.errors import ScriptError
-from voxlab.evaluation.expected_outcome import find_unmet
+from voxlab.evaluation.expected_outcome import count_calls, find_unmet
 from voxlab.timeline import Call, Event, Timeline
 
 LINE = {"id": "ask", "text": "Where is it?", "lasts_s": 1.0}
@@ -222,6 +222,7 @@ SHIPPING, LOOKUP = (
             ("check_shipping() is called too early",),
         ),
         ({"calls": ["get_weather"]}, None, ("get_weather() is not called",)),
+        ({"calls": ["get_weather", "lookup_order"]}, None, ("get_weather() is not called",)),
         (
             {"never_calls": [{"lookup_order": {"order_id": "12345"}}]},
             None,
@@ -238,6 +239,12 @@ SHIPPING, LOOKUP = (
 def test_what_is_not_met_is_told_in_words(expect, events, unmet):
     events = [*SHIPPING, *LOOKUP] if events is None else events
     assert find_unmet(held({"shop": "unchanged", **expect}, *events)) == unmet
+
+
+def test_tool_calls_are_counted_in_their_order():
+    calls = ["get_weather", "lookup_order", "check_shipping"]
+    told = held({"shop": "unchanged", "calls": calls}, *SHIPPING, *LOOKUP)
+    assert count_calls(told) == (3, 1, 2)  # lookup_order came last
 
 
 def test_another_end_than_the_expected_one_is_told():

@@ -75,7 +75,7 @@ def test_pass_k_counts_scripts_of_which_every_call_holds():
 
 
 def test_calls_as_text_have_no_figures_of_sound():
-    assert [*figures([result(level=Level.TEXT)])] == ["tasks done"]
+    assert [*figures([result(level=Level.TEXT)])] == ["tasks done", "tool calls as expected"]
 
 
 # --- files ---------------------------------------------------------------------------------

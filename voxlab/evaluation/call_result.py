@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from voxlab.data.expectations import HeldScript, Kind
-from voxlab.evaluation.expected_outcome import find_unmet
+from voxlab.evaluation.expected_outcome import ToolCalls, count_calls, find_unmet
 from voxlab.evaluation.heard_words import HeardWords, find_heard
 from voxlab.evaluation.recording_judge import ExpectedLine, JudgedRecording, judge_recording
 from voxlab.evaluation.stack_figures import kept_errors
@@ -46,8 +46,8 @@ class CallResult:
     """A call, judged.
 
     unmet: in words, what failed; nothing if all held. ended: why the call did. took_s: of this
-    machine, to hold and judge it. recording: None at the text level, or if it could not be judged.
-    heard: of the caller's words. kept: words of the history that were not heard, or miss.
+    machine, to hold and judge it. tools: None if it could not be held. At the text level there is
+    no recording, nothing heard of the caller's words, and no error in the words that were kept.
     """
 
     script: PlayedScript
@@ -56,6 +56,7 @@ class CallResult:
     duration_s: float = 0.0
     took_s: float = 0.0
     recording: JudgedRecording | None = None
+    tools: ToolCalls | None = None
     heard: HeardWords | None = None
     kept: WordErrors | None = None
 
@@ -76,13 +77,18 @@ def judge_call(script: PlayedScript, held: HeldScript) -> CallResult:
     Raises VoxlabError if a recording is needed and cannot be judged.
     """
     timeline, kinds = held.call.timeline, held.expect.kinds
-    result = CallResult(script, find_unmet(held), timeline.end_reason, timeline.duration_s)
+    result = CallResult(
+        script,
+        find_unmet(held),
+        timeline.end_reason,
+        timeline.duration_s,
+        tools=count_calls(held),
+    )
     if script.level is Level.TEXT:
         return result
     recording = judge_recording(held.call, _expected_lines(held.call, kinds))
     return replace(
         result,
-        unmet=(*result.unmet, *recording.faults),
         recording=recording,
         heard=find_heard(timeline, kinds),
         kept=kept_errors(timeline),

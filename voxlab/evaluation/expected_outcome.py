@@ -1,9 +1,18 @@
 """What of an expectation a call does not meet, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from voxlab.data.expectations import ENDS, Expectation, ExpectedCall, HeldScript, says
 from voxlab.timeline import Event, Timeline
+
+
+class ToolCalls(NamedTuple):
+    """How many tool calls a script expects, how many of them were made, and how many in all."""
+
+    expected: int
+    met: int
+    made: int
 
 
 def find_unmet(held: HeldScript) -> tuple[str, ...]:
@@ -32,19 +41,35 @@ def _unsaid(timeline: Timeline, expect: Expectation) -> Iterator[str]:
 
 
 def _uncalled(timeline: Timeline, expect: Expectation) -> Iterator[str]:
-    finished = {event.data["id"] for event in timeline.select("tool", "finished")}
-    made = [each for each in timeline.select("tool", "started") if each.data["id"] in finished]
-    left = iter(made)
-    for call in expect.calls:
-        if not any(_is(call, each) for each in left):
-            yield (
-                f"{call} is not called"
-                if not any(_is(call, each) for each in made)
-                else (f"{call} is called too early")
-            )
+    made = _made(timeline)
+    for call, is_met in zip(expect.calls, _met(expect, made), strict=True):
+        if not is_met:
+            is_early = any(_is(call, each) for each in made)
+            yield f"{call} is called too early" if is_early else f"{call} is not called"
     for never in expect.never_calls:
         if any(_is(never, each) for each in made):
             yield f"{never} is called"
+
+
+def count_calls(held: HeldScript) -> ToolCalls:
+    """Return how many tool calls were expected, how many of them made, and how many in all."""
+    made = _made(held.call.timeline)
+    return ToolCalls(len(held.expect.calls), sum(_met(held.expect, made)), len(made))
+
+
+def _made(timeline: Timeline) -> list[Event]:
+    finished = {event.data["id"] for event in timeline.select("tool", "finished")}
+    return [each for each in timeline.select("tool", "started") if each.data["id"] in finished]
+
+
+def _met(expect: Expectation, made: Sequence[Event]) -> list[bool]:
+    """Return for each expected call whether it was made after those before it that were."""
+    met, after = [], 0
+    for call in expect.calls:
+        place = next((i for i in range(after, len(made)) if _is(call, made[i])), None)
+        met.append(place is not None)
+        after = after if place is None else place + 1
+    return met
 
 
 def _is(call: ExpectedCall, event: Event) -> bool:

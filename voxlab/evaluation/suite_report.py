@@ -131,7 +131,12 @@ def suite_figures(calls: Sequence[CallResult], repeats: int, seed: int = 0) -> t
     heard = [call.heard for call in calls if call.heard is not None]
     kept = [call.kept for call in calls if call.kept is not None]
     done = [call.holds for call in calls]
-    figures = [_share("tasks done", done), *_pass_figures(calls, repeats, rng)]
+    tools = [(call.tools.met, call.tools.expected) for call in calls if call.tools is not None]
+    figures = [
+        _share("tasks done", done),
+        *_pass_figures(calls, repeats),
+        _pooled("tool calls as expected", tools, rng, is_better="higher"),
+    ]
     if heard:
         values = [each.values for each in heard]
         right = [sum(value.is_heard for value in each) for each in values]
@@ -149,6 +154,14 @@ def suite_figures(calls: Sequence[CallResult], repeats: int, seed: int = 0) -> t
                 rng,
             ),
             _pooled("history words wrong", kept, rng),
+            _pooled(
+                "dead air",
+                [
+                    (len(each.dead_air), sum(t.takes_the_floor for t in each.turns))
+                    for each in recordings
+                ],
+                rng,
+            ),
         ]
     return (*figures, *(summarise(recordings, seed).figures if recordings else ()))
 
@@ -160,9 +173,7 @@ def _share(name: str, outcomes: Sequence[bool]) -> Figure:
     return Figure(name, "", "higher", count, hits / count, *wilson_interval(hits, count))
 
 
-def _pass_figures(
-    calls: Sequence[CallResult], repeats: int, rng: np.random.Generator
-) -> list[Figure]:
+def _pass_figures(calls: Sequence[CallResult], repeats: int) -> list[Figure]:
     """Return pass^k for k = repeats, if there are repeats: all of a script's calls succeed."""
     if repeats < 2:
         return []

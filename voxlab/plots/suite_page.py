@@ -26,6 +26,7 @@ ABOUT = {  # of the figures whose names do not say what is counted
     "words invented, of those heard": "heard in silence, or in somebody else's voice",
     "history words wrong": "the agent remembers what nobody heard, or not what was heard",
     "tool calls as expected": "of those that the scripts expect, in their order",
+    "dead air": "of the caller's turns: nobody speaks for 3 s, and the agent should",
     "response rate": "an answer begins within 2 s",
     "response latency, P50": "from the caller's last audible moment to the agent's first",
     "response latency, P95": "one in twenty waits longer",
