@@ -220,6 +220,45 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(evaluate, suite, capsys
         evaluate("--repeats", "0")
 
 
+# --- against a baseline --------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_with_a_baseline_the_exit_status_tells_what_is_worse_beyond_doubt(
+    evaluate, suite, tmp_path, capsys
+):
+    for number in range(6):
+        (suite / f"order_{number}.yaml").write_text(SHIPPED)
+    assert evaluate() == 0
+    baseline = tmp_path / "baseline.json"
+    shutil.copy(evaluate.out / "report.json", baseline)
+
+    (suite / "booked.yaml").write_text(BOOKED.replace("four", "three"))
+    assert evaluate() == 1
+    assert evaluate("--baseline", str(baseline)) == 0  # one of eight: it may be chance
+    for number in range(6):
+        (suite / f"order_{number}.yaml").write_text(SHIPPED.replace("12345", "48213"))
+    assert evaluate("--baseline", str(baseline)) == 1
+    printed = capsys.readouterr().out
+    assert "tasks done, text: -87.5 points" in printed
+    xml = ElementTree.parse(evaluate.out / "junit.xml")
+    names = [case.get("name") for case in xml.find("testsuite[last()]") if len(case)]
+    assert names == ["tasks done, text", "tool calls as expected, text"]
+    assert "Against the baseline" in (evaluate.out / "report.html").read_text()
+    assert "gate" in json.loads((evaluate.out / "report.json").read_text())
+
+
+def test_a_baseline_that_cannot_be_compared_is_refused_before_the_first_call(
+    evaluate, held, tmp_path, capsys
+):
+    assert evaluate("--baseline", str(tmp_path / "nowhere.json")) == 2
+    assert evaluate() == 0
+    other = ("--baseline", str(evaluate.out / "report.json"), "--seed", "7")
+    assert evaluate(*other) == 2
+    assert "name the same suite, --level and --seed" in capsys.readouterr().err
+    assert len(held) == 2
+
+
 # --- another day ---------------------------------------------------------------------------
 
 

@@ -14,13 +14,14 @@ from voxlab.frameworks.processes import FRAMEWORKS, find_python
 
 if TYPE_CHECKING:
     from voxlab.cli.suite_calls import SuiteCall
+    from voxlab.evaluation.regression_gate import Gate
     from voxlab.evaluation.suite_report import SuiteReport
 
 Add = Callable[..., argparse.ArgumentParser]
 LEVELS = ("both", "spoken", "text")
 EXIT_STATUS = """\
-exit status: 0 all held, 1 something failed, 2 wrong use, 130 after Ctrl-C. A call that is over has
-left its result in --out: the same command goes on with the others."""
+exit status: 0 all held, 1 something failed (with --baseline: is worse), 2 wrong use, 130 after
+Ctrl-C. A call that is over has left its result in --out: the same command holds the others."""
 
 
 def add(commands: Any, add_command: Add) -> None:
@@ -77,6 +78,13 @@ def add(commands: Any, add_command: Add) -> None:
         help="default: %(default)s; gets report.html, report.json, junit.xml and each call",
     )
     evaluate.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="REPORT.json",
+        help="an earlier report: the exit status is then 1 if a figure is worse beyond doubt, by "
+        "the interval of its differences over the same scripts and seeds, else 0",
+    )
+    evaluate.add_argument(
         "--json", action="store_true", help="print the figures as JSON, on the last line"
     )
 
@@ -89,10 +97,14 @@ def _count(text: str) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from voxlab.evaluation.suite_report import SuiteReport
+    from voxlab.evaluation.regression_gate import check_pairs, compare_reports
+    from voxlab.evaluation.suite_report import SuiteReport, read_report
 
     check_folder(arguments.out)
+    baseline = read_report(arguments.baseline) if arguments.baseline else None
     calls = _plan(arguments)
+    if baseline:
+        check_pairs([call.played.id for call in calls], baseline)
     _hold(calls, arguments)
     results = tuple(result for call in calls if (result := call.finished()))
     report = SuiteReport(
@@ -102,11 +114,16 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         arguments.repeats,
         results,
     )
-    _write(report, {call.played.id: call.page() for call in calls}, arguments.out)
+    gate = compare_reports(report, baseline) if baseline else None
+    _write(report, gate, {call.played.id: call.page() for call in calls}, arguments.out)
     print(table(report))
+    if gate:
+        print(f"\nless {arguments.baseline}, {gate.pairs} pairs of calls")
+        print("\n".join(f"  {figure}" for figure in gate.figures))
+    print(f"\nsee {arguments.out}/report.html")
     if arguments.json:
         reports.print_json({level: list(map(_plain, f)) for level, f in report.figures.items()})
-    return int(bool(report.failed))
+    return int(bool(gate.worse if gate else report.failed))
 
 
 def _plain(figure: Any) -> dict[str, Any]:
@@ -163,16 +180,18 @@ def _hold(calls: "Sequence[SuiteCall]", arguments: argparse.Namespace) -> None:
     bar.close()
 
 
-def _write(report: "SuiteReport", pages: Mapping[str, str], folder: Path) -> None:
+def _write(
+    report: "SuiteReport", gate: "Gate | None", pages: Mapping[str, str], folder: Path
+) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from voxlab.plots.suite_page import suite_page
 
     texts = {
-        "report.json": report.to_json(),
-        "junit.xml": report.to_junit(),
-        "report.html": suite_page(report, pages),
+        "report.json": report.to_json(**({"gate": gate} if gate else {})),
+        "junit.xml": report.to_junit(gate.told() if gate else {}),
+        "report.html": suite_page(report, pages, gate),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

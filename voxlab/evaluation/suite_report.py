@@ -1,7 +1,8 @@
 """The report of a suite: its figures with how sure we are of them, as JSON and as JUnit's XML."""
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,12 +14,12 @@ import numpy as np
 from voxlab.errors import DataError
 from voxlab.evaluation.call_result import CallResult, Level
 from voxlab.evaluation.panel import FEWEST, Figure, pass_rate, summarise
-from voxlab.statistics.intervals import bootstrap_interval, wilson_interval
+from voxlab.statistics.intervals import Array, bootstrap_interval, wilson_interval
+from voxlab.timeline import to_plain
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 FORMAT_VERSION = 1
 
 
@@ -60,18 +61,15 @@ class SuiteReport:
                 found[condition].append(call)
         return dict(sorted(found.items()))
 
-    def to_json(self) -> str:
-        """Return the report as JSON: its calls, and the figures that were made of them."""
-        from pydantic import TypeAdapter
+    def to_json(self, **more: Any) -> str:
+        """Return the report as JSON: its calls, the figures that were made of them, and more."""
+        plain = _report().dump_python(self, mode="json")
+        return json.dumps(to_plain({**plain, "figures": self.figures, **more}), indent=1) + "\n"
 
-        figures = TypeAdapter(dict[Level, tuple[Figure, ...]]).dump_json(self.figures, indent=1)
-        calls = _report().dump_json(self, indent=1).decode()
-        return calls.removesuffix("\n}") + f',\n"figures": {figures.decode()}\n}}\n'
-
-    def to_junit(self) -> str:
+    def to_junit(self, worse: Mapping[str, bool] | None = None) -> str:
         """Return the report as CI servers read it: a test case for each call.
 
-        A failure that is known is a test that was skipped.
+        A failure that is known is a test that was skipped. worse: see `regression_gate.Gate.told`.
         """
         root = ElementTree.Element("testsuites")
         for level in self.levels:
@@ -98,6 +96,13 @@ class SuiteReport:
                     failure.text = "\n".join(call.unmet)
                 elif not call.holds:
                     ElementTree.SubElement(case, "skipped", message=call.script.known)
+        if worse:
+            suite = ElementTree.SubElement(root, "testsuite", name=f"{self.agent}.baseline")
+            suite.attrib |= {"tests": str(len(worse)), "failures": str(sum(worse.values()))}
+            for told, is_worse in worse.items():
+                case = ElementTree.SubElement(suite, "testcase", name=told.split(":")[0])
+                if is_worse:
+                    ElementTree.SubElement(case, "failure", message=told)
         ElementTree.indent(root)
         return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

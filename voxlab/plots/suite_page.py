@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from voxlab.errors import VoxlabError
 from voxlab.evaluation.call_result import CallResult, Level
 from voxlab.evaluation.panel import Figure
+from voxlab.evaluation.regression_gate import Gate
 from voxlab.evaluation.suite_report import SuiteReport
 from voxlab.plots import palette
 from voxlab.plots.latency import plot_waits
@@ -41,10 +42,11 @@ ABOUT = {  # of the figures whose names do not say what is counted
 FEWEST_WAITS = 2
 
 
-def suite_page(report: SuiteReport, players: Mapping[str, str]) -> str:
+def suite_page(report: SuiteReport, players: Mapping[str, str], gate: Gate | None = None) -> str:
     """Return the report as an HTML page that needs no other file and no network.
 
     players: the pages of calls by their ids, see `plots.player.call_page`; a call may have none.
+    gate: the comparison with a baseline, if there is one.
     """
     calls = [
         {
@@ -66,6 +68,7 @@ def suite_page(report: SuiteReport, players: Mapping[str, str]) -> str:
         "rows": _rows(report),
         "waits": _waits(report),
         "found": _found_by_level(report),
+        "gate": gate,
         "colours": palette.LIGHT_AND_DARK,
     }
     return str(_template().render(shown))
