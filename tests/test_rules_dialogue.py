@@ -10,7 +10,7 @@ from voxlab.agents.shop import shop_tools
 from voxlab.agents.tools import Toolbox
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Message, TextDelta, ToolCall
-from voxlab.providers.rule_based.language_model import HELP, QUESTIONS, RuleLLM, decide
+from voxlab.providers.rule_based.language_model import HELP, HINTS, QUESTIONS, RuleLLM, decide
 
 
 class Dialogue:
@@ -43,6 +43,33 @@ class Dialogue:
             "WHERE status = 'booked' AND id > 14 ORDER BY id"
         )
         return [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [["four eight", "two one three"], ["482.", "It is, uh, one three."], ["4 8", "8 2", "48 213"]],
+)
+def test_digits_of_an_order_number_are_joined_over_the_pauses_between_them(pieces):
+    talk = Dialogue()
+    talk.say("I'd like to check on my order.")
+    *_, answer = map(talk.say, pieces)
+    assert "processing" in answer
+
+
+def test_a_joined_number_is_read_back_before_it_is_written():
+    talk = Dialogue()
+    talk.say("I want to return my order.")
+    assert talk.say("It's seven zero three.") == HINTS["order_id"]
+    assert talk.say("One six.") == "Order 7 0 3 1 6: is that right?"
+    assert "registered" in talk.say("Yes.")
+
+
+def test_a_word_that_is_a_digit_is_no_begun_number():
+    talk = Dialogue()
+    talk.say("I'd like to check on my order.")
+    talk.say("One moment.")
+    talk.say("Eight two one three.")
+    assert talk.calls == []
 
 
 def test_an_order_number_is_asked_for_and_kept_for_the_next_question():

@@ -1,5 +1,7 @@
 """Values as people say them and recognisers write them; a part is never taken for the whole."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from voxlab import data
 from voxlab.data.yaml_files import read_yaml
 from voxlab.providers.protocols import Message
 from voxlab.providers.rule_based.language_model import INTENTS, QUESTIONS, decide
-from voxlab.providers.rule_based.slots import find_slots
+from voxlab.providers.rule_based.slots import HESITATION, find_slots
 from voxlab.text import DIGIT_WORDS, NUMBER_WORDS, TENS, normalise
 
 SAID = [
@@ -57,6 +59,19 @@ def test_a_number_of_two_words_never_counts_as_one_of_them(tens, unit, hyphen):
     assert find_slots(normalise(said))["party_size"] == expected
 
 
+@pytest.mark.parametrize(
+    ("said", "digits"), [("1 double 6 2 9", "16629"), ("triple 7 four 0", "77740")]
+)
+def test_a_digit_is_doubled_as_a_figure_and_as_a_word(said, digits):
+    assert find_slots(said)["order_id"] == digits
+
+
+@given(st.text("0123456789", min_size=5, max_size=5))
+def test_a_number_that_is_said_twice_is_one_number(digits):
+    words = " ".join(DIGIT_WORDS[int(digit)] for digit in digits)
+    assert find_slots(f"it's {words}. {words}")["order_id"] == digits
+
+
 @given(st.lists(st.sampled_from(DIGIT_WORDS), min_size=1, max_size=9))
 def test_digits_are_an_order_number_only_if_there_are_five(words):
     found = find_slots(normalise(" ".join(words)), "order_id").get("order_id", "")
@@ -64,7 +79,12 @@ def test_digits_are_an_order_number_only_if_there_are_five(words):
     assert found == (digits if len(digits) == 5 else "")
 
 
-@given(st.from_regex(r"[a-z]{2,8}", fullmatch=True), st.from_regex(r"[a-z]{2,8}", fullmatch=True))
+NAMES = st.from_regex(r"[a-z]{2,8}", fullmatch=True).filter(
+    lambda name: not re.fullmatch(HESITATION, name)  # which says nothing, also in an address
+)
+
+
+@given(NAMES, NAMES)
 def test_a_longer_address_is_never_cut_to_another_customers(first, last):
     for between in ("underscore", "dash", "dot"):
         said = f"{first} {between} {last} at example dot com"

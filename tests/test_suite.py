@@ -1,15 +1,17 @@
 """The suite: every script's expectation is consistent, and contradictions are refused in words."""
 
 import re
+from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
 
 from voxlab import data
-from voxlab.agents.callers.script import load_script, parse_script
+from voxlab.agents.callers.script import parse_script
 from voxlab.agents.line import RATE_HZ, Echo, Line
-from voxlab.agents.shop import Shop, shop_tools
-from voxlab.agents.suite import check_expectation, load_suite
+from voxlab.agents.shop import Shop, shop_agent, shop_tools
+from voxlab.agents.suite import CONDITIONS, check_expectation, hold_script, load_suite
 from voxlab.agents.tools import ToolFault, with_faults
 from voxlab.audio import Audio
 from voxlab.clock import run_virtual
@@ -26,18 +28,54 @@ def script(expect, **more):
     return parse_script({"lines": [LINE], "conditions": ["clean"], "expect": expect, **more})
 
 
-@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.stem)
-def test_a_script_of_the_suite_is_consistent_with_the_shop_and_its_tools(file):
-    read = load_script(file)
-    check_expectation(read)
-    assert read.has_sound
-    assert read.about
-    for line in read.lines:
-        assert line.utterance.text, line.id
+@cache
+def suite():
+    return load_suite()
 
 
-def test_the_suite_is_its_folder_by_the_names_of_the_files():
-    assert list(load_suite()) == [file.stem for file in SCRIPTS]
+@pytest.mark.slow
+def test_the_suite_is_its_folder_and_consistent_with_the_shop_and_its_tools():
+    assert list(suite()) == [file.stem for file in SCRIPTS]  # load_suite refuses any other
+    for name, read in suite().items():
+        assert read.has_sound, name
+        assert read.about, name
+        assert all(line.utterance.text for line in read.lines), name
+
+
+@pytest.mark.slow
+def test_every_condition_has_scripts_and_ten_have_a_persons_voice():
+    count = Counter(condition for read in suite().values() for condition in read.conditions)
+    assert len(suite()) >= 40
+    assert set(count) == set(CONDITIONS)
+    assert count["human"] >= 10
+
+
+@pytest.mark.slow
+def test_the_readme_lists_the_scripts_of_each_condition():
+    readme = data.path("README.md").read_text("utf-8")
+    table = readme.partition("<!-- suite -->")[2].partition("<!-- /suite -->")[0]
+    rows = re.findall(r"^\| ([\w -]+) \| (\d+) \| (.+) \|$", table, re.M)
+    listed = {condition: re.findall(r"\w+", scripts) for condition, _, scripts in rows}
+    assert listed == {
+        condition: [name for name, read in suite().items() if condition in read.conditions]
+        for condition in CONDITIONS
+    }
+    assert [int(count) for _, count, _ in rows] == [len(names) for names in listed.values()]
+
+
+def pipeline(database, faults):
+    return shop_agent(None, None, database, faults)
+
+
+@pytest.mark.slow
+def test_a_reactive_caller_and_the_agent_hold_the_same_call_to_the_byte():
+    name = "angry_about_a_package"
+    calls = [hold_script(name, suite()[name], pipeline) for _ in range(2)]
+    assert [find_unmet(held) for held in calls] == [(), ()]
+    first, second = (held.call for held in calls)
+    assert [e.data["why"] for e in first.timeline.select("caller", "reacted")] == ["asked"]
+    assert first.timeline.to_json() == second.timeline.to_json()
+    assert (first.user, first.agent) == (second.user, second.agent)
 
 
 # --- mistakes ------------------------------------------------------------------------------
@@ -122,6 +160,7 @@ def test_an_expectation_that_contradicts_itself_or_the_shop_is_refused(expect, r
     [
         ({"conditions": ["sunny"]}, "conditions: got ['sunny'], needs some of"),
         ({"conditions": []}, "conditions: got [], needs some of"),
+        ({"known": {"siri": "no idea"}}, "known: got {'siri': 'no idea'}, needs why, for some of"),
         ({"tools": {"fly": {"fails": 1}}}, "tools: no tool 'fly'; there are lookup_order"),
         ({"tools": {"book_table": {"sleeps": 1}}}, "unknown key 'sleeps'; known: takes_s, fails"),
         ({"tools": {"book_table": {"takes_s": -1}}}, "takes_s is -1: needs a positive"),

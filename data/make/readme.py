@@ -1,9 +1,9 @@
-"""Renew the generated parts of data/README.md: the table of files.
+"""Renew the generated parts of data/README.md: the tables of files and of the suite's scripts.
 
     python data/make/readme.py
 
 Run it after any change of a file below callers/, prompts/, words/, music/, shop/, codec/ or
-speech_lm/.
+speech_lm/, or of a script of suite/.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import soundfile
 
+from voxlab.agents.suite import CONDITIONS
 from voxlab.data.yaml_files import read_yaml
 
 DATA = Path(__file__).resolve().parents[1]
@@ -71,7 +72,26 @@ def files() -> list[Path]:
     return [file for file in found if file.is_file()]
 
 
+def suite_rows() -> list[str]:
+    """Return the suite's table: each condition with its scripts, those with a person's voice bold.
+
+    A script with several conditions stands at each of them.
+    """
+    scripts = {file.stem: read_yaml(file) for file in sorted((DATA / "suite").glob("*.yaml"))}
+    by_condition: dict[str, list[str]] = {}
+    for name, script in scripts.items():
+        shown = f"**{name}**" if "human" in script["conditions"] else name
+        for condition in script["conditions"]:
+            by_condition.setdefault(condition, []).append(shown)
+    return [
+        f"| {condition} | {len(by_condition[condition])} | {', '.join(by_condition[condition])} |"
+        for condition in CONDITIONS
+    ]
+
+
 if __name__ == "__main__":
+    rows = suite_rows()
+    replace_section("suite", ["| condition | scripts | names |", "|---" * 3 + "|", *rows])
     header = "| file | source | licence | credit | rate | duration | SHA-256 |"
     replace_section("files", [header, "|---" * 7 + "|", *map(row, files())])
     spoken = read_yaml(DATA / "callers/utterances.yaml")

@@ -20,10 +20,10 @@ from voxlab.data.expectations import ExpectedCall, HeldScript, ShopState
 from voxlab.errors import ScriptError
 
 CONDITIONS = (
-    *("clean", "cafe", "telephone", "packet loss", "echo", "second voice", "whisper", "human"),
+    *("clean", "cafe", "car", "telephone", "packet loss", "echo", "second voice", "whisper"),
     *("hesitation", "correction", "barge-in", "backchannel", "silence", "two questions"),
     *("wrong number", "double digits", "tool fails", "tool is slow", "hangs up", "angry"),
-    *("real person", "not understood"),
+    *("real person", "not understood", "human", "another language"),
 )
 AGENTS = ("voxlab", "realtime", "livekit", "pipecat")
 

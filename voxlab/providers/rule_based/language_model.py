@@ -23,7 +23,7 @@ from voxlab.providers.protocols import (
     ToolSpec,
 )
 from voxlab.providers.rule_based.phrases import IS_RIGHT, phrase, read_back
-from voxlab.providers.rule_based.slots import find_slots, is_doubtful
+from voxlab.providers.rule_based.slots import digit_runs, find_slots, is_doubtful
 from voxlab.providers.scripted import paced
 from voxlab.text import normalise
 from voxlab.turn_taking.interruptions import WANTS_A_PERSON
@@ -52,6 +52,7 @@ class Intent:
         return (*self.needs, *self.any_of, *self.may)
 
 
+ORDER_DIGITS = 5
 ORDER = {"needs": ("order_id",), "may": ("email",)}  # the email also finds the order
 TABLE = ("day", "time", "party_size")
 
@@ -122,7 +123,7 @@ NEVER_MIND = r"^(no|no thanks?( you)?|never mind|forget it)\b\W*$"
 YES = r"^(yes|yeah|yep|okay|ok|sure|right|uh huh|m+ ?hm+|correct|exactly|that's (right|correct))\b"
 NO = r"^(no|nope|nah|wrong|that's (not right|wrong))\b"
 SMALL_TALK = (
-    (r"\b(good ?bye|bye|that's all)\b", "Thank you for calling Acme. Goodbye!"),
+    (r"\b(good ?bye?|bye|that's all)\b", "Thank you for calling Acme. Goodbye!"),
     (r"\b(stop|hold on|wait|one moment)\b", "Okay, I'm listening."),
     (r"^(hello|hi)\b", "Hello! What can I do for you?"),
     (NEVER_MIND, "All right. Is there anything else?"),
@@ -166,7 +167,8 @@ class Topic:
     slots: the values told for the intent. told: the caller's latest words added something.
     done: the tool has given an answer. wrong: the value that it refused. in_doubt: the values are
     to be read back before they are written. order_id, customer: the order and the reservation that
-    the call was about last, so that "it" can be understood.
+    the call was about last, so that "it" can be understood. begun: digits of an order number whose
+    rest has not been said yet.
     """
 
     intent: Intent | None = None
@@ -177,6 +179,7 @@ class Topic:
     in_doubt: bool = False
     order_id: str = ""
     customer: str = ""
+    begun: str = ""
 
     @property
     def relevant(self) -> tuple[str, ...]:
@@ -225,6 +228,9 @@ def _after_words(topic: Topic, said: str) -> Topic:
     open_still = not topic.done or re.search(CORRECTION, said)
     goes_on = named is None or (named is topic.intent and open_still)
     values = find_slots(said, topic.missing if goes_on else "")
+    begun = _begun_number(topic, said, values)
+    if is_joined := len(begun) == ORDER_DIGITS:
+        values, begun = {"order_id": begun}, ""
     if named is None and not set(values) & set(topic.relevant):
         named = next((BY_TOOL[BY_VALUE[name]] for name in values if name in BY_VALUE), None)
         goes_on = named is None
@@ -234,7 +240,19 @@ def _after_words(topic: Topic, said: str) -> Topic:
         return Topic(order_id=topic.order_id, customer=topic.customer)
     else:
         topic = _more(topic, values, told=named is not None)
-    return replace(topic, in_doubt=topic.told and (topic.in_doubt or is_doubtful(said)))
+    is_in_doubt = topic.in_doubt or is_joined or is_doubtful(said)
+    return replace(topic, in_doubt=topic.told and is_in_doubt, begun=begun)
+
+
+def _begun_number(topic: Topic, said: str, values: Mapping[str, Any]) -> str:
+    """Return the digits of an order number said so far, over turns that the caller paused between.
+
+    A digit alone may be a word ("one moment"), and with too many the caller has begun anew.
+    """
+    if values and topic.missing != "order_id":
+        return ""
+    run = next((run for run in reversed(digit_runs(said)) if 1 < len(run) < ORDER_DIGITS), "")
+    return topic.begun + run if run and len(topic.begun + run) <= ORDER_DIGITS else run
 
 
 def _new_topic(topic: Topic, intent: Intent, values: Mapping[str, Any], said: str) -> Topic:

@@ -115,7 +115,19 @@ def is_doubtful(said: str) -> bool:
 def _order_id(said: str) -> str:
     """Find five digits, in one or as people say them: "four double two", "thirteen", "oh".
 
-    A run of more or fewer digits is no order number: a part is never taken for the whole.
+    A run of more or fewer digits is no order number: a part is never taken for the whole. Ten are
+    one if they are five said twice.
+    """
+    runs = [run[:5] if run == 2 * run[:5] else run for run in digit_runs(said)]
+    found = [run for run in runs if len(run) == 5]
+    return found[-1] if found else ""
+
+
+def digit_runs(said: str) -> list[str]:
+    """Return the digits that stand side by side in normalised words, a text for each run.
+
+    >>> digit_runs("it's four double two or 19")
+    ['422', '19']
     """
     words = re.split(r"[.,:\s]+", said)
     digits = [_digits_of(words, n) for n in range(len(words))]
@@ -123,16 +135,15 @@ def _order_id(said: str) -> str:
         around = digits[n - 1 : n] + digits[n + 1 : n + 2]
         if word in HOMOPHONES and len(around) == 2 and all(around):
             digits[n] = HOMOPHONES[word]
-    runs = ["".join(run) for is_digits, run in itertools.groupby(digits, bool) if is_digits]
-    found = [run for run in runs if len(run) == 5]
-    return found[-1] if found else ""
+    return ["".join(run) for is_digits, run in itertools.groupby(digits, bool) if is_digits]
 
 
 def _digits_of(words: list[str], n: int) -> str:
-    """Return the digits that a word among others stands for; "" for none, " " if it only helps."""
-    word = words[n]
-    if word in TIMES and n + 1 < len(words) and words[n + 1] in DIGITS:
-        return DIGITS[words[n + 1]] * (TIMES[word] - 1)
+    """Return the digits that a word among others stands for; "" for none."""
+    word, *after = words[n : n + 2]
+    doubled = DIGITS.get(after[0], after[0]) if after else ""
+    if word in TIMES and re.fullmatch("[0-9]", doubled):
+        return doubled * (TIMES[word] - 1)
     if word in DIGITS:
         return DIGITS[word]
     if re.fullmatch("[0-9]+", word):
