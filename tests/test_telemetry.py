@@ -23,27 +23,15 @@ from voxlab.observability.telemetry import (
     ObservedCall,
     make_telemetry,
 )
-from voxlab.observability.trace_text import metrics_text, trace_text
+from voxlab.observability.trace_tree import metrics_text, trace_text
 from voxlab.plots.trace import trace_page
 from voxlab.timeline import Call
 
 WAITS_S = (0.32, 0.41, 0.48, 0.55, 0.61, 0.68, 0.77, 0.85, 0.94, 1.1, 1.4, 1.9, 2.6, 4.2)
 
 
-def points(telemetry, name):
-    """Return the data points of a metric."""
-    return [
-        point
-        for resource in telemetry.metrics.resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        if metric.name == name
-        for point in metric.data.data_points
-    ]
-
-
 def filled_buckets(telemetry):
-    (histogram,) = points(telemetry, "voice.turn.ttfb")
+    (histogram,) = telemetry.points("voice.turn.ttfb")
     return sum(count > 0 for count in histogram.bucket_counts)
 
 
@@ -55,14 +43,14 @@ def observed():
 
 def test_histograms_and_counters_count_each_turn_once(observed):
     calls = [measure_session(OUTCOMES), measure_session(call_of(WAITS_S))]
-    (ttfb,), (cut_in,) = points(observed, "voice.turn.ttfb"), points(observed, "voice.turn.cut_in")
+    (ttfb,), (cut_in,) = observed.points("voice.turn.ttfb"), observed.points("voice.turn.cut_in")
     waits_s = [wait_s for call in calls for wait_s in call.ttfb_s]
     assert (ttfb.count, ttfb.sum) == (len(waits_s), pytest.approx(sum(waits_s)))
     assert cut_in.count == 1
-    turns = {p.attributes["voice.turn.outcome"]: p.value for p in points(observed, "voice.turns")}
+    turns = {p.attributes["voice.turn.outcome"]: p.value for p in observed.points("voice.turns")}
     assert turns == {"answered": len(waits_s), "cut_in": 1, "resumed": 1, "unanswered": 1}
     assert sum(turns.values()) == sum(call.turns for call in calls)
-    parts = points(observed, "voice.turn.wait")
+    parts = observed.points("voice.turn.wait")
     assert sum(part.sum for part in parts) == pytest.approx(ttfb.sum)
 
 
@@ -84,7 +72,7 @@ def test_spans_have_the_times_of_the_call_and_lie_inside_their_parents(observed)
 
 def test_an_exemplar_leads_from_an_answer_to_its_turn(observed):
     by_id = {span.context.span_id: span for span in observed.spans}
-    (ttfb,) = points(observed, "voice.turn.ttfb")
+    (ttfb,) = observed.points("voice.turn.ttfb")
     assert len(ttfb.exemplars) == filled_buckets(observed)
     for exemplar in ttfb.exemplars:
         span = by_id[exemplar.span_id]
@@ -150,7 +138,7 @@ def test_prometheus_reads_the_text_and_finds_the_traces(observed):
     }
     samples = families["voice_turn_ttfb_seconds"].samples
     counts = [sample.value for sample in samples if sample.name.endswith("_bucket")]
-    (ttfb,) = points(observed, "voice.turn.ttfb")
+    (ttfb,) = observed.points("voice.turn.ttfb")
     assert counts == sorted(counts)
     assert counts[-1] == ttfb.count
     traces = {f"{span.context.trace_id:032x}" for span in observed.spans}

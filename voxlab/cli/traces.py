@@ -59,7 +59,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     from voxlab.observability.call_spans import build_trace
     from voxlab.observability.session_metrics import measure_session
     from voxlab.observability.telemetry import BEGAN_NS, SECOND
-    from voxlab.observability.trace_text import metrics_text, trace_text
+    from voxlab.observability.trace_tree import metrics_text, trace_text
     from voxlab.plots.trace import trace_page
     from voxlab.timeline import Call
 

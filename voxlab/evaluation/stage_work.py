@@ -77,7 +77,7 @@ def find_work(timeline: Timeline, stage: str) -> Iterator[StageWork]:
                     yield _as_work(stage, run, event.at_s)
     cuts_s = [event.at_s for event in timeline.select("agent", "interrupted")]
     for run in running:
-        later_s = [at_s for at_s in cuts_s if at_s >= run[0].at_s]
+        later_s = [at_s for at_s in cuts_s if at_s >= run[-1].at_s]
         yield _as_work(stage, run, min([*later_s, timeline.duration_s]))
 
 

@@ -3,9 +3,16 @@
 from voxlab.observability.call_spans import CallSpan, build_trace
 from voxlab.observability.conventions import conventions_table
 from voxlab.observability.session_metrics import VoiceSessionMetrics, measure_session
-from voxlab.observability.telemetry import ObservedCall, Telemetry, make_telemetry
+from voxlab.observability.telemetry import (
+    VOICE_BUCKETS_S,
+    ObservedCall,
+    Telemetry,
+    make_telemetry,
+)
+from voxlab.observability.trace_tree import metrics_text, trace_text
 
 __all__ = [
+    "VOICE_BUCKETS_S",
     "CallSpan",
     "ObservedCall",
     "Telemetry",
@@ -14,4 +21,6 @@ __all__ = [
     "conventions_table",
     "make_telemetry",
     "measure_session",
+    "metrics_text",
+    "trace_text",
 ]

@@ -50,6 +50,21 @@ class Telemetry:
     spans: "tuple[ReadableSpan, ...]"
     metrics: "MetricsData"
 
+    def points(self, name: str) -> list[Any]:
+        """Return the data points of a metric, one for each combination of its attributes.
+
+        A histogram's point has count, sum, explicit_bounds, bucket_counts and exemplars; a
+        counter's has a value.
+        """
+        return [
+            point
+            for resource in self.metrics.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.data.data_points
+        ]
+
 
 def make_telemetry(
     calls: Sequence[ObservedCall],

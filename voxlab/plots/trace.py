@@ -1,16 +1,15 @@
 """A call's trace as a page: a tree of spans on one time axis, by mouse and by keyboard.
 
-`trace_page` is a file of its own, without network; `trace_frame` shows it in a notebook.
+The page is a file of its own, without network.
 """
 
-import html
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from voxlab.observability.call_spans import CallSpan
 from voxlab.observability.session_metrics import VoiceSessionMetrics
-from voxlab.observability.trace_text import describe_turn, metrics_text, span_name
+from voxlab.observability.trace_tree import describe_turn, metrics_text, span_name
 from voxlab.plots import palette
 
 KINDS = {"session": "waiting", "turn": "waiting", "VAD": "user", "STT": "user", "playout": "agent"}
@@ -27,13 +26,6 @@ def trace_page(root: CallSpan, metrics: VoiceSessionMetrics, title: str = "A cal
         "colours": palette.LIGHT_AND_DARK,
     }
     return str(_template().render(shown))
-
-
-def trace_frame(root: CallSpan, metrics: VoiceSessionMetrics) -> str:
-    """Return the page for a notebook's cell, in a frame."""
-    page = html.escape(trace_page(root, metrics, title=""))
-    style = "width: 100%; height: 40em; border: 0"
-    return f'<iframe title="A call\'s trace" style="{style}" srcdoc="{page}"></iframe>'
 
 
 def _rows(root: CallSpan) -> list[dict[str, Any]]:
