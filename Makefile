@@ -17,6 +17,11 @@ ifeq ($(shell uname -s),Linux)
 TORCH_ARGS ?= --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 
+CHROMIUM ?= $(firstword $(foreach b,chromium chromium-browser google-chrome chrome,\
+	$(shell command -v $(b))))
+BOOK_FILES := README.md CONTRIBUTING.md LICENSE docs exercises findings notebooks/first_call.png \
+	data/README.md solutions/README.md solutions/points.toml
+
 .PHONY: setup lab test notebooks browser frameworks clients book lint types check clean
 
 setup: $(VENV)/.ready
@@ -39,6 +44,7 @@ test: setup
 
 notebooks: setup
 	$(BIN)/python notebooks/run.py
+	@touch build/notebooks/.ready
 
 # In a real browser: needs Chromium or Chrome (CHROMIUM=/path/to/it, or on the PATH).
 browser: setup
@@ -68,9 +74,21 @@ $(AGENTS_JS)/.ready: Makefile
 		@openai/agents-realtime@0.20.0 zod@4.6.7
 	@touch $@
 
-book: notebooks
-	cp -r docs build/
-	$(BIN)/jupyter nbconvert --to html --output-dir build/book build/notebooks/*.ipynb
+# The lessons, documents and exercises as pages that need no network, build/book/index.html, and
+# with Chromium each lesson as a PDF. Sphinx reads a copy that lies as the repository does.
+book: build/notebooks/.ready
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[book,browser]'
+	rm -rf build/book build/book-source
+	mkdir -p build/book-source/notebooks
+	tar -c $(BOOK_FILES) | tar -x -C build/book-source
+	cp docs/book/index.md build/book-source
+	cp build/notebooks/[0-9]*.ipynb build/book-source/notebooks
+	$(BIN)/sphinx-build -q -W --keep-going $(if $(CHROMIUM),-t pdf) -c docs/book \
+		-d build/book-source/.doctrees build/book-source build/book
+	$(if $(CHROMIUM),$(BIN)/python notebooks/book_pdf.py,@echo "no Chromium, no PDFs")
+
+build/notebooks/.ready: $(shell find notebooks/*.ipynb voxlab data solutions -type f ! -name '*.pyc')
+	$(MAKE) notebooks
 
 lint: setup
 	$(BIN)/ruff check .

@@ -80,7 +80,7 @@ class VADLab(Redrawn):
         self._times_s = (np.arange(len(probabilities)) + 0.5) * FRAME_S
         rows: Any = self.figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
         self._wave, self._chance, self._level = rows
-        self.figure.subplots_adjust(left=0.09, right=0.985, top=0.89, bottom=0.085, hspace=0.12)
+        self.figure.subplots_adjust(left=0.09, right=0.985, top=0.87, bottom=0.085, hspace=0.12)
         self._draw_still(audio)
 
     def _draw_still(self, audio: Audio) -> None:

@@ -8,6 +8,7 @@ import ipywidgets
 
 from voxlab.plots.player import call_frame
 from voxlab.timeline import Call
+from voxlab.widgets.static import Explorer
 
 
 def explore_call(
@@ -41,4 +42,4 @@ def explore_call(
 
     slider.observe(lambda change: show(change["new"]), names="value")
     show(start)
-    return ipywidgets.VBox([slider, player])
+    return Explorer([slider, player])

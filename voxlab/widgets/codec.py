@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from voxlab.codec.quantizer import ResidualQuantizer, Vectors
 from voxlab.plots.residual_stages import ResidualStages
+from voxlab.widgets.static import Explorer
 
 
 def explore_quantizer(
@@ -37,4 +38,4 @@ def explore_quantizer(
     for slider in (x, y, stages):
         slider.observe(show, names="value")
     show()
-    return ipywidgets.VBox([ipywidgets.HBox([x, y, stages]), image])
+    return Explorer([ipywidgets.HBox([x, y, stages]), image])

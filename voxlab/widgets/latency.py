@@ -9,6 +9,7 @@ import numpy as np
 from voxlab.latency.random_turns import TurnModel, draw_turns
 from voxlab.latency.simulation import Techniques, monte_carlo, simulate
 from voxlab.plots.latency_lab import LatencyLab
+from voxlab.widgets.static import Explorer
 
 TURNS = 2000
 SLIDERS = {  # part of the model: (what it is called, the most that it can be set to, in ms)
@@ -69,7 +70,7 @@ def explore_latency(model: TurnModel, target_s: float = 0.5) -> Any:
         control.observe(show, names="value")
     show()
     panel = [ipywidgets.VBox([*sliders.values()]), ipywidgets.VBox([*switches.values()])]
-    return ipywidgets.VBox([ipywidgets.HBox(panel), image])
+    return Explorer([ipywidgets.HBox(panel), image])
 
 
 def _set(model: TurnModel, medians_s: Mapping[str, float]) -> TurnModel:

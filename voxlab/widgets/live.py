@@ -21,6 +21,7 @@ from voxlab.audio import Samples
 from voxlab.clock import run_real
 from voxlab.plots import palette
 from voxlab.timeline import Call, Event, Timeline
+from voxlab.widgets.static import with_html
 
 _FILES = files("voxlab.widgets")
 _COLOURS = {
@@ -67,6 +68,10 @@ class LiveCall(anywidget.AnyWidget):
         """End the call and take the widget off the page."""
         self.stop("the widget was closed")
         super().close()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        page = "<p><i>Here you talk to the agent, in JupyterLab: press Start there.</i></p>"
+        return with_html(super()._repr_mimebundle_(**options), page)
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         caller = self._caller

@@ -10,6 +10,7 @@ import ipywidgets
 from voxlab.course.copies import project_folder
 from voxlab.course.predictions import keep_prediction, read_predictions
 from voxlab.errors import ExerciseError
+from voxlab.widgets.static import with_html
 
 NO_IDEA = "no idea"
 
@@ -79,10 +80,12 @@ class Prediction(ipywidgets.VBox):  # type: ignore[misc]
             control.layout.display = "none"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Add the question as HTML, for pages without widgets."""
+        """Add the question as HTML; data-hides says how many results a page may fold up."""
         choices = "".join(f"<li>{html.escape(choice)}</li>" for choice in self._choices)
-        page = f"<p><b>Predict:</b> {html.escape(self._question)}</p><ul>{choices}</ul>"
-        return super()._repr_mimebundle_(**options) | {"text/html": page}
+        choices = f"<ul>{choices}</ul>" if choices else f"<p>A number ({self._unit}).</p>"
+        page = f"<p><b>Predict:</b> {html.escape(self._question)}</p>{choices}"
+        page = f'<div class="vx-predict" data-hides="{self._hides}">{page}</div>'
+        return with_html(super()._repr_mimebundle_(**options), page)
 
 
 def predict(

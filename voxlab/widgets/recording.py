@@ -1,5 +1,6 @@
 """Record a sentence of your own in the notebook, with the browser's microphone."""
 
+import html
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,7 @@ from voxlab.audio import Audio
 from voxlab.course.copies import COPIES, project_folder
 from voxlab.errors import AudioError
 from voxlab.widgets.live import LiveCall
+from voxlab.widgets.static import with_html
 
 RATE_HZ = 16_000
 FILE = f"{COPIES}/recording.wav"
@@ -47,6 +49,10 @@ class RecordButton(anywidget.AnyWidget):
 
     def _show(self, message: str) -> None:
         self.player, self.message = self.audio._repr_html_(), message
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        page = f"<p>{html.escape(self.message)} <i>In JupyterLab you can record.</i></p>"
+        return with_html(super()._repr_mimebundle_(**options), page + self.player)
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         if content.get("kind") != "recording":

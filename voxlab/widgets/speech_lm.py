@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from voxlab.widgets.static import with_html
+
 if TYPE_CHECKING:
     from voxlab.speech_lm.train import Progress, Trainer
 
@@ -55,6 +57,11 @@ class LiveTraining(ipywidgets.VBox):  # type: ignore[misc]
         """End the training and take the widget off the page."""
         self._stopping.set()
         super().close()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        page = f"<p><i>Here {self._bar.max:.0f} s of training run. In JupyterLab a bar shows them, "
+        page += "and a button stops them.</i></p>"
+        return with_html(super()._repr_mimebundle_(**options), page)
 
     def _train(self) -> None:
         before, state = self.trainer.seconds, "done"

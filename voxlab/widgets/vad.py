@@ -11,6 +11,7 @@ from voxlab.plots.vad import DPI, VADLab
 from voxlab.vad.acoustic_scenes import ROOMS, Scene, move_to_room
 from voxlab.vad.endpointing import VADOptions
 from voxlab.vad.silero import speech_probabilities
+from voxlab.widgets.static import Explorer
 
 SNRS_DB = (20, 15, 10, 5, 0, -3)
 SLIDERS = {  # option: (what it is called, least, most, step)
@@ -60,7 +61,7 @@ def explore_vad(scene: Scene, options: VADOptions | None = None) -> Any:
     enter()
     places = ipywidgets.VBox([room, snr, louder, player])
     panel = ipywidgets.HBox([ipywidgets.VBox([*sliders.values()]), places])
-    return ipywidgets.VBox([panel, image])
+    return Explorer([panel, image])
 
 
 def _sliders(options: VADOptions) -> dict[str, Any]:
