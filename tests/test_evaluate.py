@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -331,3 +332,21 @@ def test_two_spoken_calls_end_to_end(tmp_path, capsys):
     order = report.calls[0]
     assert [value.words for value in order.heard.values if value.is_heard] == ["1 2 3 4 5"]
     assert "data:audio/ogg" in (out / "calls/voxlab/spoken/uh_huh-0/call.html").read_text()
+
+
+def test_the_missing_backend_names_its_extra(evaluate, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert evaluate("--backend", "dask") == 2
+    assert "[dask]" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_local_dask_cluster_of_two_processes_holds_the_same_calls(tmp_path):
+    pytest.importorskip("distributed")
+    calls = [suite_call(tmp_path / str(seed), seed=seed) for seed in range(3)]
+    assert sum(1 for _ in hold_all(calls, "dask", 2)) == 3
+    for call in calls:
+        here = replace(call, folder=call.folder / "here")
+        hold(here)
+        assert call.finished().holds
+        assert replace(call.finished(), took_s=0.0) == replace(here.finished(), took_s=0.0)

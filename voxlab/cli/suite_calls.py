@@ -4,7 +4,9 @@ A result belongs to what was asked for: the agent, the script with its sounds, t
 and the code of voxlab itself. A call that has the result that is asked for is not held again.
 """
 
+import contextlib
 import hashlib
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ from voxlab.agents.calls import Party
 from voxlab.agents.suite import hold_script
 from voxlab.agents.tools import ToolFault
 from voxlab.data.expectations import HeldScript
-from voxlab.errors import FrameworkError, ScriptError
+from voxlab.errors import FrameworkError, ScriptError, missing_extra
 from voxlab.evaluation.call_result import CallResult, Level, PlayedScript, judge_call
 from voxlab.frameworks.processes import FRAMEWORKS, hold_in_process
 from voxlab.frameworks.worker import make_agent
@@ -222,5 +224,30 @@ def _died(call: SuiteCall) -> CallResult:
     return CallResult(call.played, ("it could not be held: its process died",))
 
 
+@contextlib.contextmanager
+def _ignored_by_children() -> Iterator[None]:
+    """Let processes that are started in this block ignore Ctrl-C: this one stops them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _on_dask(calls: Sequence[SuiteCall], jobs: int) -> Iterator[None]:
-    raise NotImplementedError
+    try:
+        from distributed import Client, KilledWorker, LocalCluster, as_completed
+    except ImportError as error:
+        raise ScriptError(f"--backend dask is missing: {missing_extra('dask')}") from error
+    how = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    with contextlib.ExitStack() as stack:
+        with _ignored_by_children():
+            cluster = stack.enter_context(LocalCluster(n_workers=jobs, processes=True, **how))
+        client = stack.enter_context(Client(cluster))
+        futures = {client.submit(hold, call, pure=False): call for call in calls}
+        for future in as_completed(futures):
+            if isinstance(future.exception(), KilledWorker):  # in several workers, one by one
+                futures[future].store(_died(futures[future]))
+            else:
+                future.result()
+            yield
