@@ -51,6 +51,7 @@ browser: setup
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
 	$(BIN)/python notebooks/browser_check.py --out build/browser
 	$(BIN)/python notebooks/player_check.py --out build/browser
+	$(BIN)/python notebooks/trace_check.py --out build/browser
 	$(BIN)/python notebooks/lesson_check.py
 
 # LiveKit Agents and Pipecat. Their pins and ours conflict: an environment of their own, where

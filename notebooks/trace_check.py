@@ -1,0 +1,107 @@
+"""Check the page of a trace in a real browser: by keyboard, in both themes, on a phone.
+
+    python notebooks/trace_check.py [--out DIR]
+
+Needs what browser_check.py needs. The page is a file without network. --out keeps screenshots.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from browser_check import FLAGS, HERE, browser_path, expect
+from player_check import SCREENS
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from voxlab import data, load_script, play, shop_agent
+from voxlab.observability import build_trace, measure_session
+from voxlab.plots.trace import trace_page
+
+
+def chosen(page: Page) -> str:
+    """Return the name of the span that has the focus."""
+    return str(page.evaluate("document.activeElement.querySelector('.name').textContent")).strip()
+
+
+def shown(page: Page) -> int:
+    """Return how many spans are shown."""
+    return int(page.evaluate("document.querySelectorAll('tbody tr:not([hidden])').length"))
+
+
+def check_keyboard(page: Page) -> None:
+    """Arrows go through the tree and fold it, Enter and Escape change the time that is shown."""
+    everything = shown(page)
+    page.keyboard.press("Tab")
+    expect("session" in chosen(page), "Tab goes to the session")
+    page.keyboard.press("ArrowDown")
+    expect(chosen(page) == "TTS", "the arrow goes down")
+    while "turn 1" not in chosen(page):
+        page.keyboard.press("ArrowDown")
+    told = page.inner_text("#about")
+    expect("voice.turn.ttfb_s" in told and "answered after" in told, "a turn says what it holds")
+    page.keyboard.press("ArrowLeft")
+    folded = shown(page)
+    expect(folded < everything, f"a folded turn hides {everything - folded} spans")
+    page.keyboard.press("ArrowDown")
+    expect("turn 2" in chosen(page), "the arrow goes past what is hidden")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    expect(shown(page) == everything, "and unfolded it shows them again")
+    before = page.evaluate("document.activeElement.querySelector('.bar').offsetWidth")
+    page.keyboard.press("Enter")
+    after = page.evaluate("document.activeElement.querySelector('.bar').offsetWidth")
+    expect(after > 2 * before, f"Enter shows a turn on the whole width: {before} px, {after} px")
+    page.keyboard.press("Escape")
+    again = page.evaluate("document.activeElement.querySelector('.bar').offsetWidth")
+    expect(again == before, "Escape shows the whole call")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    expect(shown(page) == 1, "a folded session hides all")
+    page.keyboard.press("ArrowRight")
+    ringed = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    expect(ringed == "solid", "what has the focus has a ring")
+
+
+def check_page(browser: Browser, path: Path, out: Path) -> None:
+    """The page from a file, in each theme and on a phone."""
+    for name, (width, height) in SCREENS.items():
+        scheme = "dark" if name == "dark" else "light"
+        size = {"width": width, "height": height}
+        with browser.new_page(viewport=size, color_scheme=scheme) as page:
+            asked: list[str] = []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            errors: list[str] = []
+            page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+            page.add_init_script(path=HERE / "player_tap.js")
+            page.goto(path.as_uri())
+            check_keyboard(page)
+            page.screenshot(path=out / f"trace_{name}.png", full_page=True)
+            faint = page.evaluate("window.faint()")
+            expect(not faint, f"{name}: every text has a contrast of 4.5 or more: {faint}")
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            expect(wide <= width, f"{name}: the page is not wider than the screen")
+            outside = [url for url in asked if not url.startswith(("file:", "data:"))]
+            expect(not outside and not errors, f"{name}: no network, no errors {outside} {errors}")
+
+
+def main() -> None:
+    """Run all checks; the first that fails ends with status 1."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, help="keep the screenshots here")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=browser_path(), args=FLAGS) as browser,
+    ):
+        out = (arguments.out or Path(temporary)).resolve()
+        out.mkdir(parents=True, exist_ok=True)
+        timeline = play(load_script(data.path("calls/barge_in.yaml")), shop_agent()).timeline
+        path = Path(temporary) / "trace.html"
+        page = trace_page(build_trace(timeline), measure_session(timeline))
+        path.write_text(page, encoding="utf-8")
+        check_page(browser, path, out)
+
+
+if __name__ == "__main__":
+    main()
