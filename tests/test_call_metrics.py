@@ -49,6 +49,14 @@ def test_the_parts_of_a_wait_add_up_to_it(call):
         assert math.isclose(sum(parts.values()), max(times.ttfb_s or 0, 0), abs_tol=1e-9)
 
 
+@given(any_timeline)
+def test_a_turns_wait_is_told_in_full_or_not_at_all(call):
+    for _, span in build_trace(call).walk():
+        values = span.attributes
+        parts = [value for name, value in values.items() if name.startswith("voice.turn.wait_s.")]
+        assert math.isclose(sum(parts), values.get("voice.turn.ttfb_s", 0), abs_tol=1e-6)
+
+
 @pytest.mark.parametrize("slow", [DECIDING, "LLM", "TTS"])
 def test_the_slow_stage_has_the_largest_part(slow):
     call = call_of([2.0], slow=slow)

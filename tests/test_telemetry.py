@@ -104,7 +104,7 @@ def test_the_genai_names_are_those_of_the_conventions():
         for value in vars(module).values()
         if isinstance(value, str)
     }
-    ours = {name.attribute for name in conventions.NAMES if name.origin == "GenAI"}
+    ours = {str(name) for name in conventions.NAMES if name.origin == "GenAI"}
     assert len(ours) > 10
     assert ours - known == set()
     operations = {each.value for each in gen_ai_attributes.GenAiOperationNameValues}

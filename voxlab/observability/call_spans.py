@@ -7,11 +7,11 @@ agent is still at work for one when the caller begins the next.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from voxlab.evaluation.stage_times import StageTimes, stage_times
+from voxlab.evaluation.stage_times import stage_times
 from voxlab.evaluation.stage_work import STAGES, StageWork, divide_wait, find_work
 from voxlab.evaluation.turn_times import TurnTimes, interruptions, speech_spans, turn_times
 from voxlab.observability import conventions as names
@@ -58,37 +58,51 @@ def build_trace(timeline: Timeline, session_id: str = "", with_text: bool = Fals
     returned. By default no span holds a word of it, nor an error's message.
     """
     turns = turn_times(timeline)
-    stages = stage_times(timeline)
     work = [each for stage in STAGES for each in find_work(timeline, stage)]
-    inside: list[list[CallSpan]] = [[] for _ in range(len(turns) + 1)]  # first: before any turn
-    for each in work:
-        inside[_turn_at(turns, each.begun.at_s)].append(_of_work(each, with_text))
-    for start_s, end_s in speech_spans(timeline, "vad"):
-        heard = CallSpan("VAD", "speech", max(0.0, start_s), end_s)
-        inside[_turn_at(turns, (start_s + end_s) / 2)].append(heard)
-    for start_s, end_s in speech_spans(timeline, "agent"):
-        inside[_turn_at(turns, start_s)].append(CallSpan("playout", "", start_s, end_s))
-    metrics = measure_session(timeline, session_id)
-    children = [
-        _of_turn(number, turn, times, spans, timeline, work)
-        for number, (turn, times, spans) in enumerate(
-            zip(turns, stages, inside[1:], strict=True), start=1
-        )
+    before, *inside = _by_turn(timeline, turns, [_of_work(each, with_text) for each in work])
+    spans = [
+        _around(CallSpan("turn", f"turn {number}", turn.start_s, turn.end_s), children)
+        for number, (turn, children) in enumerate(zip(turns, inside, strict=True), start=1)
     ]
-    return _around(
-        CallSpan(
-            "session",
-            metrics.session_id,
-            0.0,
-            timeline.duration_s,
-            error=_error(timeline.failures),
+    failures, times = timeline.failures, stage_times(timeline)
+    told = [
+        replace(
+            span,
+            error=_error(e for e in failures if span.start_s <= e.at_s <= span.end_s),
             attributes={
-                str(names.CONVERSATION): metrics.session_id,
-                **metrics.to_otel_attributes(),
+                names.OPERATION: names.OPERATIONS["turn"][1],
+                names.TURN_NUMBER: number,
+                **_outcome(turns[number - 1], divide_wait(times[number - 1], work)),
+                **_end_reason(span, timeline),
             },
-        ),
-        [*inside[0], *children],
+        )
+        for number, span in enumerate(spans, start=1)
+    ]
+    metrics = measure_session(timeline, session_id)
+    session = CallSpan(
+        "session",
+        metrics.session_id,
+        0.0,
+        timeline.duration_s,
+        error=_error(failures),
+        attributes={names.CONVERSATION: metrics.session_id, **metrics.to_otel_attributes()},
     )
+    return _around(session, [*before, *told])
+
+
+def _by_turn(
+    timeline: Timeline, turns: list[TurnTimes], work: Iterable[CallSpan]
+) -> list[list[CallSpan]]:
+    """Return the spans of work, VAD and playout before the first turn, and then in each turn."""
+    found: list[list[CallSpan]] = [[] for _ in range(len(turns) + 1)]
+    for span in work:
+        found[_turn_at(turns, span.start_s)].append(span)
+    for start_s, end_s in speech_spans(timeline, "vad"):  # may begin a little before the turn
+        heard = CallSpan("VAD", "speech", max(0.0, start_s), end_s)
+        found[_turn_at(turns, (start_s + end_s) / 2)].append(heard)
+    for start_s, end_s in speech_spans(timeline, "agent"):
+        found[_turn_at(turns, start_s)].append(CallSpan("playout", "", start_s, end_s))
+    return found
 
 
 def part_name(stage: str) -> str:
@@ -112,65 +126,54 @@ def _around(span: CallSpan, children: list[CallSpan]) -> CallSpan:
     )
 
 
-def _of_turn(
-    number: int,
-    turn: TurnTimes,
-    times: StageTimes,
-    inside: list[CallSpan],
-    timeline: Timeline,
-    work: list[StageWork],
-) -> CallSpan:
+def _outcome(turn: TurnTimes, parts_s: Mapping[str, float]) -> dict[str, Value]:
+    """Return what became of a turn, and its wait with the parts of it, if it was one."""
     outcome = turn_outcome(turn)
-    attributes: dict[str, Value] = {
-        str(names.OPERATION): names.OPERATIONS["turn"][1],
-        str(names.TURN_NUMBER): number,
-        str(names.TURN_OUTCOME): outcome,
-    }
-    if outcome == "answered" and turn.ttfb_s is not None:
-        attributes[str(names.TTFB_S)] = _seconds(turn.ttfb_s)
-        for stage, part_s in divide_wait(times, work).items():
-            attributes[f"{names.WAIT_S}.{part_name(stage)}"] = _seconds(part_s)
-    elif outcome == "cut_in" and turn.ttfb_s is not None:
-        attributes[str(names.CUT_IN_S)] = _seconds(-turn.ttfb_s)
-    played = [span for span in inside if span.stage == "playout"]
-    if played:
-        attributes[str(names.END_REASON)] = _end_reason(played, timeline)
-    span = _around(CallSpan("turn", f"turn {number}", turn.start_s, turn.end_s), inside)
-    failed = [e for e in timeline.failures if span.start_s <= e.at_s <= span.end_s]
-    return replace(span, attributes=attributes, error=_error(failed))
+    found: dict[str, Value] = {names.TURN_OUTCOME: outcome}
+    if turn.ttfb_s is not None and outcome == "answered":
+        found[names.TTFB_S] = _seconds(turn.ttfb_s)
+        for part, part_s in parts_s.items():
+            found[f"{names.WAIT_S}.{part_name(part)}"] = _seconds(part_s)
+    elif turn.ttfb_s is not None and outcome == "cut_in":
+        found[names.CUT_IN_S] = _seconds(-turn.ttfb_s)
+    return found
 
 
-def _end_reason(played: list[CallSpan], timeline: Timeline) -> str:
+def _end_reason(turn: CallSpan, timeline: Timeline) -> dict[str, Value]:
     """Return how the agent's speech in a turn ended, in the words of the GenAI conventions."""
+    played = [span for span in turn.children if span.stage == "playout"]
+    if not played:
+        return {}
     cuts_s = [cut.at_s for cut in interruptions(timeline) if not cut.resumed]
     if any(span.start_s <= at_s < span.end_s for at_s in cuts_s for span in played):
-        return "interrupted"
+        return {names.END_REASON: "interrupted"}
     stops = timeline.select("agent", "speech_stopped")
     is_open = not stops or stops[-1].at_s < played[-1].start_s
-    return "session_closed" if is_open else "completed"
+    return {names.END_REASON: "session_closed" if is_open else "completed"}
 
 
-def _error(failures: list[Event]) -> str:
-    return str(failures[0].data.get("who", failures[0].source)) if failures else ""
+def _error(failures: Iterable[Event]) -> str:
+    """Return which part failed first, "" if none did."""
+    return next((str(event.data.get("who", event.source)) for event in failures), "")
 
 
 def _of_work(work: StageWork, with_text: bool) -> CallSpan:
     begun, last = work.begun.data, work.last.data if work.last else {}
     operation = names.OPERATIONS[work.stage][1]
     attributes: dict[str, Value] = {
-        str(names.OPERATION): operation,
-        str(names.WORK_OUTCOME): work.outcome,
+        names.OPERATION: operation,
+        names.WORK_OUTCOME: work.outcome,
     }
     label = ""
     if work.stage in ("LLM", "TTS") and work.first_output_s is not None:
-        attributes[str(names.FIRST_CHUNK_S)] = _seconds(work.first_output_s)
+        attributes[names.FIRST_CHUNK_S] = _seconds(work.first_output_s)
     if work.stage == "TTS":
-        attributes[str(names.OUTPUT_TYPE)] = "speech"
+        attributes[names.OUTPUT_TYPE] = "speech"
     if work.stage == "tools":
         label = str(begun.get("name", ""))
         attributes |= {
-            str(names.TOOL_NAME): label,
-            str(names.TOOL_CALL): str(begun.get("id", "")),
+            names.TOOL_NAME: label,
+            names.TOOL_CALL: str(begun.get("id", "")),
         }
     if with_text:
         attributes |= _texts(work.stage, begun, last)
@@ -189,15 +192,15 @@ def _texts(stage: str, begun: Mapping[str, Any], last: Mapping[str, Any]) -> dic
     match stage:
         case "tools":
             return {
-                str(names.TOOL_ARGUMENTS): _json(begun.get("arguments")),
-                str(names.TOOL_RESULT): _json(last.get("result")),
+                names.TOOL_ARGUMENTS: _json(begun.get("arguments")),
+                names.TOOL_RESULT: _json(last.get("result")),
             }
         case "TTS":
-            return {str(names.INPUT): _message("assistant", begun.get("text"))}
+            return {names.INPUT: _message("assistant", begun.get("text"))}
         case "STT":
-            return {str(names.OUTPUT): _message("user", last.get("text"))}
+            return {names.OUTPUT: _message("user", last.get("text"))}
         case _:
-            return {str(names.OUTPUT): _message("assistant", last.get("text"))}
+            return {names.OUTPUT: _message("assistant", last.get("text"))}
 
 
 def _message(role: str, text: Any) -> str:

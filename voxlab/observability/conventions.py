@@ -6,19 +6,18 @@ open-telemetry/semantic-conventions-genai and has none yet; "chapter" is of frag
 is what none of them names.
 """
 
-from dataclasses import dataclass
 
+class Name(str):
+    """The name of an attribute or a metric, with who gave it (origin) and what it holds (about)."""
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    """An attribute's name, who gave it, and what it holds."""
-
-    attribute: str
     origin: str
     about: str
 
-    def __str__(self) -> str:
-        return self.attribute
+    def __new__(cls, name: str, origin: str, about: str) -> "Name":
+        """Return the name, which is a text like any other."""
+        made = super().__new__(cls, name)
+        made.origin, made.about = origin, about
+        return made
 
 
 OPERATIONS = {  # stage: the name of its spans, and gen_ai.operation.name where there is one
@@ -83,5 +82,5 @@ NAMES = tuple(each for each in tuple(globals().values()) if isinstance(each, Nam
 
 def conventions_table() -> str:
     """Return all names as a table: attribute, origin, meaning."""
-    width = max(len(each.attribute) for each in NAMES)
-    return "\n".join(f"{each.attribute:{width}}  {each.origin:11}  {each.about}" for each in NAMES)
+    width = max(map(len, NAMES))
+    return "\n".join(f"{each:{width}}  {each.origin:11}  {each.about}" for each in NAMES)

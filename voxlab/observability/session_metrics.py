@@ -98,7 +98,7 @@ class VoiceSessionMetrics:
             names.DROPPED_VOICE_S: self.dropped_voice_s,
             names.UNHEARD_WORDS: self.unheard_words,
         }
-        return {str(name): value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def measure_session(timeline: Timeline, session_id: str = "") -> VoiceSessionMetrics:

@@ -140,11 +140,11 @@ class _Instruments:
         def histogram(name: names.Name, buckets: Sequence[float] | None) -> Any:
             about = name.about.removeprefix("histogram: ")
             return meter.create_histogram(
-                str(name), "s", about, explicit_bucket_boundaries_advisory=buckets
+                name, "s", about, explicit_bucket_boundaries_advisory=buckets
             )
 
         def counter(name: names.Name) -> Any:
-            return meter.create_counter(str(name), "1", name.about)
+            return meter.create_counter(name, "1", name.about)
 
         self.ttfb = histogram(names.TTFB, buckets_s)
         self.wait = histogram(names.WAIT, buckets_s)
@@ -153,7 +153,7 @@ class _Instruments:
         self.first_chunk = histogram(names.FIRST_CHUNK, GENAI_BUCKETS_S)
         self.turns = counter(names.TURNS)
         counted = (names.INTERRUPTIONS, names.TOOL_CALLS, names.ERRORS, names.DROPPED_REPLIES)
-        self.counted = {str(name): counter(name) for name in counted}
+        self.counted = {name: counter(name) for name in counted}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class _Recorder:
             name += f" {span.label}"
         attributes = dict(span.attributes)
         if span.error:
-            attributes[str(names.ERROR)] = span.error
+            attributes[names.ERROR] = span.error
         around = Context() if parent is None else parent
         started = self.tracer.start_span(
             name, around, attributes=attributes, start_time=call.at_ns(span.start_s)
@@ -197,18 +197,18 @@ class _Recorder:
             for name, counter in into.counted.items():
                 counter.add(values[name], context=Context())  # a sum points at no single trace
         elif span.stage == "turn":
-            outcome = {str(names.TURN_OUTCOME): values[str(names.TURN_OUTCOME)]}
+            outcome = {names.TURN_OUTCOME: values[names.TURN_OUTCOME]}
             into.turns.add(1, outcome, context=Context())
             for attribute, histogram in ((names.TTFB_S, into.ttfb), (names.CUT_IN_S, into.cut_in)):
-                if (value_s := values.get(str(attribute))) is not None:
+                if (value_s := values.get(attribute)) is not None:
                     histogram.record(value_s, context=context)
             for part, value_s in _wait_parts(values).items():
-                into.wait.record(value_s, {str(names.WAIT_PART): part}, context=context)
-        elif operation := values.get(str(names.OPERATION)):
-            kind = {str(names.OPERATION): operation}
-            error = {str(names.ERROR): span.error} if span.error else {}
+                into.wait.record(value_s, {names.WAIT_PART: part}, context=context)
+        elif operation := values.get(names.OPERATION):
+            kind = {names.OPERATION: operation}
+            error = {names.ERROR: span.error} if span.error else {}
             into.duration.record(span.duration_s, kind | error, context=context)
-            if (first_s := values.get(str(names.FIRST_CHUNK_S))) is not None:
+            if (first_s := values.get(names.FIRST_CHUNK_S)) is not None:
                 into.first_chunk.record(first_s, kind, context=context)
 
 

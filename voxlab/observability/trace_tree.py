@@ -83,8 +83,8 @@ def span_name(span: CallSpan) -> str:
 def describe_turn(turn: CallSpan) -> str:
     """Say what became of a turn, and what the wait for its answer was made of."""
     values = turn.attributes
-    told = str(values[str(names.TURN_OUTCOME)]).replace("_", " ")
-    if ttfb_s := values.get(str(names.TTFB_S)):
+    told = str(values[names.TURN_OUTCOME]).replace("_", " ")
+    if ttfb_s := values.get(names.TTFB_S):
         prefix = f"{names.WAIT_S}."
         parts = {
             name.removeprefix(prefix): float(part_s)
@@ -94,9 +94,9 @@ def describe_turn(turn: CallSpan) -> str:
         told += f" after {_ms(float(ttfb_s))}: " + ", ".join(
             f"{PARTS.get(name, name)} {_ms(part_s)}" for name, part_s in parts.items()
         )
-    if early_s := values.get(str(names.CUT_IN_S)):
+    if early_s := values.get(names.CUT_IN_S):
         told += f", {_ms(float(early_s))} too early"
-    if values.get(str(names.END_REASON)) == "interrupted":
+    if values.get(names.END_REASON) == "interrupted":
         told += "; interrupted"
     return told
 
