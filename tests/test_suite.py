@@ -2,13 +2,15 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
-from voxlab import data
+from voxlab import audio, data
 from voxlab.agents.callers.script import parse_script
+from voxlab.agents.callers.script_sounds import speak_text, whisper
 from voxlab.agents.line import RATE_HZ, Echo, Line
 from voxlab.agents.shop import Shop, shop_agent, shop_tools
 from voxlab.agents.suite import CONDITIONS, check_expectation, hold_script, load_suite
@@ -17,6 +19,7 @@ from voxlab.audio import Audio
 from voxlab.clock import run_virtual
 from voxlab.data.expectations import Booking, ExpectedCall, HeldScript, Kind, ShopState
 from voxlab.errors import ScriptError
+from voxlab.evaluation.call_result import Level, PlayedScript, judge_call
 from voxlab.evaluation.expected_outcome import count_calls, find_unmet
 from voxlab.timeline import Call, Event, Timeline
 
@@ -316,3 +319,50 @@ def test_a_tool_at_fault_is_slow_and_breaks_as_often_as_it_is_told():
             slow.function(city="Paris", day="Monday")
     assert slow.function(city="Paris", day="Monday")["forecast"] == "light rain"
     assert weather["book_table"].latency_s == 0.4
+
+
+def test_a_call_in_which_nobody_spoke_is_judged():
+    sound = Audio(np.zeros(RATE_HZ, np.float32), RATE_HZ)
+    silent = held({"shop": "unchanged"})
+    silent = replace(silent, call=Call(silent.call.timeline, sound, sound))
+    played = PlayedScript("call", "A call", ("clean",), Level.SPOKEN, 0)
+    assert judge_call(played, silent).holds
+
+
+# --- sounds --------------------------------------------------------------------------------
+
+
+def test_a_line_may_be_a_sound_and_an_unknown_one_is_refused():
+    read = parse_script({"lines": [{"sound": "cough"}]})
+    assert read.lines[0].utterance.text == "(cough)"
+    with pytest.raises(ScriptError, match="line 1: no sound 'sneeze': there are cough, hiss"):
+        parse_script({"lines": [{"sound": "sneeze"}]})
+
+
+def test_a_persons_words_are_put_together_the_longest_phrase_first():
+    said = speak_text("The number I have is four, eight", "human")
+    words = [data.words()[text].audio for text in ("the number i have is", "four", "eight")]
+    spoken_s = sum(audio.trim(word).duration_s for word in words)
+    assert said.audio.duration_s == pytest.approx(spoken_s + 0.1 + 2 * 0.06, abs=0.001)
+    with pytest.raises(ScriptError, match="nobody says 'weasel'; there are zero, one"):
+        speak_text("four weasel", "human")
+
+
+def test_a_whisper_has_no_pitch_and_the_loudness_of_each_moment():
+    voice = data.utterance("order_where").audio
+    whispered = whisper(voice)
+    assert whispered.duration_s == voice.duration_s
+    softer_db = audio.level_db(voice) - audio.level_db(whispered)
+    assert softer_db == pytest.approx(15, abs=2)
+    assert pitch_strength(voice) > 0.6 > 0.45 > pitch_strength(whispered)
+
+
+def pitch_strength(sound):
+    """How alike the loudest 60 ms are to themselves a period of 70 to 300 Hz later, at most."""
+    samples, size = sound.samples.astype(float), 960
+    starts = range(0, samples.size - 2 * size, 160)
+    start = max(starts, key=lambda at: np.sum(samples[at : at + size] ** 2))
+    part = samples[start : start + 2 * size]
+    lags = range(RATE_HZ // 300, RATE_HZ // 70)
+    alike = (np.corrcoef(part[:size], part[lag : lag + size])[0, 1] for lag in lags)
+    return max(alike)

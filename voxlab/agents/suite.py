@@ -20,10 +20,10 @@ from voxlab.data.expectations import ExpectedCall, HeldScript, ShopState
 from voxlab.errors import ScriptError
 
 CONDITIONS = (
-    *("clean", "cafe", "car", "telephone", "packet loss", "echo", "second voice", "whisper"),
+    *("clean", "cafe", "car", "telephone", "packet loss", "echo", "noise", "second voice"),
     *("hesitation", "correction", "barge-in", "backchannel", "silence", "two questions"),
     *("wrong number", "double digits", "tool fails", "tool is slow", "hangs up", "angry"),
-    *("real person", "not understood", "human", "another language"),
+    *("real person", "not understood", "whisper", "human", "another language"),
 )
 AGENTS = ("voxlab", "realtime", "livekit", "pipecat")
 

@@ -105,5 +105,5 @@ def _expected_lines(call: Call, kinds: Mapping[str, Kind]) -> list[ExpectedLine]
             kinds.get(str(line.data["line"]), Kind.REQUEST),
             any(line.at_s <= at_s < end_s for at_s in tools_s),
         )
-        for line, end_s in zip(said, ends_s, strict=True)
+        for line, end_s in zip(said, ends_s, strict=False)  # nobody may have spoken
     ]

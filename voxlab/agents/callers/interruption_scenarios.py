@@ -3,19 +3,15 @@
 The table is data/interruptions.yaml; its head says what an entry holds.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
-
-from voxlab import audio, data
+from voxlab import data
 from voxlab.agents.callers.script import CallScript, parse_script
-from voxlab.agents.line import RATE_HZ
-from voxlab.audio import Audio
+from voxlab.agents.callers.script_sounds import SOUNDS
 from voxlab.data.yaml_files import read_yaml
-from voxlab.providers.protocols import Speech
 from voxlab.timeline import Timeline
 
 PATIENCE_S = 5.0  # of the caller: longer than the agent takes to answer
@@ -74,12 +70,10 @@ def load_scenarios() -> dict[str, Scenario]:
 
 def _scenario(id: str, entry: Mapping[str, Any]) -> Scenario:
     over = list(zip(_list(entry, "say"), _list(entry, "at"), strict=True))
-    sounds = {f"over{number}": sound(say) for number, (say, _) in enumerate(over) if say in SOUNDS}
     lines = [{"say": entry["ask"]}] if "ask" in entry else []
     for number, (say, at) in enumerate(over):
-        name = f"over{number}"
-        what = {"text": f"({say})", "lasts_s": 1.0} if name in sounds else {"say": say}
-        lines.append({"id": name, "at": at, **what})
+        what = "sound" if say in SOUNDS else "say"
+        lines.append({"id": f"over{number}", "at": at, what: say})
     script = parse_script(
         {
             "title": id.replace("_", " "),
@@ -89,55 +83,14 @@ def _scenario(id: str, entry: Mapping[str, Any]) -> Scenario:
             "lines": lines,
         }
     )
-    audible = tuple(
-        replace(line, utterance=_heard(line.utterance.text, sounds[line.id]))
-        if line.id in sounds
-        else line
-        for line in script.lines
-    )
     means, words = (tuple(_list(entry, key)) for key in ("means", "words"))
     wanted = ScenarioOutcome(entry["then"], means, words, str(entry.get("reply", "")))
-    return Scenario(id, replace(script, lines=audible), wanted)
+    return Scenario(id, script, wanted)
 
 
 def _list(entry: Mapping[str, Any], key: str) -> list[str]:
     value = entry.get(key, [])
     return [*map(str, value)] if isinstance(value, list) else [str(value)]
-
-
-def _heard(text: str, sound: Audio) -> Speech:
-    return Speech(text, sound.duration_s, sound)
-
-
-# --- what sounds besides speech ------------------------------------------------------------
-
-
-def sound(name: str) -> Audio:
-    """Return a sound that is no speech of the caller, as loud as they speak; see SOUNDS."""
-    made = SOUNDS[name](np.random.default_rng(0)).resample(RATE_HZ)
-    gain = min(
-        10 ** ((audio.SPEECH_DB - audio.level_db(made)) / 20), 0.9 / np.abs(made.samples).max()
-    )
-    return Audio(made.samples * np.float32(gain), RATE_HZ)
-
-
-def _cough(rng: np.random.Generator) -> Audio:
-    """Make two bursts of breath, each with a sharp beginning."""
-    bursts = [audio.noise("pink", length_s, RATE_HZ, rng) for length_s in (0.25, 0.35)]
-    first, second = (
-        Audio(b.samples * np.geomspace(1, 0.03, b.samples.size, dtype=np.float32), RATE_HZ)
-        for b in bursts
-    )
-    return audio.concatenate([first, audio.silence(0.12, RATE_HZ), second])
-
-
-SOUNDS: dict[str, Callable[[np.random.Generator], Audio]] = {
-    "cough": _cough,
-    "hiss": lambda rng: audio.noise("white", 0.8, RATE_HZ, rng),
-    "keyboard": lambda rng: audio.noise("clicks", 2.0, RATE_HZ, rng),
-    "hold music": lambda rng: audio.read(data.path("music/hold.flac")).between(5.0, 7.0),
-    "half a syllable": lambda rng: audio.trim(data.utterance("order_where").audio).between(0, 0.15),
-}
 
 
 # --- what came of it -----------------------------------------------------------------------

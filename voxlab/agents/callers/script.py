@@ -7,8 +7,8 @@
     hang_up: 1 s after the agent stops
 
 `say` names an utterance of data/callers or a recording beside the script (then `text` tells what
-is said in it); `speak` has a text spoken by the offline voice, or texts and pauses in seconds. A
-line without both has `text` and `lasts_s`: it is timed but makes no sound.
+is said in it); `speak` has a text spoken by the offline voice, or texts and pauses in seconds;
+`sound` is a noise. Any other line has `text` and `lasts_s`: it is timed but makes no sound.
 
 Scripts of a suite tell more: which `conditions` they are for, what to `expect` of the call (see
 `data.expectations`), which `tools` are at fault, and for which agents a failure is `known`.
@@ -69,7 +69,7 @@ KEYS = (
 )
 LINE_KEYS = (
     *("id", "say", "text", "lasts_s", "voice", "at", "speak", "speed", "gain_db", "whispered"),
-    *("wants", "rephrased"),
+    *("sound", "wants", "rephrased"),
 )
 TEMPER_KEYS = ("seed", "tries", "answers", "last_words")
 FAULT_KEYS = ("takes_s", "fails")
@@ -258,7 +258,7 @@ class _Tellers:
 def _line(entry: Any, number: int, tellers: _Tellers) -> ScriptLine:
     check_keys(entry, LINE_KEYS, f"line {number}")
     name = str(entry.get("id", number))
-    timed = "say" not in entry and "speak" not in entry
+    timed = {"say", "speak", "sound"}.isdisjoint(entry)
     try:
         utterance = tellers.say(entry)
         rephrased = tuple(

@@ -3,7 +3,7 @@
 Speech is a recording, or is spoken by the offline voice when the script is read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -50,7 +50,10 @@ def read_number(entry: Mapping[str, Any], key: str, default: float, low: float =
 def read_speech(entry: Mapping[str, Any], voice: str, folder: Path) -> Speech:
     """Return what a line says. folder: of recordings that `say` names by their file."""
     say, speak, text = entry.get("say"), entry.get("speak"), str(entry.get("text") or "")
-    if speak is not None:
+    if "sound" in entry:
+        noise = make_sound(str(entry["sound"]))
+        said = Speech(f"({entry['sound']})", noise.duration_s, noise)
+    elif speak is not None:
         said = speak_text(speak, voice, read_number(entry, "speed", 1.0))
     elif say is None:
         if not text or "lasts_s" not in entry:
@@ -125,7 +128,7 @@ def _put_together(text: str) -> list[Audio]:
 
 def _at_level(sound: Audio) -> Audio:
     gain = 10 ** ((audio.SPEECH_DB - audio.level_db(sound)) / 20)
-    gain = min(gain, 0.9 / float(np.abs(sound.samples).max()))
+    gain = min(gain, 0.9 / np.abs(sound.samples).max())
     return Audio(sound.samples * np.float32(gain), sound.rate_hz)
 
 
@@ -153,6 +156,38 @@ def whisper(sound: Audio) -> Audio:
         whispered[start : start + FRAME] += np.sqrt(lags[0] / np.sum(breath**2)) * breath
     gain = 10 ** (WHISPER_DB / 20)
     return Audio((gain * whispered[FRAME:-FRAME]).astype(np.float32), sound.rate_hz)
+
+
+# --- what sounds besides speech ------------------------------------------------------------
+
+
+def make_sound(name: str) -> Audio:
+    """Return a sound that is no speech of the caller, as loud as they speak; see SOUNDS.
+
+    Raises ScriptError if there is no such sound.
+    """
+    if name not in SOUNDS:
+        raise ScriptError(f"no sound {name!r}: there are {', '.join(SOUNDS)}")
+    return _at_level(SOUNDS[name](np.random.default_rng(0)).resample(RATE_HZ))
+
+
+def _cough(rng: np.random.Generator) -> Audio:
+    """Make two bursts of breath, each with a sharp beginning."""
+    bursts = [audio.noise("pink", length_s, RATE_HZ, rng) for length_s in (0.25, 0.35)]
+    first, second = (
+        Audio(b.samples * np.geomspace(1, 0.03, b.samples.size, dtype=np.float32), RATE_HZ)
+        for b in bursts
+    )
+    return audio.concatenate([first, audio.silence(0.12, RATE_HZ), second])
+
+
+SOUNDS: dict[str, Callable[[np.random.Generator], Audio]] = {
+    "cough": _cough,
+    "hiss": lambda rng: audio.noise("white", 0.8, RATE_HZ, rng),
+    "keyboard": lambda rng: audio.noise("clicks", 2.0, RATE_HZ, rng),
+    "hold music": lambda rng: audio.read(data.path("music/hold.flac")).between(5.0, 7.0),
+    "half a syllable": lambda rng: audio.trim(data.utterance("order_where").audio).between(0, 0.15),
+}
 
 
 # --- around it -----------------------------------------------------------------------------
