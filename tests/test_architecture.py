@@ -60,7 +60,7 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "openai": r"providers\.openai\.\w+|agents\.realtime\.connection"
     r"|serving\.realtime\.protocol\.client_models",
     "httpx2": r"providers\.openai\.\w+",
-    "livekit": r"frameworks\.(livekit|text_run)",
+    "livekit": r"frameworks\.(livekit|text_run)|telephony\.echo",
     "pipecat": r"frameworks\.pipecat",
     "anyio": r"providers\.openai\.\w+",
     "hibari": r"providers\.hibari",

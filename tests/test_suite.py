@@ -11,7 +11,7 @@ import pytest
 from voxlab import audio, data
 from voxlab.agents.callers.script import parse_script
 from voxlab.agents.callers.script_sounds import speak_text, whisper
-from voxlab.agents.line import RATE_HZ, Echo, Line
+from voxlab.agents.line import RATE_HZ, Line
 from voxlab.agents.shop import Shop, shop_agent, shop_tools
 from voxlab.agents.suite import CONDITIONS, check_expectation, hold_script, load_suite
 from voxlab.agents.tools import ToolFault, with_faults
@@ -21,6 +21,7 @@ from voxlab.data.expectations import Booking, ExpectedCall, HeldScript, Kind, Sh
 from voxlab.errors import ScriptError
 from voxlab.evaluation.call_result import Level, PlayedScript, judge_call
 from voxlab.evaluation.expected_outcome import count_calls, find_unmet
+from voxlab.telephony.echo import Echo
 from voxlab.timeline import Call, Event, Timeline
 
 LINE = {"id": "ask", "text": "Where is it?", "lasts_s": 1.0}

@@ -6,9 +6,10 @@ from typing import Protocol
 
 from voxlab.agents.callers.script import CallScript
 from voxlab.agents.callers.simulated import Caller
-from voxlab.agents.line import RATE_HZ, Echo, Line
+from voxlab.agents.line import RATE_HZ, Line
 from voxlab.audio import Audio
 from voxlab.clock import run_real, run_virtual
+from voxlab.telephony.echo import Echo
 from voxlab.timeline import Call, Event
 
 

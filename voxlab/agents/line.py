@@ -3,12 +3,12 @@
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from voxlab.audio import Audio, Samples
+from voxlab.telephony.echo import Echo, EchoCanceller
 from voxlab.timeline import Call, Event, Timeline
 
 RATE_HZ = 16_000  # a wideband line: what the recogniser and the VAD hear
@@ -34,6 +34,10 @@ class Track:
         self._samples[start:end] += samples
         self.end = max(self.end, end)
 
+    def append(self, samples: Samples) -> None:
+        """Lay samples at rate_hz after what is there."""
+        self.lay(self.end / self.rate_hz, Audio(samples, self.rate_hz))
+
     def cut(self, from_s: float) -> None:
         """Silence everything from from_s on, with a fade of 5 ms so that it does not click."""
         start = min(round(from_s * self.rate_hz), self.end)
@@ -50,15 +54,30 @@ class Track:
         return piece
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """The agent's own voice, as it comes back from the caller's end, delay_s later.
+class CleanedVoice:
+    """The caller's side behind the echo canceller of their device, 10 ms late.
 
-    level_db: against the voice as it left.
+    It hears sound once and in order, and none that has not sounded yet: of the agent's voice, that
+    may still be cut.
     """
 
-    delay_s: float
-    level_db: float
+    def __init__(self, line: "Line") -> None:
+        self._line = line
+        self._canceller = EchoCanceller(line.rate_hz)
+        self._cleaned = Track(line.rate_hz)
+        self._cleaned.append(np.zeros(self._canceller.block, np.float32))
+
+    def between(self, start: int, end: int) -> Samples:
+        """Return its samples [start, end) of the line; silence where nothing has sounded yet."""
+        line, block = self._line, self._canceller.block
+        now = round(line.now_s * line.rate_hz)
+        for first in range(self._cleaned.end - block, end - block, block):
+            last = first + block
+            if last > now:
+                break
+            near, far = line.at_microphone(first, last), line.agent.between(first, last)
+            self._cleaned.append(self._canceller.process(near, far))
+        return self._cleaned.between(start, end)
 
 
 class Line:
@@ -88,6 +107,8 @@ class Line:
         self.lag_s = lag_s
         self.find_heard_lag_s: Callable[[], float] = lambda: 0.0
         self._echo = echo
+        self._echo_response = echo.impulse_response(rate_hz) if echo else None
+        self._cleaned = CleanedVoice(self) if echo and echo.cancelled else None
         self._background = background.resample(rate_hz).samples if background else None
         self._listeners: list[Callable[[Event], None]] = []
         self._start_s = asyncio.get_running_loop().time()
@@ -158,22 +179,31 @@ class Line:
             end += size
 
     def heard(self, start: int, end: int) -> Samples:
-        """Return the caller's side of the line between two samples, the background mixed in."""
+        """Return the caller's side of the line between two samples, as it reaches the agent."""
+        if self._cleaned is not None:
+            return self._cleaned.between(start, end)
+        return self.at_microphone(start, end)
+
+    def at_microphone(self, start: int, end: int) -> Samples:
+        """Return the caller's voice with the background and the echo mixed in."""
         samples = self.user.between(start, end)
         if self._background is not None:
             samples += np.take(self._background, np.arange(start, end), mode="wrap")
-        if self._echo is not None:
-            samples += self._echo_between(start, end, self._echo)
+        if self._echo is not None and self._echo_response is not None:
+            delay = round(self._echo.delay_s * self.rate_hz)
+            samples += self._reflected(start - delay, end - delay, self._echo_response)
         return samples
 
-    def _echo_between(self, start: int, end: int, echo: Echo) -> Samples:
-        """Return what comes back of the agent's voice; it is final by then, see Track.cut."""
-        delay = round(echo.delay_s * self.rate_hz)
-        before = min(max(0, delay - start), end - start)
-        voice = self.agent.between(start + before - delay, end - delay) if end > delay else 0
-        samples = np.zeros(end - start, np.float32)
-        samples[before:] = np.float32(10 ** (echo.level_db / 20)) * voice
-        return samples
+    def _reflected(self, start: int, end: int, response: Samples) -> Samples:
+        """Return the agent's voice [start, end) by way of the room; final by then, see Track.cut.
+
+        start may lie before the call: nothing was said then.
+        """
+        first = start - response.size + 1
+        voice = np.zeros(end - first, np.float32)
+        begin = min(max(0, -first), voice.size)
+        voice[begin:] = self.agent.between(first + begin, end)
+        return np.convolve(voice, response, "valid")
 
     def fail(self, who: str, error: BaseException) -> None:
         """Note that a party failed, and why, and end the call."""

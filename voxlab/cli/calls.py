@@ -15,7 +15,7 @@ from voxlab.cli.comparison import CallComparison
 from voxlab.cli.records import draw_calls, save_call
 from voxlab.cli.stopping import Stopping
 from voxlab.cli.traces import add_exporters, export_call
-from voxlab.errors import ProviderError, ScriptError
+from voxlab.errors import ProviderError, ScriptError, missing_extra
 from voxlab.frameworks.processes import FRAMEWORKS
 
 if TYPE_CHECKING:
@@ -238,7 +238,9 @@ def _hold(
     from voxlab.agents.callers.microphone import LAG_S, Microphone
     from voxlab.agents.callers.simulated import Caller
     from voxlab.agents.calls import hold_call
+    from voxlab.agents.line import RATE_HZ
     from voxlab.clock import run_real, run_virtual
+    from voxlab.telephony.echo import EchoCanceller, has_echo_canceller
 
     in_real_time = arguments.live or arguments.mic
     options: dict[str, Any] = {
@@ -246,9 +248,12 @@ def _hold(
     }
     caller: Party = Caller(script)
     if arguments.mic:
-        caller = Microphone(script.limit_s)
+        canceller = EchoCanceller(RATE_HZ) if has_echo_canceller() else None
+        caller = Microphone(script.limit_s, canceller)
         options |= {"lag_s": LAG_S, "background": None, "echo": None}
-        print("You are the caller (headphones!). You could say:")
+        how = f"wear headphones; for a loudspeaker: {missing_extra('mic')}"
+        how = "a loudspeaker will do, its echo is cancelled" if canceller else how
+        print(f"You are the caller ({how}). You could say:")
         for line in script.lines:
             print(f"  {line.utterance.text}")
     with Stopping() as stopping:

@@ -29,6 +29,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
+from pipecat.turns.user_mute import AlwaysUserMuteStrategy
 from pipecat.utils.time import time_now_iso8601
 from pipecat.workers.runner import WorkerRunner
 
@@ -48,7 +49,7 @@ STT_P99_S = 0.6  # longest wait for a transcript after a segment of 8 s, see moo
 class PipecatAgent(FrameworkAgent):
     """A voice agent on Pipecat, offline; a party of a call in real time.
 
-    settings: of Silero as its VAD, Pipecat's defaults if there are none.
+    settings: of Silero as its VAD, and mutes_user_while_speaking for half duplex.
     """
 
     async def run(self, line: Line) -> None:
@@ -64,11 +65,12 @@ class PipecatAgent(FrameworkAgent):
             )
             for spec in engines.toolbox.specs
         ]
-        vad = SileroVADAnalyzer(params=VADParams(**self.settings))
-        pair = aggregators.LLMContextAggregatorPair(
-            LLMContext([instructions], ToolsSchema(standard_tools=schemas)),
-            user_params=aggregators.LLMUserAggregatorParams(vad_analyzer=vad),
-        )
+        settings = {**self.settings}
+        mutes = [AlwaysUserMuteStrategy()] if settings.pop("mutes_user_while_speaking", 0) else []
+        vad = SileroVADAnalyzer(params=VADParams(**settings))
+        user = aggregators.LLMUserAggregatorParams(vad_analyzer=vad, user_mute_strategies=mutes)
+        context = LLMContext([instructions], ToolsSchema(standard_tools=schemas))
+        pair = aggregators.LLMContextAggregatorPair(context, user_params=user)
         _note_turns(pair, engines)
         stages = [
             LineInput(engines),

@@ -9,20 +9,23 @@ import numpy as np
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.audio import Audio
 from voxlab.errors import AudioError, missing_extra
+from voxlab.telephony.echo import EchoCanceller
 
 BLOCK_S = 0.02
 LAG_S = 0.1  # the microphone's blocks come in late and unevenly; see Line.lag_s
 
 
 class Microphone:
-    """Takes part in a call through sounddevice, in real time; wear headphones.
+    """Takes part in a call through sounddevice, in real time.
 
-    max_s: the call ends then; Ctrl-C ends it sooner. The line needs lag_s=LAG_S.
+    max_s: the call ends then; Ctrl-C ends it sooner. canceller: takes the agent's voice out of what
+    the microphone hears; without one, wear headphones. The line needs lag_s=LAG_S.
     Raises AudioError if there is no sound device or no sounddevice.
     """
 
-    def __init__(self, max_s: float = 120.0) -> None:
+    def __init__(self, max_s: float = 120.0, canceller: EchoCanceller | None = None) -> None:
         self.max_s = max_s
+        self._canceller = canceller
 
     async def run(self, line: Line) -> None:
         """Carry both voices until the line is closed or max_s is over."""
@@ -31,17 +34,20 @@ class Microphone:
         size, lag = round(BLOCK_S * RATE_HZ), round(LAG_S * RATE_HZ)
         heard = 0  # samples of the line that the microphone has filled
 
-        def exchange(said: Any, to_play: Any, count: int, _time: Any, _status: Any) -> None:
+        def exchange(said: Any, to_play: Any, count: int, time: Any, _status: Any) -> None:
             """Called from the sound device's thread for each block."""
             nonlocal heard
             now = round((loop.time() - line.loop_time(0)) * RATE_HZ)
             if now - count - heard > lag // 2:  # the first block, or blocks were lost
                 heard = now - count
-            block = Audio(np.array(said[:, 0], np.float32), RATE_HZ)
-            loop.call_soon_threadsafe(line.user.lay, heard / RATE_HZ, block)
-            heard += count
-            played = max(0, heard - lag)
+            played = max(0, heard + count - lag)
             to_play[:, 0] = line.agent.between(played, played + count)
+            near = np.array(said[:, 0], np.float32)
+            if self._canceller is not None:
+                delay_s = time.outputBufferDacTime - time.inputBufferAdcTime
+                near = self._canceller.process(near, to_play[:, 0], delay_s)
+            loop.call_soon_threadsafe(line.user.lay, heard / RATE_HZ, Audio(near, RATE_HZ))
+            heard += count
 
         def stop() -> None:
             loop.call_soon_threadsafe(stopped.set)

@@ -37,7 +37,6 @@ from voxlab.agents.callers.script_sounds import (
     read_number,
     read_speech,
 )
-from voxlab.agents.line import Echo
 from voxlab.agents.tools import ToolFault
 from voxlab.audio import Audio
 from voxlab.data.expectations import (
@@ -49,6 +48,7 @@ from voxlab.data.expectations import (
 from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import DataError, ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
+from voxlab.telephony.echo import Echo
 from voxlab.text import plain_words
 from voxlab.vad.acoustic_scenes import send_by_telephone
 

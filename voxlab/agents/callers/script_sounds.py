@@ -11,11 +11,12 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from voxlab import audio, data
-from voxlab.agents.line import RATE_HZ, Echo
+from voxlab.agents.line import RATE_HZ
 from voxlab.audio import Audio
 from voxlab.data.expectations import check_keys
 from voxlab.errors import ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
+from voxlab.telephony.echo import Echo
 from voxlab.telephony.network_conditions import NetworkConditions
 from voxlab.telephony.simulated_line import TelephoneCoder, carry
 from voxlab.text import plain_words
@@ -25,7 +26,7 @@ BACKGROUND = {"noise": "pink", "snr_db": 20, "seed": 0}
 BACKGROUND_S = 10.0  # noise is made for so long and then looped
 COLLEAGUES = "it"  # the language of the one who is heard from the next desk
 NETWORK = {"loss": 0.0, "burst": 1.0, "seed": 0}
-ECHO = {"delay_s": 0.15, "level_db": -30}
+ECHO = {"delay_s": 0.15, "level_db": -30, "decay_s": 0.0, "cancelled": False}
 MARGIN_S = 0.05  # of silence before and after what is spoken
 BETWEEN_WORDS_S = 0.06
 HUMAN = "human"  # the voice of the one who recorded data/words
@@ -231,7 +232,12 @@ def read_echo(entry: Any) -> Echo | None:
         return None
     check_keys(entry, [*ECHO], "echo")
     level_db = read_number(entry, "level_db", ECHO["level_db"], low=-100)
-    return Echo(read_number(entry, "delay_s", ECHO["delay_s"]), level_db)
+    decay_s = read_number(entry, "decay_s", ECHO["decay_s"], low=-1e-9)
+    cancelled = entry.get("cancelled", ECHO["cancelled"])
+    if not isinstance(cancelled, bool):
+        raise ScriptError(f"echo: cancelled is {cancelled!r}: needs true or false")
+    delay_s = read_number(entry, "delay_s", ECHO["delay_s"])
+    return Echo(delay_s, level_db, decay_s, cancelled)
 
 
 # --- the line ------------------------------------------------------------------------------
