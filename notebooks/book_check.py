@@ -22,7 +22,8 @@ from urllib.parse import unquote, urlsplit
 from browser_check import FLAGS, HERE, WAIT_MS, browser_path, expect, is_outside
 from playwright.sync_api import Browser, Page, sync_playwright
 
-BOOK = HERE.parent / "build" / "book"
+ROOT = HERE.parent
+BOOK = ROOT / "build" / "book"
 PHONE = {"width": 390, "height": 800}
 SCREEN = {"width": 1280, "height": 900}
 
@@ -75,6 +76,19 @@ def leads_somewhere(page: Path, link: str, pages: dict[Path, Links]) -> bool:
     if parts.scheme or not target.is_file() or not target.is_relative_to(BOOK):
         return False
     return not parts.fragment or unquote(parts.fragment) in pages[target].anchors
+
+
+def check_terms_and_findings() -> None:
+    """The index has every term of the glossary, and the page of the findings every script."""
+    glossary = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    index = (BOOK / "genindex.html").read_text("utf-8")
+    terms = ", ".join(re.findall(r"^\| \*\*(.+?)\*\* \|", glossary, re.MULTILINE)).split(", ")
+    missing = [term for term in terms if f">{term}</a>" not in index]
+    expect(not missing, f"{len(terms)} terms are in the index: {missing}")
+    scripts = sorted(path.name for path in (ROOT / "findings").glob("*.sh"))
+    page = (BOOK / "findings.html").read_text("utf-8")
+    missing = [name for name in scripts if f">{name}</summary>" not in page]
+    expect(not missing, f"{len(scripts)} findings have their words and script: {missing}")
 
 
 def check_pdfs() -> None:
@@ -189,6 +203,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="keep the screenshots here")
     arguments = parser.parse_args()
     check_links()
+    check_terms_and_findings()
     check_pdfs()
     with (
         tempfile.TemporaryDirectory() as temporary,

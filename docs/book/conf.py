@@ -34,6 +34,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 GLOSSARY = "docs/glossary"
 ROW = re.compile(
     r"^\| \*\*(?P<terms>.+?)\*\* \|.*\| \[\d+\]\(\.\./(?P<lesson>\S+)\.ipynb\) \|$", re.M
@@ -106,6 +107,20 @@ def fold_results(cells: list[dict[str, Any]]) -> None:
                 hidden["metadata"].setdefault("tags", []).append("hide-output")
 
 
+class LinksOutside(SphinxTransform):
+    """Leave only the words of a link to what is in the repository and not in the book."""
+
+    default_priority = 800
+
+    def apply(self, **_: Any) -> None:
+        """Look through one page."""
+        folder = Path(self.env.docname).parent
+        for link in [*self.document.findall(addnodes.pending_xref)]:
+            target = folder / link["reftarget"].partition("#")[0]
+            if (REPOSITORY / target).exists() and not Path(self.app.srcdir, target).is_file():
+                link.replace_self(link.children)
+
+
 # --- the index of terms --------------------------------------------------------------------
 
 
@@ -169,6 +184,7 @@ def setup(app: Sphinx) -> None:
     """Connect the functions and the class above."""
     app.connect("builder-inited", write_findings)
     app.connect("source-read", prepare)
+    app.add_transform(LinksOutside)
     app.add_transform(IndexTerms)
     app.connect("html-page-context", link_pdf)
     app.connect("html-page-context", keep_words)
