@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from observed_calls import OUTCOMES, any_timeline, call_of, timeline, turn
 
 from voxlab.evaluation.stage_times import stage_times
-from voxlab.evaluation.stage_work import DECIDING, STAGES, divide_wait, find_work
+from voxlab.evaluation.stage_work import DECIDING, LINE, STAGES, divide_wait, find_work
 from voxlab.evaluation.turn_times import turn_times
 from voxlab.observability.call_spans import build_trace
 from voxlab.observability.session_metrics import measure_session
@@ -64,6 +64,21 @@ def test_the_slow_stage_has_the_largest_part(slow):
     parts = divide_wait(times, [each for stage in STAGES for each in find_work(call, stage)])
     assert max(parts, key=parts.get) == slow
     assert parts == pytest.approx({DECIDING: 0.1, "LLM": 0.1, "TTS": 0.1, slow: 1.8})
+
+
+def test_a_sound_that_is_ready_waits_for_the_line_whatever_else_is_at_work():
+    late = [
+        (at_s + 0.25 * (name == "agent speech_started"), name, data)
+        for at_s, name, data in turn(1.0, 0.5)
+    ]
+    tool = [
+        (2.45, "tool started", {"id": "1", "name": "track"}),
+        (2.9, "tool finished", {"id": "1"}),
+    ]
+    call = timeline([*late, *tool])
+    (times,) = stage_times(call)
+    parts = divide_wait(times, [each for stage in STAGES for each in find_work(call, stage)])
+    assert parts == pytest.approx({DECIDING: 0.1, "LLM": 0.3, "TTS": 0.1, LINE: 0.25})
 
 
 @settings(max_examples=25)

@@ -234,6 +234,18 @@ def test_the_command_shows_the_tree_and_writes_the_page_and_the_files(tmp_path, 
     assert "voice_turn_ttfb_seconds_bucket" in (tmp_path / "metrics.txt").read_text("utf-8")
 
 
+def test_what_does_not_arrive_is_told_and_the_rest_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(exporters, "OTLP_TIMEOUT_S", 0.1)
+    monkeypatch.setenv("no_proxy", "*")
+    Call(OUTCOMES).save(tmp_path)
+    command = ["trace", str(tmp_path), "--to", "otlp", "--to", "file"]
+    assert main([*command, "--otlp-url", "http://127.0.0.1:9", "--json"]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("voxlab: no OTLP collector took the traces at http://127.0.0.1:9")
+    assert json.loads(told.out.splitlines()[-1])["session"]["voice.turns"] == 5
+    assert (tmp_path / "traces.jsonl").is_file()
+
+
 SCRIPT = """
 title: On paper
 lines:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 AGENTS = ("voxlab", "realtime", *FRAMEWORKS)
 LINES = ("direct", "twilio", "sip")
 EXIT_STATUS = (
-    "exit status: 0 done, 1 a provider or a party failed, 2 bad input, 130 after Ctrl-C, 129 if "
-    "the terminal hung up, 143 after SIGTERM; a call that has begun leaves its record in any case"
+    "exit status: 0 done, 1 a provider, a party or an export failed, 2 bad input, 130 after "
+    "Ctrl-C, 129 if the terminal hung up, 143 after SIGTERM; a call that has begun leaves its "
+    "record in any case"
 )
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -95,7 +96,7 @@ def _call(arguments: argparse.Namespace) -> int:
     script = load_script(arguments.script)
     arguments.live |= arguments.over == "sip" and not arguments.mic  # UDP knows no other time
     _check(arguments)
-    began_ns = time.time_ns()
+    began_ns, exported = time.time_ns(), 0
     if arguments.agent in FRAMEWORKS:
         check_process(script, arguments)
         print(f"{script.title}: {script.about}")
@@ -107,10 +108,10 @@ def _call(arguments: argparse.Namespace) -> int:
     with reports.unread(errno.EIO):  # also if the terminal is gone; the exit status is told
         reports.report_call(call, arguments.out)
         in_real_time = arguments.live or arguments.mic or arguments.agent in FRAMEWORKS
-        export_call(call, arguments, arguments.out, began_ns if in_real_time else None)
+        exported = export_call(call, arguments, arguments.out, began_ns if in_real_time else None)
         if arguments.json:
             reports.print_json(reports.call_figures(call))
-    return reports.exit_status(call)
+    return reports.exit_status(call) or exported
 
 
 def _compare(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """`voxlab trace`, and what `voxlab call --trace` sends: a call's metrics and spans."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,10 +76,10 @@ def _trace(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise VoxlabError(f"cannot write {page}: {error}; copy the call elsewhere") from error
     print(f"see {page}")
-    export_call(call, arguments, arguments.call, began_ns)
+    status = export_call(call, arguments, arguments.call, began_ns)
     if arguments.json:
         reports.print_json({"session": metrics.to_otel_attributes(), "ttfb_s": metrics.ttfb_s})
-    return 0
+    return status
 
 
 def _read_time(text: str) -> int:
@@ -92,18 +93,20 @@ def _read_time(text: str) -> int:
 
 def export_call(
     call: "Call", arguments: argparse.Namespace, folder: Path, began_ns: int | None = None
-) -> None:
+) -> int:
     """Export a call's spans and metrics to where the arguments say, and tell where they are.
 
-    began_ns: since 1970; None for a call in virtual time.
+    began_ns: since 1970; None for a call in virtual time. Returns an exit status: 1 if something
+    did not arrive, which is told.
     """
     if not arguments.trace_to:
-        return
+        return 0
     from voxlab.observability import exporters
     from voxlab.observability.telemetry import BEGAN_NS, ObservedCall, make_telemetry
 
     observed = ObservedCall(call.timeline, began_ns=BEGAN_NS if began_ns is None else began_ns)
     telemetry = make_telemetry([observed], with_text=arguments.with_text)
+    status = 0
     for way in dict.fromkeys(arguments.trace_to):
         try:
             if way == "file":
@@ -116,5 +119,7 @@ def export_call(
                 url = arguments.otlp_url or exporters.OTLP_URL
                 exporters.send_otlp(telemetry, url)
                 print(f"sent {len(telemetry.spans)} spans to {url}")
-        except OSError as error:
-            raise VoxlabError(f"cannot write to {folder}: {error}") from error
+        except (OSError, exporters.ExportError) as error:  # the call is kept all the same
+            print(f"voxlab: {error}", file=sys.stderr)
+            status = 1
+    return status

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from voxlab.evaluation.panel import FEWEST_FOR_P95
-from voxlab.evaluation.stage_work import DECIDING, NOBODY, STAGES
+from voxlab.evaluation.stage_work import DECIDING, LINE, NOBODY, STAGES
 from voxlab.observability import conventions as names
 from voxlab.observability.call_spans import CallSpan, part_name
 from voxlab.observability.session_metrics import OUTCOMES, VoiceSessionMetrics
 
 BAR = 40  # characters, of a turn or of what is in no turn
 NAME = 24
-PARTS = {part_name(part): part for part in (DECIDING, *STAGES, NOBODY)}
+PARTS = {part_name(part): part for part in (DECIDING, *STAGES, LINE, NOBODY)}
 
 
 def metrics_text(metrics: VoiceSessionMetrics) -> str:
