@@ -14,9 +14,11 @@ from voxlab.agents.callers.script import parse_script
 from voxlab.agents.callers.variation import as_text, vary
 from voxlab.cli import main, suite_calls
 from voxlab.cli.suite_calls import SuiteCall, hold, hold_all
-from voxlab.evaluation.call_result import Level, PlayedScript
+from voxlab.evaluation.call_result import Level, PlayedScript, _expected_lines
 from voxlab.evaluation.suite_report import read_report
+from voxlab.timeline import Call, Timeline
 
+NEVER = '1 s after the agent says "abracadabra"'
 SHIPPED = """\
 title: Where is my order?
 conditions: [clean]
@@ -350,3 +352,12 @@ def test_a_local_dask_cluster_of_two_processes_holds_the_same_calls(tmp_path):
         hold(here)
         assert call.finished().holds
         assert replace(call.finished(), took_s=0.0) == replace(here.finished(), took_s=0.0)
+
+
+def test_a_caller_who_never_speaks_has_no_line_to_judge(tmp_path):
+    silent = suite_call(tmp_path, lines=[{"text": "Hello?", "lasts_s": 1.0, "at": NEVER}])
+    hold(silent)
+    assert silent.finished().unmet == (
+        "the call ends otherwise: the caller gave up after 8 s of silence",
+    )
+    assert _expected_lines(Call(Timeline()), {}) == []

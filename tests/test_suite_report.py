@@ -141,6 +141,9 @@ def test_the_page_needs_no_other_file_and_its_links_have_an_aim():
     assert page.sources == []
     assert not re.search(r"url\((?!#)|@import|<script[^>]+src|<link", text)
     assert page.ids == ["spoken-order-0", "spoken-order-1", "spoken-order-2", "text-order-0"]
+    assert {*page.links} == {f"#{id}" for id in page.ids[:3]}  # as text it holds as well
+    failed = result(level=Level.TEXT, unmet=["no"])
+    page = Page(suite_page(report(*calls, failed, repeats=3), {}))
     assert {*page.links} == {f"#{id}" for id in page.ids}
 
 

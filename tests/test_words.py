@@ -65,6 +65,7 @@ def test_nothing_said_is_nothing_wrong():
         ("uh-huh", "Uh huh.", "uhhuh", "ah-huh"),
         ("mm-hmm", "Mhm.", "mmhmm", "mm hm"),
         ("O.K.", "okay", "OK,", "o k"),
+        ("goodbye", "Good-by,", "good-bye", "Good bye"),
         ("um", "Uhm,", "erm...", "uh"),
         ("double five", "five five", "55"),
         ("triple zero", "000", "zero zero zero"),
@@ -126,6 +127,16 @@ def test_words_in_silence_and_in_noise_are_no_word_errors():
     assert heard.errors == (0, 6)
     assert heard.invented == 3 + 2
     assert [value.is_heard for value in heard.values] == [True]
+
+
+def test_two_lines_that_are_heard_as_one_are_compared_as_one():
+    lines = [*said(1, "ask", "book a table"), *said(3.6, "when", "friday at seven")]
+    heard = [
+        Event(1.2, "stt", "started"),
+        Event(6.0, "stt", "final", {"text": "Book a table. Friday at 7."}),
+    ]
+    timeline = Timeline([*lines, *heard, Event(20.0, "transport", "call_ended", {"reason": "x"})])
+    assert find_heard(timeline, {}).errors == (0, 6)
 
 
 def test_a_line_in_two_pieces_is_compared_as_one_and_a_missed_line_is_all_errors():

@@ -1,8 +1,10 @@
 """What came of one call of a suite, judged: all that its report is made of, as plain data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import zip_longest
 
 from voxlab.data.expectations import HeldScript, Kind
 from voxlab.evaluation.expected_outcome import ToolCalls, count_calls, find_unmet
@@ -99,11 +101,10 @@ def _expected_lines(call: Call, kinds: Mapping[str, Kind]) -> list[ExpectedLine]
     """Return what each line was that the caller said; an answer that used a tool needed it."""
     said = call.timeline.select("caller", "speech_started")
     tools_s = [event.at_s for event in call.timeline.select("tool", "started")]
-    ends_s = [*(event.at_s for event in said[1:]), call.timeline.duration_s]
     return [
         ExpectedLine(
             kinds.get(str(line.data["line"]), Kind.REQUEST),
-            any(line.at_s <= at_s < end_s for at_s in tools_s),
+            any(line.at_s <= at_s < (after.at_s if after else math.inf) for at_s in tools_s),
         )
-        for line, end_s in zip(said, ends_s, strict=False)  # nobody may have spoken
+        for line, after in zip_longest(said, said[1:])
     ]

@@ -46,14 +46,22 @@ def match_heard(
         return
     results = recognised if texts is None else texts
     together: list[TurnTimes] = []
+    heard: list[RecognisedText] = []
     said = turn_times(timeline)
     for turn, after in zip(said, [*said[1:], None], strict=False):
         until_s = after.start_s if after else math.inf
-        heard = [each.text for each in results if turn.start_s <= each.began_s < until_s]
+        begun = [each for each in results if turn.start_s <= each.began_s < until_s]
+        heard += begun
         together.append(turn)
+        if after and begun and begun[-1].at_s > until_s and not _begun_in(results, after):
+            continue  # the recogniser took both for one
         if heard or min(until_s, timeline.duration_s) > turn.end_s + JOINS_S:
-            yield together, " ".join(filter(None, heard))
-            together = []
+            yield together, " ".join(each.text for each in heard if each.text)
+            together, heard = [], []
+
+
+def _begun_in(texts: Sequence[RecognisedText], turn: TurnTimes) -> bool:
+    return any(turn.start_s <= each.began_s <= turn.end_s + JOINS_S for each in texts)
 
 
 def recognised_texts(timeline: Timeline) -> list[RecognisedText]:

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from voxlab.text import spoken_words
 
-SPELLINGS = (  # of what is said in passing, which nobody spells twice in the same way
+SPELLINGS = (  # of what is said in passing, and has no one spelling
     (r"\b(uh+|ah+)[\s-]?huh+\b", "uhhuh"),
     (r"\bm+[\s-]?h+m+\b", "mhm"),
     (r"\b(u+h*m+|e+r+m*|u+h+)\b(?![\s-]?huh)", "um"),
     (r"\bo\.?\s?k\b\.?|\bokay\b", "okay"),
+    (r"\bgood[\s-]?bye?\b", "goodbye"),
 )
 TIMES = {"double": 2, "triple": 3}  # "double five"
 ZERO = ("oh", "o")  # in a number

@@ -63,7 +63,10 @@ def suite_page(report: SuiteReport, players: Mapping[str, str], gate: Gate | Non
     shown = {
         "report": report,
         "calls": sorted(calls, key=lambda each: ORDER.index(str(each["state"]))),
-        "states": [state(call) for call in report.calls],
+        "counted": [
+            (told, sum(each["state"] == name for each in calls))
+            for name, told in zip(ORDER[:-1], COUNTED, strict=False)
+        ],
         "conditions": _conditions(report),
         "rows": _rows(report),
         "waits": _waits(report),
@@ -74,7 +77,8 @@ def suite_page(report: SuiteReport, players: Mapping[str, str], gate: Gate | Non
     return str(_template().render(shown))
 
 
-ORDER = ("failed", "held, though a failure is known", "fails as known", "held")
+ORDER = ("failed", "fails as known", "held, though a failure is known", "held")
+COUNTED = ("failed", "fail as known", "held though a failure is known", "held")
 
 
 def state(call: CallResult) -> str:
@@ -83,7 +87,8 @@ def state(call: CallResult) -> str:
         return "failed"
     if not call.holds:
         return "fails as known"
-    return "held, though a failure is known" if call.script.known else "held"
+    is_surprising = call.script.known and call.script.level is Level.SPOKEN
+    return "held, though a failure is known" if is_surprising else "held"
 
 
 def plot_response_times(report: SuiteReport, ax: Axes | None = None) -> Axes:
@@ -140,7 +145,7 @@ def _rows(report: SuiteReport) -> list[dict[str, Any]]:
 
 def _cell(figure: Figure | None) -> dict[str, str]:
     if figure is None:
-        return {"value": "–", "interval": "", "events": "not measured at this level"}
+        return {"value": "–", "interval": "", "events": ""}
     if figure.value is None or figure.low is None or figure.high is None:
         return {"value": "N/A", "interval": "", "events": f"n = {figure.events}: too few"}
     scale, unit, digits = (1, " s", 2) if figure.unit else (100, "%", 0)
@@ -151,14 +156,28 @@ def _cell(figure: Figure | None) -> dict[str, str]:
 
 
 def _conditions(report: SuiteReport) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "held": sum(call.holds for call in calls),
-            "calls": [{"id": c.script.id, "name": c.script.name, "state": state(c)} for c in calls],
-        }
-        for name, calls in report.by_condition().items()
-    ]
+    """Return a row for each condition, with links to its calls; as text only where they fail."""
+    first = report.levels[0] if report.levels else Level.SPOKEN
+    rows = []
+    for name, calls in report.by_condition().items():
+        heard = [call.heard.errors for call in calls if call.heard is not None]
+        rows.append(
+            {
+                "name": name,
+                "held": [
+                    (sum(call.holds for call in each), len(each))
+                    for level in report.levels
+                    if (each := [call for call in calls if call.script.level is level])
+                ],
+                "wrong": (sum(each.errors for each in heard), sum(each.words for each in heard)),
+                "links": [
+                    {"id": call.script.id, "state": state(call)}
+                    for call in calls
+                    if call.script.level is first or not call.holds
+                ],
+            }
+        )
+    return rows
 
 
 def _found_by_level(report: SuiteReport) -> dict[str, list[str]]:
