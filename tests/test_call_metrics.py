@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from observed_calls import OUTCOMES, any_timeline, call_of, timeline, turn
 
 from voxlab.evaluation.stage_times import stage_times
-from voxlab.evaluation.stage_work import DECIDING, LINE, STAGES, divide_wait, find_work
+from voxlab.evaluation.stage_work import STAGES, find_work
 from voxlab.evaluation.turn_times import turn_times
+from voxlab.evaluation.wait_parts import DECIDING, LINE, divide_wait
 from voxlab.observability.call_spans import build_trace
 from voxlab.observability.session_metrics import measure_session
 from voxlab.observability.trace_tree import metrics_text, trace_text

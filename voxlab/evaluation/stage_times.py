@@ -6,20 +6,15 @@ the transcript of its sound. Source: exercise 19.7.2.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from voxlab.evaluation.stage_work import find_work
 from voxlab.evaluation.turn_times import TurnTimes, turn_times
 from voxlab.latency.budgets import Span
 from voxlab.timeline import Event, Timeline
 
-WORK = (  # lane, source, what begins the work, its first output, its ends
-    ("STT", "stt", "started", "final", ("final", "failed")),
-    ("LLM", "llm", "request", "first_token", ("done", "failed")),
-    ("tool", "tool", "started", "finished", ("finished", "failed")),
-    ("TTS", "tts", "request", "first_audio", ("done", "failed")),
-    ("voice", "agent", "speech_started", "speech_started", ("speech_stopped",)),
-)
+WORK = {"STT": "STT", "LLM": "LLM", "tool": "tools", "TTS": "TTS", "voice": "voice"}  # lane: stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,28 +152,15 @@ def _work(heard: Sequence[Event], told: StageTimes, since_s: float) -> tuple[Spa
     zero_s = told.user_end_s
     silence_s = (told.decided_s or since_s) - zero_s
     spans = [Span("silence", 0.0, silence_s, silence_s)] if silence_s > 0 else []
-    for name, source, begins, gives, ends in WORK:
-        is_one = told.first_token_s is None
-        if is_one and name == "TTS":
+    is_one = told.first_token_s is None
+    for lane, stage in WORK.items():
+        if is_one and lane == "TTS":
             continue
-        events = [event for event in heard if event.source == source]
-        for start_s, first_s, end_s in _runs(events, begins, gives, ends):
-            if end_s >= (zero_s if name == "STT" else since_s):
-                times_s = (max(at_s, zero_s) - zero_s for at_s in (start_s, first_s, end_s))
-                spans.append(Span("response" if is_one and name == "LLM" else name, *times_s))
+        name = "response" if is_one and lane == "LLM" else lane
+        for each in find_work(Timeline(heard), stage):
+            is_late = each.end_s >= (zero_s if lane == "STT" else since_s)
+            if each.last is not None and is_late:
+                first = each.last if lane == "STT" else each.first or each.last
+                moments_s = (each.begun.at_s, first.at_s, each.end_s)
+                spans.append(Span(name, *(max(at_s, zero_s) - zero_s for at_s in moments_s)))
     return tuple(spans)
-
-
-def _runs(
-    events: Iterable[Event], begins: str, gives: str, ends: tuple[str, ...]
-) -> Iterator[tuple[float, float, float]]:
-    """Yield when each piece of work begins, gives its first output, and ends."""
-    start_s = first_s = None
-    for event in events:
-        if event.kind == begins and start_s is None:
-            start_s = event.at_s
-        if event.kind == gives and first_s is None:
-            first_s = event.at_s
-        if event.kind in ends and start_s is not None:
-            yield start_s, event.at_s if first_s is None else first_s, event.at_s
-            start_s = first_s = None

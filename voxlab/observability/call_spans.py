@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voxlab.evaluation.stage_times import stage_times
-from voxlab.evaluation.stage_work import STAGES, StageWork, divide_wait, find_work
+from voxlab.evaluation.stage_work import STAGES, StageWork, find_work
 from voxlab.evaluation.turn_times import TurnTimes, interruptions, speech_spans, turn_times
+from voxlab.evaluation.wait_parts import divide_wait
 from voxlab.observability import conventions as names
 from voxlab.observability.session_metrics import measure_session, turn_outcome
 from voxlab.timeline import Event, Timeline, to_plain

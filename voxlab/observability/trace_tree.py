@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from voxlab.evaluation.panel import FEWEST_FOR_P95
-from voxlab.evaluation.stage_work import DECIDING, LINE, NOBODY, STAGES
+from voxlab.evaluation.stage_work import STAGES
+from voxlab.evaluation.wait_parts import DECIDING, LINE, NOBODY
 from voxlab.observability import conventions as names
 from voxlab.observability.call_spans import CallSpan, part_name
 from voxlab.observability.session_metrics import OUTCOMES, VoiceSessionMetrics
