@@ -5,7 +5,8 @@ window.faults = () => {
   const shown = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility());
   const wide_px = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   const clipped = shown("article :is(img, iframe, audio, table)")
-    .filter((e) => !e.closest(".table-wrapper") && e.getBoundingClientRect().right > innerWidth);
+    .filter((e) => !(e.matches("table") && e.closest(".table-wrapper, .text_html"))) // these scroll
+    .filter((e) => e.getBoundingClientRect().right > innerWidth);
   const short_px = shown("iframe.vx-call").map((e) => e.contentDocument.body.offsetHeight - e.clientHeight);
   const frames = shown("iframe.vx-call").map((e) => e.parentElement.scrollHeight - e.parentElement.clientHeight);
   return [
