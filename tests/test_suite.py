@@ -322,6 +322,7 @@ def test_a_tool_at_fault_is_slow_and_breaks_as_often_as_it_is_told():
     assert weather["book_table"].latency_s == 0.4
 
 
+@pytest.mark.slow
 def test_a_call_in_which_nobody_spoke_is_judged():
     sound = Audio(np.zeros(RATE_HZ, np.float32), RATE_HZ)
     silent = held({"shop": "unchanged"})

@@ -19,6 +19,7 @@ from voxlab.agents.playback import Playback
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings, SemanticVAD
 from voxlab.agents.replayed_draws import play_turns
 from voxlab.agents.shop import Shop, shop_agent, shop_realtime_agent, shop_tools
+from voxlab.agents.suite import hold_script, load_suite
 from voxlab.agents.tools import Toolbox
 
 __all__ = [
@@ -37,10 +38,12 @@ __all__ = [
     "Shop",
     "Toolbox",
     "hold_call",
+    "hold_script",
     "hold_trial",
     "hold_trials",
     "load_scenarios",
     "load_script",
+    "load_suite",
     "parse_moment",
     "parse_script",
     "play",
