@@ -204,6 +204,17 @@ def test_a_call_without_sound_has_none():
     assert (call.user, call.agent, len(call.timeline)) == (None, None, 1)
 
 
+def test_a_call_in_which_nobody_spoke_has_the_sound_of_its_background():
+    async def act(line):
+        await line.wait_until(0.5)
+        line.hang_up("enough")
+        return line.call()
+
+    call = on_a_line(act, background=tone(4))
+    assert call.user == tone(RATE_HZ // 2)
+    assert call.agent == tone(RATE_HZ // 2, 0.0)
+
+
 def test_the_recording_lasts_until_the_last_event():
     async def act(line):
         line.agent.lay(0.0, tone(100))

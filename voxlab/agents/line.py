@@ -226,7 +226,7 @@ class Line:
 
     def call(self) -> Call:
         """Return the call as it was up to now."""
-        if not self.user.end and not self.agent.end:
+        if not self.user.end and not self.agent.end and self._background is None:
             return Call(self.timeline)
         end = max(round(self.timeline.duration_s * self.rate_hz), self.user.end, self.agent.end)
         user, agent = self.heard(0, end), self.agent.between(0, end)
