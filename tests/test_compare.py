@@ -3,6 +3,7 @@
 import pytest
 
 from voxlab.cli import main
+from voxlab.cli.apart import runs_of
 from voxlab.timeline import Call
 
 ON_PAPER = """
@@ -33,6 +34,7 @@ def test_both_calls_are_held_measured_and_drawn(script, tmp_path, capsys):
         assert all((row[3] == "-") == (name == "realtime") for row in rows)
     assert "When will my package arrive?\n" in told
     assert "TTFB: voxlab less realtime" in told
+    assert '\n  voxlab:    1 turn, +0.50 s "' in told
     assert "2 pairs): these data do not tell which is quicker" in told
 
 
@@ -44,6 +46,17 @@ def test_two_different_agents_at_least_are_needed(on, script, tmp_path, capsys):
     assert "name two of voxlab, realtime" in told
     assert told.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_framework_is_called_at_its_defaults_and_at_the_settings_closest_to_ours():
+    agents = ["voxlab", "livekit"]
+    assert runs_of(agents, "both") == [
+        ("voxlab", "voxlab", "defaults"),
+        ("livekit", "livekit", "defaults"),
+        ("livekit_closest", "livekit", "closest"),
+    ]
+    assert [name for name, _, _ in runs_of(agents, "defaults")] == ["voxlab", "livekit"]
+    assert [name for name, _, _ in runs_of(agents, "closest")] == ["voxlab", "livekit_closest"]
 
 
 def test_a_missing_script_is_one_line_and_exit_status_2(tmp_path, capsys):

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 from voxlab.cli import reports
 from voxlab.cli.records import save_call
 from voxlab.errors import FrameworkError, ScriptError
-from voxlab.frameworks.processes import HeldCall, find_python, hold_in_process
+from voxlab.frameworks.processes import FRAMEWORKS, HeldCall, find_python, hold_in_process
 
 if TYPE_CHECKING:
     from voxlab.agents.callers.script import CallScript
+
+SETTINGS_IN_WORDS = {
+    "defaults": "its defaults",
+    "closest": "its settings that come closest to ours",
+}
 
 
 def check_process(
@@ -31,11 +36,30 @@ def check_process(
         find_python(name)
 
 
+def runs_of(agents: Sequence[str], settings: str) -> list[tuple[str, str, str]]:
+    """Return the calls to hold, each its name, the agent and its settings.
+
+    settings: of the frameworks, "both" for a call with each; ours have their defaults only.
+    """
+    return [
+        (agent if each == "defaults" else f"{agent}_{each}", agent, each)
+        for agent in agents
+        for each in (SETTINGS_IN_WORDS if agent in FRAMEWORKS else ("defaults",))
+        if settings in ("both", each) or agent not in FRAMEWORKS
+    ]
+
+
 def hold_apart(
-    script: "CallScript", name: str, arguments: argparse.Namespace, folder: Path
+    script: "CallScript",
+    agent: str,
+    arguments: argparse.Namespace,
+    folder: Path,
+    settings: str = "defaults",
 ) -> HeldCall:
     """Hold the call with one agent in a process of its own, and write its record."""
-    held = hold_in_process(arguments.script, name, folder, on_event=reports.print_live)
+    held = hold_in_process(
+        arguments.script, agent, folder, settings=settings, on_event=reports.print_live
+    )
     save_call(held.call, folder, script.title)
     return held
 

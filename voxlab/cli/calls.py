@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxlab.cli import reports
-from voxlab.cli.apart import check_process, cost_figures, hold_apart, print_costs
+from voxlab.cli.apart import (
+    SETTINGS_IN_WORDS,
+    check_process,
+    cost_figures,
+    hold_apart,
+    print_costs,
+    runs_of,
+)
 from voxlab.cli.comparison import CallComparison
 from voxlab.cli.records import draw_calls, save_call
 from voxlab.cli.stopping import Stopping
@@ -73,6 +80,13 @@ def add(commands: Any, add_command: Add) -> None:
         "process of its own (default: %(default)s)",
     )
     compare.add_argument("--live", action="store_true", help="in real time (default: virtual time)")
+    compare.add_argument(
+        "--settings",
+        choices=("both", "defaults", "closest"),
+        default="both",
+        help="of the frameworks: their defaults, those that come closest to ours, or a call with "
+        "each (default: %(default)s)",
+    )
     compare.set_defaults(mic=False, over="direct")
     for command in (call, compare):
         command.add_argument(
@@ -130,14 +144,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     print(f"{script.title}: {script.about}")
     calls: dict[str, Call] = {}
     costs: dict[str, HeldCall] = {}
-    for name in names:
-        print(f"on {name}", flush=True)
+    for name, agent, settings in runs_of(names, arguments.settings):
+        print(f"on {name}: {SETTINGS_IN_WORDS[settings]}", flush=True)
         folder = arguments.out / name
         if apart:
-            costs[name] = hold_apart(script, name, arguments, folder)
+            costs[name] = hold_apart(script, agent, arguments, folder, settings)
             calls[name] = costs[name].call
         else:
-            calls[name] = _hold(script, _agent(name, script, arguments), arguments, folder)
+            calls[name] = _hold(script, _agent(agent, script, arguments), arguments, folder)
         if reports.stop_signal(calls[name]):  # the next call is not held; this one is kept
             print(f"stopped; see {folder}/call.html")
             return reports.exit_status(calls[name])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from voxlab.errors import VoxlabError
 
 if TYPE_CHECKING:
+    from voxlab.evaluation.line_reactions import Reaction
     from voxlab.evaluation.stack_figures import StackFigures
     from voxlab.evaluation.stage_times import StageTimes
     from voxlab.statistics.paired import PairedComparison
@@ -19,18 +20,21 @@ class CallComparison:
 
     turns: the boundaries of a turn by agent; an agent that fails leaves the last lines unsaid.
     differences: of TTFB and total, between the first agent and each other one by its name: the
-    paired comparison, or why there is none. stacks: the figures of each call.
+    paired comparison, or why there is none. stacks: the figures of each call. reactions: what each
+    agent did at each line.
     """
 
     turns: "Sequence[Mapping[str, StageTimes]]"
     differences: "Mapping[str, Mapping[str, PairedComparison | VoxlabError]]"
     stacks: "Mapping[str, StackFigures]"
+    reactions: "Mapping[str, Sequence[Reaction]]"
 
     @classmethod
     def of(cls, calls: "Mapping[str, Call]") -> Self:
         """Compare calls, two at least. calls: by the agent's name."""
         import numpy as np
 
+        from voxlab.evaluation.line_reactions import find_reactions
         from voxlab.evaluation.stack_figures import measure_stack
         from voxlab.evaluation.stage_times import stage_times
         from voxlab.statistics.paired import compare_pairs
@@ -53,11 +57,15 @@ class CallComparison:
             for what in ("ttfb_s", "total_s")
         }
         return cls(
-            turns, differences, {name: measure_stack(call.timeline) for name, call in calls.items()}
+            turns,
+            differences,
+            {name: measure_stack(call.timeline) for name, call in calls.items()},
+            {name: find_reactions(call.timeline) for name, call in calls.items()},
         )
 
     def report(self) -> None:
         """Print it."""
+        from voxlab.evaluation.line_reactions import reaction_table
         from voxlab.evaluation.stack_figures import stack_table
         from voxlab.evaluation.stage_times import stage_table
 
@@ -72,6 +80,7 @@ class CallComparison:
             for name, found in self.differences[what].items():
                 told = found if isinstance(found, VoxlabError) else found.in_words(first_name, name)
                 print(f"\n{title}: {told}")
+        print(f"\nwhat each did from one line to the next\n\n{reaction_table(self.reactions)}")
         print(f"\n{stack_table(self.stacks)}")
 
     @property
@@ -90,6 +99,7 @@ class CallComparison:
                 for what, found in told.items()
             },
             "stacks": {name: asdict(each) for name, each in self.stacks.items()},
+            "reactions": {name: list(map(asdict, each)) for name, each in self.reactions.items()},
         }
 
 

@@ -3,6 +3,7 @@
 from voxlab.data.expectations import Kind
 from voxlab.evaluation.answer_quality import judge
 from voxlab.evaluation.kept_text import kept_replies
+from voxlab.evaluation.line_reactions import find_reactions, reaction_table
 from voxlab.evaluation.panel import Panel, pass_rate, summarise
 from voxlab.evaluation.recording_judge import ExpectedLine, judge_recording
 from voxlab.evaluation.stack_figures import measure_stack, stack_table
@@ -13,12 +14,14 @@ __all__ = [
     "ExpectedLine",
     "Kind",
     "Panel",
+    "find_reactions",
     "interruptions",
     "judge",
     "judge_recording",
     "kept_replies",
     "measure_stack",
     "pass_rate",
+    "reaction_table",
     "stack_table",
     "stage_table",
     "summarise",
