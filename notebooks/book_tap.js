@@ -1,12 +1,13 @@
 // What book_check.py wants to know of a page of the book.
 
-// Returns what does not fit: a page wider than the screen, a picture cut off, a player cut short.
+// Returns what does not fit: a page wider than the screen, what is cut off and does not scroll, a
+// player that is cut short.
 window.faults = () => {
   const shown = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility());
   const wide_px = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  const clipped = shown("article :is(img, iframe, audio, table)")
-    .filter((e) => !(e.matches("table") && e.closest(".table-wrapper, .text_html"))) // these scroll
-    .filter((e) => e.getBoundingClientRect().right > innerWidth);
+  const scrolls = (e) => e && !e.matches("article") && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  const clipped = shown("article *")
+    .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e.parentElement));
   const short_px = shown("iframe.vx-call").map((e) => e.contentDocument.body.offsetHeight - e.clientHeight);
   const frames = shown("iframe.vx-call").map((e) => e.parentElement.scrollHeight - e.parentElement.clientHeight);
   return [
