@@ -1,6 +1,7 @@
 """A session's metrics and its trace: every turn is counted once, no span leaves its parent."""
 
 import math
+import statistics
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from voxlab.evaluation.stage_work import STAGES, find_work
 from voxlab.evaluation.turn_times import turn_times
 from voxlab.evaluation.wait_parts import DECIDING, LINE, divide_wait
 from voxlab.observability.call_spans import build_trace
-from voxlab.observability.session_metrics import measure_session
+from voxlab.observability.session_metrics import measure_session, pool_sessions
 from voxlab.observability.trace_tree import metrics_text, trace_text
 
 waits = st.lists(st.floats(0.31, 5), min_size=1, max_size=6)
@@ -124,6 +125,19 @@ def test_a_call_without_answers_has_no_average_and_says_so():
 def test_a_95th_percentile_needs_twenty_answers():
     assert measure_session(call_of([0.5] * 19)).ttfb_p95_s is None
     assert measure_session(call_of([0.5] * 20)).ttfb_p95_s == pytest.approx(0.5)
+
+
+@settings(max_examples=25)
+@given(st.lists(waits, min_size=1, max_size=4))
+def test_the_percentiles_of_many_calls_are_those_of_all_their_turns(calls):
+    sessions = [measure_session(call_of(waits_s)) for waits_s in calls]
+    pooled = pool_sessions(sessions)
+    together = [wait_s for session in sessions for wait_s in session.ttfb_s]
+    assert pooled.ttfb_p50_s == pytest.approx(statistics.median(together))
+    assert pooled.turns == sum(session.turns for session in sessions)
+    assert sorted(pooled.stage_s["LLM"]) == sorted(
+        time_s for session in sessions for time_s in session.stage_s["LLM"]
+    )
 
 
 def test_the_session_id_stands_for_the_events_unless_one_is_given():

@@ -234,6 +234,22 @@ def test_the_command_shows_the_tree_and_writes_the_page_and_the_files(tmp_path, 
     assert "voice_turn_ttfb_seconds_bucket" in (tmp_path / "metrics.txt").read_text("utf-8")
 
 
+def test_a_folder_of_calls_is_pooled_and_exported_with_a_trace_each(tmp_path, capsys):
+    calls = {"CA1": OUTCOMES, "CA2": call_of(WAITS_S), "CA3": call_of([0.5] * 8)}
+    for name, timeline in calls.items():
+        Call(timeline).save(tmp_path / name)
+    assert main(["trace", str(tmp_path), "--to", "file", "--json"]) == 0
+    *told, figures = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in told[1:4]] == ["CA2", "CA1", "CA3"]  # the slowest first
+    assert f"voxlab trace {tmp_path / 'CA2'}" in told[4]
+    turns = sum(measure_session(timeline).turns for timeline in calls.values())
+    assert json.loads(figures)["session"]["voice.turns"] == turns
+    traces = json.loads((tmp_path / "traces.jsonl").read_text("utf-8"))
+    (resource,) = traces["resourceSpans"]
+    spans = [span for scope in resource["scopeSpans"] for span in scope["spans"]]
+    assert len({span["traceId"] for span in spans}) == len(calls)
+
+
 def test_what_does_not_arrive_is_told_and_the_rest_is_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(exporters, "OTLP_TIMEOUT_S", 0.1)
     monkeypatch.setenv("no_proxy", "*")

@@ -21,7 +21,7 @@ from voxlab.cli.apart import (
 from voxlab.cli.comparison import CallComparison
 from voxlab.cli.records import draw_calls, save_call
 from voxlab.cli.stopping import Stopping
-from voxlab.cli.traces import add_exporters, export_call
+from voxlab.cli.traces import add_exporters, export_calls
 from voxlab.errors import ProviderError, ScriptError, missing_extra
 from voxlab.frameworks.processes import FRAMEWORKS
 
@@ -121,11 +121,19 @@ def _call(arguments: argparse.Namespace) -> int:
         call = _hold(script, agent, arguments, arguments.out)
     with reports.unread(errno.EIO):  # also if the terminal is gone; the exit status is told
         reports.report_call(call, arguments.out)
-        in_real_time = arguments.live or arguments.mic or arguments.agent in FRAMEWORKS
-        exported = export_call(call, arguments, arguments.out, began_ns if in_real_time else None)
+        exported = _export(call, arguments, began_ns)
         if arguments.json:
             reports.print_json(reports.call_figures(call))
     return reports.exit_status(call) or exported
+
+
+def _export(call: "Call", arguments: argparse.Namespace, began_ns: int) -> int:
+    """Export a call's spans and metrics, if asked to; one in virtual time has no date."""
+    from voxlab.observability.telemetry import BEGAN_NS, ObservedCall
+
+    in_real_time = arguments.live or arguments.mic or arguments.agent in FRAMEWORKS
+    observed = ObservedCall(call.timeline, began_ns=began_ns if in_real_time else BEGAN_NS)
+    return export_calls([observed], arguments, arguments.out)
 
 
 def _compare(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from voxlab.observability.call_spans import CallSpan, build_trace
 from voxlab.observability.conventions import conventions_table
-from voxlab.observability.session_metrics import VoiceSessionMetrics, measure_session
+from voxlab.observability.session_metrics import VoiceSessionMetrics, measure_session, pool_sessions
 from voxlab.observability.telemetry import (
     VOICE_BUCKETS_S,
     ObservedCall,
@@ -22,5 +22,6 @@ __all__ = [
     "make_telemetry",
     "measure_session",
     "metrics_text",
+    "pool_sessions",
     "trace_text",
 ]

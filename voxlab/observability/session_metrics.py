@@ -8,11 +8,14 @@ shows its faults.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import chain
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
+from voxlab.errors import VoxlabError
 from voxlab.evaluation.panel import FEWEST_FOR_P95
 from voxlab.evaluation.stage_times import StageTimes, stage_times
 from voxlab.evaluation.stage_work import find_work
@@ -132,6 +135,30 @@ def measure_session(timeline: Timeline, session_id: str = "") -> VoiceSessionMet
             for event in timeline.select("agent", "interrupted")
         ),
     )
+
+
+def pool_sessions(sessions: Sequence[VoiceSessionMetrics]) -> VoiceSessionMetrics:
+    """Return the metrics of many calls as if they were one: of all their turns together.
+
+    Percentiles come from all the turns, and a long call weighs more than a short one. Raises
+    VoxlabError if there is no call.
+    """
+    if not sessions:
+        raise VoxlabError("no sessions: what is pooled is of one call or more")
+    pooled: dict[str, Any] = {}
+    for each in fields(VoiceSessionMetrics):
+        values = [getattr(session, each.name) for session in sessions]
+        if each.name == "stage_s":
+            stages = dict.fromkeys(stage for stage_s in values for stage in stage_s)
+            pooled[each.name] = {
+                stage: tuple(chain.from_iterable(stage_s.get(stage, ()) for stage_s in values))
+                for stage in stages
+            }
+        elif isinstance(values[0], tuple):
+            pooled[each.name] = tuple(chain.from_iterable(values))
+        elif each.name != "session_id":
+            pooled[each.name] = sum(values)
+    return VoiceSessionMetrics(session_id=f"{len(sessions)} calls", **pooled)
 
 
 def turn_outcome(turn: TurnTimes) -> str:
