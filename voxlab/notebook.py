@@ -1,7 +1,8 @@
 """What only notebooks need."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,25 @@ def show_source(thing: Callable[..., Any]) -> Any:
 
     code: Any = IPython.display.Code
     return code(inspect.getsource(thing), language="python")
+
+
+@contextmanager
+def expect_error(kind: type[Exception]) -> Iterator[None]:
+    """Print the error that a block is to raise; raises AssertionError if it raises none.
+
+    kind: of the error. Another kind passes through: a lesson that shows a fault must fail when the
+    fault is gone.
+
+    >>> with expect_error(ZeroDivisionError):
+    ...     1 / 0
+    ZeroDivisionError: division by zero
+    """
+    try:
+        yield
+    except kind as error:
+        print(f"{type(error).__name__}: {error}")
+    else:
+        raise AssertionError(f"no {kind.__name__} came: the fault that this cell shows is gone")
 
 
 def show_calls_as_players() -> None:
