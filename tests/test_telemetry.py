@@ -255,7 +255,8 @@ def test_what_does_not_arrive_is_told_and_the_rest_is_written(tmp_path, capsys, 
     monkeypatch.setenv("no_proxy", "*")
     Call(OUTCOMES).save(tmp_path)
     command = ["trace", str(tmp_path), "--to", "otlp", "--to", "file"]
-    assert main([*command, "--otlp-url", "http://127.0.0.1:9", "--json"]) == 1
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    assert main([*command, "--json"]) == 1
     told = capsys.readouterr()
     assert told.err.startswith("voxlab: no OTLP collector took the traces at http://127.0.0.1:9")
     assert json.loads(told.out.splitlines()[-1])["session"]["voice.turns"] == 5

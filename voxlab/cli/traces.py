@@ -1,6 +1,7 @@
 """`voxlab trace`, and what `voxlab call --trace` sends: a call's metrics and spans."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -54,7 +55,9 @@ def add_exporters(command: argparse.ArgumentParser, flag: str) -> None:
         "to a collector over HTTP. None holds a word of what was said",
     )
     command.add_argument(
-        "--otlp-url", metavar="URL", help="the collector's; default: http://127.0.0.1:4318"
+        "--otlp-url",
+        metavar="URL",
+        help="the collector's; default: OTEL_EXPORTER_OTLP_ENDPOINT, or http://127.0.0.1:4318",
     )
     command.add_argument(
         "--with-text",
@@ -160,7 +163,8 @@ def export_calls(
                 file.write_text(exporters.prometheus_text(telemetry), encoding="utf-8")
                 print(f"see {file}")
             else:
-                url = arguments.otlp_url or exporters.OTLP_URL
+                told = arguments.otlp_url or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+                url = told or exporters.OTLP_URL
                 exporters.send_otlp(telemetry, url)
                 print(f"sent {len(telemetry.spans)} spans to {url}")
         except (OSError, exporters.ExportError) as error:  # the call is kept all the same
