@@ -63,7 +63,8 @@ def write_findings(app: Sphinx) -> None:
             raise ValueError(f"{script.name} needs a comment below its first line")
         words = re.sub(r"([\\*_<>\[\]$|~])", r"\\\1", re.sub(r"^# ?", "", head[1], flags=re.M))
         title, _, text = words.partition("\n\n")
-        page += f"\n## {' '.join(title.split())}\n\n{text}\n<details><summary>{script.name}</summary>\n\n"
+        page += f"\n## {' '.join(title.split())}\n\n{text}\n"
+        page += f"<details><summary>{script.name}</summary>\n\n"
         page += f"```{{literalinclude}} findings/{script.name}\n:language: bash\n```\n\n"
         page += "</details>\n"
     (folder.parent / "findings.md").write_text(page, encoding="utf-8")
