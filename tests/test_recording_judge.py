@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from voxlab import data
 from voxlab.audio import Audio
 from voxlab.data.expectations import Kind
-from voxlab.errors import VoxlabError
+from voxlab.errors import AudioError, VoxlabError
 from voxlab.evaluation.audible_speech import PAUSE_S, audible_speech
 from voxlab.evaluation.panel import FEWEST, Figure, pass_rate, summarise
 from voxlab.evaluation.recording_judge import (
@@ -175,6 +175,21 @@ def test_digital_silence_holds_no_speech_and_a_tone_is_none():
     tone = 0.3 * np.sin(np.arange(32_000) * 0.2).astype(np.float32)
     assert audible_speech(Audio(tone, RATE_HZ)) == []
     assert len(audible_speech(Audio(tone, RATE_HZ), is_one_voice=True)) == 1
+    for unusable in (Audio(np.zeros(32_000, np.float32), 8_000), Audio(tone[:100], RATE_HZ)):
+        with pytest.raises(AudioError):
+            audible_speech(unusable)
+
+
+def test_a_word_is_found_where_it_lies_however_much_silence_is_around_it():
+    """The VAD is not asked about long silences."""
+    word = data.utterance("goodbye").audio
+    (alone,) = audible_speech(word)
+    for before_s, after_s in ((0.0, 0.5), (0.5, 0.0), (5.0, 1.0), (60.0, 60.0)):
+        before, after = (np.zeros(round(s * RATE_HZ), np.float32) for s in (before_s, after_s))
+        padded = Audio(np.concatenate([before, word.samples, after]), RATE_HZ)
+        (found,) = audible_speech(padded)
+        assert found.start_s - before_s == pytest.approx(alone.start_s, abs=0.004)
+        assert found.end_s - before_s == pytest.approx(alone.end_s, abs=0.004)
 
 
 # --- the panel ----------------------------------------------------------------------------------

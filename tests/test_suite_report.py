@@ -59,6 +59,12 @@ def test_too_few_events_are_no_figure_but_their_count():
         assert str(found[name]) == f"N/A ({events})"
 
 
+def test_no_error_in_few_words_may_still_be_one_in_many():
+    found = figures([result(errors=(0, 5)), result(errors=(0, 5))])["word error rate"]
+    assert found.value == found.low == 0
+    assert found.high == pytest.approx(0.278, abs=1e-3)  # Wilson's of 0 in 10
+
+
 def test_one_call_has_no_interval_over_calls():
     assert figures([result(errors=(0, 50))])["word error rate"].value is None
 

@@ -9,9 +9,9 @@ nothing but one voice, such as an agent's, needs no VAD.
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlab.audio import Audio, levels_db
+from voxlab.audio import Audio, Samples, levels_db
 from voxlab.vad.endpointing import SpeechSegment
-from voxlab.vad.silero import FRAME_S, RATE_HZ, speech_probabilities
+from voxlab.vad.silero import FRAME_S, FRAME_SIZE, RATE_HZ, speech_probabilities
 
 HOP_S = 0.004
 AUDIBLE_DB = -55.0  # of full scale: what is softer nobody hears on a telephone
@@ -20,6 +20,7 @@ PAUSE_S = 0.3  # a shorter silence lies within a stretch of speech
 SHORTEST_S = 0.06  # what is shorter is a click
 AROUND_S = 0.5  # of what the VAD calls speech: more of it may lie there
 SPEECH = 0.5
+SETTLING_FRAMES = 31  # 1 s, before and after a sound
 
 
 def audible_speech(audio: Audio, *, is_one_voice: bool = False) -> list[SpeechSegment]:
@@ -34,7 +35,7 @@ def audible_speech(audio: Audio, *, is_one_voice: bool = False) -> list[SpeechSe
         return _joined(levels > AUDIBLE_DB)
     speech = [
         SpeechSegment(first * FRAME_S, end * FRAME_S)
-        for first, end in _runs(speech_probabilities(audio) >= SPEECH)
+        for first, end in _runs(_probabilities(audio, levels > AUDIBLE_DB) >= SPEECH)
     ]
     quiet = np.ones(levels.size, bool)
     for each in speech:
@@ -46,6 +47,28 @@ def audible_speech(audio: Audio, *, is_one_voice: bool = False) -> list[SpeechSe
         noise_db = AUDIBLE_DB
     sounds = _joined(levels > max(AUDIBLE_DB, noise_db))
     return [sound for sound in sounds if any(shared_s(sound, each) > 0 for each in speech)]
+
+
+def _probabilities(audio: Audio, audible: NDArray[np.bool_]) -> Samples:
+    """Return what the VAD says of each frame, without asking it about long silences.
+
+    audible: of each hop. Its memory has settled in the silence that is left around the sounds.
+    """
+    if audio.samples.size < FRAME_SIZE:
+        return speech_probabilities(audio)  # it refuses that
+    hops = round(FRAME_S / HOP_S)
+    count = -(-audio.samples.size // FRAME_SIZE)
+    frames = np.zeros((count, FRAME_SIZE), np.float32)
+    frames.ravel()[: audio.samples.size] = audio.samples
+    sounds = np.zeros(count * hops, np.bool_)
+    sounds[: audible.size] = audible
+    near = np.ones(2 * SETTLING_FRAMES + 1)
+    heard = np.convolve(sounds.reshape(count, hops).any(axis=1), near)
+    asked = heard[SETTLING_FRAMES : SETTLING_FRAMES + count] > 0
+    asked[0] = True  # another rate is refused, whatever sounds
+    probabilities = np.zeros(count, np.float32)
+    probabilities[asked] = speech_probabilities(Audio(frames[asked].ravel(), audio.rate_hz))
+    return probabilities
 
 
 def shared_s(one: SpeechSegment, other: SpeechSegment) -> float:

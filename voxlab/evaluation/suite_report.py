@@ -199,7 +199,10 @@ def _pooled(
     rng: np.random.Generator,
     is_better: str = "lower",
 ) -> Figure:
-    """Return a share over all words or values of the calls. each: hits, and of how many."""
+    """Return a share over all words or values of the calls. each: hits, and of how many.
+
+    Calls are redrawn whole; where nothing or everything is a hit, the interval is Wilson's.
+    """
     hits, counts = np.array(each, np.float64).reshape(-1, 2).T
     count = int(counts.sum())
     if count < FEWEST or len(each) < 2:
@@ -209,5 +212,8 @@ def _pooled(
         index = drawn.astype(int)
         return np.asarray(hits[index].sum(-1) / np.maximum(counts[index].sum(-1), 1))
 
-    low, high = bootstrap_interval(np.arange(len(each)), share, rng)
+    if 0 < hits.sum() < count:
+        low, high = bootstrap_interval(np.arange(len(each)), share, rng)
+    else:  # all redrawn calls are the same: that nothing was seen does not mean that nothing is
+        low, high = wilson_interval(min(hits.sum(), count), count)
     return Figure(name, "", is_better, count, hits.sum() / count, low, high)
