@@ -6,8 +6,8 @@ Each stack holds data/calls/loudspeaker.yaml at three levels of echo, with WebRT
 at the caller's end and without; the frameworks also with their own defences: LiveKit's warm-up of
 three seconds and none, and half duplex. Ours and the Realtime session run in virtual time, the
 frameworks in real time (`make frameworks`). A false interruption is a reply that stops although
-the caller says nothing; a phantom turn is one that the caller never took. The caller speaks over
-the agent once: barge_in_s tells how soon it stops for that, None if it never does.
+the caller says nothing. The caller speaks over the agent once: barge_in_s tells how soon it stops
+for that, None if it does not, or the call never comes to it.
 data/frameworks/echo.json has the last run; ERLE is measured in tests/test_echo.py and lesson 06.
 """
 
@@ -24,7 +24,7 @@ from voxlab import data
 from voxlab.agents.callers.script import load_script
 from voxlab.agents.calls import play
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
-from voxlab.evaluation.false_interruptions import count_false_interruptions, count_phantom_turns
+from voxlab.evaluation.false_interruptions import count_false_interruptions
 from voxlab.evaluation.turn_times import interruptions
 from voxlab.frameworks.processes import FRAMEWORKS, hold_in_process
 from voxlab.providers.offline import offline
@@ -74,7 +74,6 @@ def measure(stack: str, settings: str, level_db: float, cancelled: bool) -> dict
         "level_db": level_db,
         "cancelled": cancelled,
         "false_interruptions": count_false_interruptions(timeline),
-        "phantom_turns": count_phantom_turns(timeline),
         "barge_in_s": round(cuts[0].yield_s, 3) if cuts else None,
         "call_s": round(timeline.duration_s, 1),
     }

@@ -3,7 +3,10 @@
 They need these packages, which have an environment of their own; elsewhere they are skipped.
 """
 
+import asyncio
 import json
+import os
+import signal
 import sys
 
 import pytest
@@ -98,3 +101,56 @@ def test_an_engine_that_fails_in_mid_turn_is_named_and_the_record_goes_on(framew
     assert call.timeline.failures[0].source == "llm"
     assert call.user.duration_s == pytest.approx(call.agent.duration_s)
     assert "Hello" in transcript(call.timeline)[0][2]
+
+
+# --- a room of a LiveKit server -------------------------------------------------------------
+
+
+def test_in_a_room_the_same_agent_has_the_chapters_plugins_or_our_engines(monkeypatch):
+    from livekit_endpoint import KEY, SECRET
+
+    from voxlab.frameworks import livekit_room as room
+
+    monkeypatch.setenv("LIVEKIT_API_KEY", KEY)
+    monkeypatch.setenv("LIVEKIT_API_SECRET", SECRET)
+
+    async def make():
+        made = {}
+        for providers in ("livekit", "offline"):
+            session = room.make_session(room.make_engines(providers), providers)
+            parts = session.stt, session.llm, session.tts
+            made[providers] = [(type(part).__module__, part.model) for part in parts]
+        agent = room.make_agent(room.make_engines("livekit"))
+        return made, {tool.info.name for tool in agent.tools}
+
+    made, tools = asyncio.run(make())
+    assert [model for _, model in made["livekit"]] == [
+        "deepgram/nova-3",
+        "openai/gpt-4o",
+        "cartesia/sonic-3",
+    ]
+    assert {module for module, _ in made["offline"]} == {"voxlab.frameworks.livekit"}
+    assert tools == {tool.spec.name for tool in shop_tools(data.shop())}
+
+
+def test_a_worker_registers_and_its_agent_knocks_at_the_room_it_is_sent_to(monkeypatch):
+    from livekit_endpoint import KEY, ROOM, SECRET, LiveKitEndpoint
+
+    async def be_sent():
+        async with LiveKitEndpoint(asyncio.get_running_loop().create_future()) as endpoint:
+            monkeypatch.setenv("LIVEKIT_URL", endpoint.url)
+            command = [sys.executable, "-m", "voxlab", "serve", "livekit"]
+            worker = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+            try:
+                return endpoint, await asyncio.wait_for(endpoint.knocked, 60)
+            finally:
+                os.killpg(worker.pid, signal.SIGINT)  # as Ctrl-C does
+                await asyncio.wait_for(worker.wait(), 30)
+
+    monkeypatch.setenv(PYTHON, sys.executable)
+    monkeypatch.setenv("LIVEKIT_API_KEY", KEY)
+    monkeypatch.setenv("LIVEKIT_API_SECRET", SECRET)
+    endpoint, claims = asyncio.run(be_sent())
+    assert endpoint.worker.video.agent
+    assert endpoint.registered.allowed_permissions.can_publish
+    assert (claims.video.room, claims.video.room_join) == (ROOM, True)

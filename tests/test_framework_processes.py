@@ -173,3 +173,21 @@ def test_a_call_whose_process_died_is_told_drawn_and_exits_with_1(worker, tmp_pa
     assert "livekit failed: the process of the agent ended with 7" in said.err
     assert (tmp_path / "out/call.png").is_file()
     assert len(Call.load(tmp_path / "out").timeline) == 4
+
+
+def test_a_room_needs_a_server_and_its_keys(monkeypatch, capsys):
+    monkeypatch.setenv("LIVEKIT_URL", "ws://127.0.0.1:7880")
+    for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["serve", "livekit"]) == 2
+    said = capsys.readouterr().err
+    assert "LIVEKIT_API_KEY, LIVEKIT_API_SECRET not set: a LiveKit server's address" in said
+    assert said.count("\n") == 1
+
+
+def test_without_the_frameworks_a_room_names_the_command_that_brings_them(monkeypatch, capsys):
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        monkeypatch.setenv(name, "given")
+    monkeypatch.setenv(PYTHON, "/no/python")
+    assert main(["serve", "livekit"]) == 2
+    assert "make frameworks" in capsys.readouterr().err

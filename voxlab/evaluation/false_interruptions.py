@@ -1,4 +1,4 @@
-"""What an agent does that hears itself: it falls silent for nobody, and answers its own words."""
+"""What an agent does that hears itself, or a noise: it falls silent although nobody speaks."""
 
 from voxlab.evaluation.turn_times import speech_spans
 from voxlab.timeline import Timeline
@@ -24,13 +24,3 @@ def count_false_interruptions(timeline: Timeline) -> int:
         for_caller = any(s <= stop_s and stop_s - YIELDS_WITHIN_S <= e for s, e in caller)
         false += was_cut and not for_caller and stop_s < timeline.duration_s
     return false
-
-
-def count_phantom_turns(timeline: Timeline) -> int:
-    """Return how many turns of the caller the agent took although the caller had said nothing."""
-    caller = speech_spans(timeline, "caller")
-    phantoms, before_s = 0, 0.0
-    for commit in timeline.select("turn", "commit"):
-        phantoms += not any(s < commit.at_s and before_s <= e for s, e in caller)
-        before_s = commit.at_s
-    return phantoms

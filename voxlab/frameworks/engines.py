@@ -51,6 +51,7 @@ class CallEngines:
 
     def __init__(self, providers: Providers, tools: Sequence[Tool], line: Line) -> None:
         self.line = line
+        self.tools = tools
         self.toolbox = Toolbox(tools)
         self.says_goodbye = False  # what is said now is the last: a tool has ended the call
         self._ends_call = False

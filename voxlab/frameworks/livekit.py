@@ -1,7 +1,6 @@
 """LiveKit Agents with voxlab's engines: STT, LLM and TTS plugins, and a line instead of a room.
 
-`AgentSession` detects speech and the end of a turn, interrupts, resumes and keeps the history. What
-it asks of an engine goes to `CallEngines`; what it hears and says is on the line.
+`AgentSession` takes turns and keeps the history. What it asks of an engine goes to `CallEngines`.
 """
 
 import json
@@ -33,18 +32,15 @@ class LiveKitAgent(FrameworkAgent):
     async def run(self, line: Line) -> None:
         """Hold one call; ends when the line is closed or this task is cancelled."""
         engines = CallEngines(self.providers, self.tools, line)
-        session: AgentSession = AgentSession(
-            stt=EngineSTT(engines), llm=EngineLLM(engines), tts=EngineTTS(engines), **self.settings
-        )
+        session: AgentSession = AgentSession(**make_plugins(engines), **self.settings)
         chain = {"next_in_chain_audio": LineOutput(engines), "next_in_chain_text": None}
         spoken = TranscriptSynchronizer(**chain)  # the history keeps what was spoken, by its guess
         session.input.audio = LineInput(engines)
         session.output.audio = spoken.audio_output
         session.output.transcription = spoken.text_output
-        _note_events(session, engines)
-        tools = [_as_tool(tool, engines) for tool in self.tools]
+        note_events(session, engines)
         try:
-            await session.start(Agent(instructions=INSTRUCTIONS, tools=tools))
+            await session.start(make_agent(engines))
             session.say(GREETING)
             await line.closed.wait()
         finally:
@@ -52,7 +48,18 @@ class LiveKitAgent(FrameworkAgent):
             await spoken.aclose()
 
 
-def _note_events(session: AgentSession, engines: CallEngines) -> None:
+def make_plugins(engines: CallEngines) -> dict[str, Any]:
+    """Return our engines as arguments of `AgentSession`."""
+    return {"stt": EngineSTT(engines), "llm": EngineLLM(engines), "tts": EngineTTS(engines)}
+
+
+def make_agent(engines: CallEngines) -> Agent:
+    """Return the agent: its instructions and its tools, wherever it is heard."""
+    tools = [_as_tool(tool, engines) for tool in engines.tools]
+    return Agent(instructions=INSTRUCTIONS, tools=tools)
+
+
+def note_events(session: AgentSession, engines: CallEngines) -> None:
     """Put on the timeline what only the session knows: speech, turns, states and the history."""
 
     def note_user(event: Any) -> None:
@@ -105,13 +112,7 @@ class EngineSTT(stt.STT):
         super().__init__(capabilities=stt.STTCapabilities(streaming=False, interim_results=False))
         self._engines = engines
 
-    async def _recognize_impl(
-        self,
-        buffer: Any,
-        *,
-        language: Any = None,
-        conn_options: Any = types.DEFAULT_API_CONNECT_OPTIONS,
-    ) -> stt.SpeechEvent:
+    async def _recognize_impl(self, buffer: Any, **_: Any) -> stt.SpeechEvent:
         frame = utils.merge_frames(buffer)
         with _as_api_errors():
             sound = Audio(from_pcm16(bytes(frame.data)), frame.sample_rate)

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,21 @@ def add(commands: Any, add_command: Add) -> None:
         "--most-calls", type=int, default=20, metavar="N", help="the next is busy; default: 20"
     )
     _add_telephone(sip, "The language is that of the INVITE's Accept-Language")
+
+    about = "answer the rooms of a LiveKit server with the shop's agent on LiveKit Agents"
+    livekit = add_command(kinds, "livekit", _livekit, about, "")
+    livekit.epilog = (
+        "example: LIVEKIT_URL=wss://... LIVEKIT_API_KEY=... LIVEKIT_API_SECRET=... "
+        "voxlab serve livekit"
+    )
+    livekit.add_argument(
+        "--providers",
+        choices=("livekit", "offline"),
+        default="livekit",
+        help="livekit: Deepgram, OpenAI and Cartesia by LiveKit's gateway, with the same keys; "
+        "offline: our engines (default: livekit)",
+    )
+    livekit.add_argument("--out", type=Path, metavar="DIR", help="write each room's timeline there")
 
 
 def _add_telephone(command: argparse.ArgumentParser, language: str) -> None:
@@ -166,6 +182,21 @@ async def _serve_sip(arguments: argparse.Namespace) -> None:
     async with serving_sip(answer, options, keep) as server:
         print(f"{server.url}  (whoever reaches it may call; Ctrl-C stops)", flush=True)
         await _until_stopped()
+
+
+def _livekit(arguments: argparse.Namespace) -> int:
+    from voxlab.frameworks.processes import find_python
+
+    needed = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+    if missing := [name for name in needed if not os.environ.get(name)]:
+        raise VoxlabError(
+            f"{', '.join(missing)} not set: a LiveKit server's address, such as "
+            "ws://127.0.0.1:7880, and a key and secret that it knows"
+        )
+    command = [find_python("livekit"), "-m", "voxlab.frameworks.livekit_room"]
+    command += ["--providers", arguments.providers]
+    command += ["--out", arguments.out] if arguments.out else []
+    return subprocess.run([*map(str, command)], check=False).returncode
 
 
 def _telephone_agents(
