@@ -14,7 +14,7 @@ from voxlab.evaluation.turn_times import turn_times
 from voxlab.evaluation.wait_parts import DECIDING, LINE, divide_wait
 from voxlab.observability.call_spans import build_trace
 from voxlab.observability.session_metrics import measure_session, pool_sessions
-from voxlab.observability.trace_tree import metrics_text, trace_text
+from voxlab.observability.trace_tree import metrics_text, stages_text, trace_text
 
 waits = st.lists(st.floats(0.31, 5), min_size=1, max_size=6)
 
@@ -186,3 +186,14 @@ def test_a_turn_says_how_the_agents_speech_ended():
     assert second.attributes[reason] == "session_closed"
     (whole,) = (span for _, span in build_trace(call_of([0.5])).walk() if span.stage == "turn")
     assert whole.attributes[reason] == "completed"
+
+
+def test_the_table_tells_the_median_of_each_stage_and_leaves_out_those_without_work():
+    waits_s = [0.5, 0.5, 2.0]
+    rows = stages_text(measure_session(call_of(waits_s, slow="LLM"))).splitlines()[1:]
+    assert [" ".join(row.split()) for row in rows] == [
+        "turn 3 100 ms 100 ms",
+        "STT 3 100 ms 100 ms",
+        "LLM 3 300 ms 1800 ms",
+        "TTS 3 100 ms 100 ms",
+    ]

@@ -69,7 +69,7 @@ def add_exporters(command: argparse.ArgumentParser, flag: str) -> None:
 def _trace(arguments: argparse.Namespace) -> int:
     from voxlab.observability.session_metrics import measure_session, pool_sessions
     from voxlab.observability.telemetry import BEGAN_NS, SECOND, ObservedCall
-    from voxlab.observability.trace_tree import metrics_text
+    from voxlab.observability.trace_tree import metrics_text, stages_text
     from voxlab.timeline import Call
 
     began_ns = _read_time(arguments.began) * SECOND if arguments.began else BEGAN_NS
@@ -79,12 +79,12 @@ def _trace(arguments: argparse.Namespace) -> int:
     sessions = [measure_session(*each) for each in zip(timelines, names, strict=True)]
     if len(sessions) == 1:
         metrics = sessions[0]
-        print(f"{metrics_text(metrics)}\n")
+        print(f"{metrics_text(metrics)}\n\n{stages_text(metrics)}\n")
         _show_trace(timelines[0], metrics, folders[0], arguments.with_text)
     else:
         metrics = pool_sessions(sessions)
         _list_calls(sessions, arguments.call)
-        print(f"\n{metrics_text(metrics)}")
+        print(f"\n{metrics_text(metrics)}\n\n{stages_text(metrics)}")
     calls = [ObservedCall(*each, began_ns) for each in zip(timelines, names, strict=True)]
     status = export_calls(calls, arguments, arguments.call)
     if arguments.json:

@@ -9,7 +9,7 @@ from voxlab.observability.telemetry import (
     Telemetry,
     make_telemetry,
 )
-from voxlab.observability.trace_tree import metrics_text, trace_text
+from voxlab.observability.trace_tree import metrics_text, stages_text, trace_text
 
 __all__ = [
     "VOICE_BUCKETS_S",
@@ -23,5 +23,6 @@ __all__ = [
     "measure_session",
     "metrics_text",
     "pool_sessions",
+    "stages_text",
     "trace_text",
 ]

@@ -1,6 +1,7 @@
 """A call's trace as text: its figures, then a line a span, each with a bar on its turn's time."""
 
 from collections.abc import Iterator
+from statistics import median
 
 from voxlab.evaluation.panel import FEWEST_FOR_P95
 from voxlab.evaluation.stage_work import STAGES
@@ -43,6 +44,16 @@ def _ttfb(metrics: VoiceSessionMetrics) -> str:
     p95_s, count = metrics.ttfb_p95_s, len(metrics.ttfb_s)
     tail = f"P95 N/A ({count} of {FEWEST_FOR_P95} turns)" if p95_s is None else f"P95 {_ms(p95_s)}"
     return f"P50 {_ms(metrics.ttfb_p50_s)}, {tail}, slowest {_ms(max(metrics.ttfb_s))}"
+
+
+def stages_text(metrics: VoiceSessionMetrics) -> str:
+    """Return what each stage took as a table; stages overlap, so that their sum is no wait."""
+    rows = [
+        f"{stage:8} {len(times_s):5} {_ms(median(times_s)):>9} {_ms(max(times_s)):>9}"
+        for stage, times_s in metrics.stage_s.items()
+        if times_s
+    ]
+    return "\n".join([f"{'stage':8} {'times':>5} {'P50':>9} {'slowest':>9}", *rows])
 
 
 def trace_text(root: CallSpan) -> str:
