@@ -130,7 +130,7 @@ def test_a_result_that_was_cut_off_in_mid_write_is_none(evaluate, held):
     assert held == ["booked-0", "shipped-0", "booked-0"]
 
 
-def test_a_result_belongs_to_all_that_was_asked_for(tmp_path, monkeypatch):
+def test_a_result_belongs_to_all_that_was_asked_for(tmp_path):
     call = suite_call(tmp_path)
     others = [
         replace(call, agent="realtime"),
@@ -147,8 +147,7 @@ def test_a_result_belongs_to_all_that_was_asked_for(tmp_path, monkeypatch):
     keys = {each.asked() for each in (call, *others)}
     assert len(keys) == 1 + len(others)
     assert suite_call(tmp_path / "elsewhere").asked() == call.asked()
-    monkeypatch.setattr(suite_calls, "_code", lambda: "another agent's code")
-    assert call.asked() not in keys
+    assert replace(call, code="of another agent").asked() not in keys
 
 
 # --- failures are rows ---------------------------------------------------------------------
@@ -219,8 +218,9 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(evaluate, suite, capsys
         file.unlink()
     assert evaluate() == 2
     assert capsys.readouterr().err.startswith(f"voxlab: no call scripts in {suite}")
-    with pytest.raises(SystemExit, match="2"):
-        evaluate("--repeats", "0")
+    for wrong in (("--repeats", "0"), ("--jobs", "none"), ("--seed", "-1")):
+        with pytest.raises(SystemExit, match="2"):
+            evaluate(*wrong)
 
 
 # --- against a baseline --------------------------------------------------------------------

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -36,15 +36,29 @@ if TYPE_CHECKING:
 RESULT, BEGUN, PAGE = "result.json", "begun", "call.html"
 
 
+@cache
+def _code() -> str:
+    """Return the hash of voxlab's own files: another agent gives another result."""
+    root = Path(voxlab.__file__).parent
+    key = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        key.update(file.read_bytes())
+    return key.hexdigest()
+
+
 @dataclass(frozen=True)
 class SuiteCall:
-    """A call to be held: by which agent, of which script in which file, where its record goes."""
+    """A call to be held: by which agent, of which script in which file, where its record goes.
+
+    code: of the voxlab that asks for it; it may be changed while the call is held.
+    """
 
     agent: str
     played: PlayedScript
     script: CallScript
     file: Path
     folder: Path
+    code: str = field(default_factory=_code)
 
     def finished(self) -> CallResult | None:
         """Return the result that a call has left that was just this one; None if there is none."""
@@ -54,11 +68,15 @@ class SuiteCall:
             return None
         return stored.result if stored.asked == self.asked() else None
 
+    def lost(self) -> CallResult:
+        """Return the result of a call that has left none."""
+        return CallResult(self.played, (f"its result is lost: there is none in {self.folder}",))
+
     def asked(self) -> str:
         """Return the key of all that this call depends on."""
         import joblib
 
-        return str(joblib.hash((self.agent, self.played, self.script, _code()), hash_name="sha1"))
+        return str(joblib.hash((self.agent, self.played, self.script, self.code), hash_name="sha1"))
 
     def page(self) -> str:
         """Return the page that plays the call; "" if it has left none."""
@@ -90,16 +108,6 @@ def _stored() -> "TypeAdapter[_Stored]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(_Stored)
-
-
-@cache
-def _code() -> str:
-    """Return the hash of voxlab's own files: another agent gives another result."""
-    root = Path(voxlab.__file__).parent
-    key = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        key.update(file.read_bytes())
-    return key.hexdigest()
 
 
 def hold(call: SuiteCall) -> None:

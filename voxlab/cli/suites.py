@@ -55,7 +55,7 @@ def add(commands: Any, add_command: Add) -> None:
     )
     evaluate.add_argument(
         "--seed",
-        type=int,
+        type=_seed,
         default=0,
         metavar="N",
         help="of a script's first call, the next one has N + 1: how the caller differs from the "
@@ -90,9 +90,13 @@ def add(commands: Any, add_command: Add) -> None:
 
 
 def _count(text: str) -> int:
+    return 1 + _seed(str(int(text) - 1))
+
+
+def _seed(text: str) -> int:
     number = int(text)
-    if number < 1:
-        raise ValueError(f"{number} is not positive")
+    if number < 0:
+        raise ValueError(f"{number} is below the least")
     return number
 
 
@@ -106,7 +110,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if baseline:
         check_pairs([call.played.id for call in calls], baseline)
     _hold(calls, arguments)
-    results = tuple(result for call in calls if (result := call.finished()))
+    results = tuple(call.finished() or call.lost() for call in calls)
     report = SuiteReport(
         arguments.agent,
         str(arguments.suite or "data/suite"),
