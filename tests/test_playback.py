@@ -282,3 +282,63 @@ def test_a_continuation_that_comes_while_paused_belongs_to_the_rest():
     result, events, _ = on_a_line(act)
     assert result == ("one", "two")
     assert sentences(events) == [(0.0, "one two"), (2.5, "two")]  # half of the 5.0 s
+
+
+# --- on hold --------------------------------------------------------------------------------
+
+
+def hold(line, is_over=False):
+    line.record("transport", "resumed" if is_over else "held")
+
+
+def test_on_hold_nothing_is_said_and_afterwards_the_agent_goes_on_from_the_word_that_was_cut():
+    async def act(mouth, line):
+        mouth.play(speech("One two three.", 32, 32, 32))
+        await asyncio.sleep(0.75)  # within "two"
+        hold(line)
+        await asyncio.sleep(0.25)
+        mouth.play(mute("Four.", 0.5))  # made meanwhile
+        await asyncio.sleep(1.0)
+        heard = mouth.playback.heard
+        hold(line, is_over=True)
+        await asyncio.sleep(5)
+        return heard, mouth.take_heard()
+
+    result, events, sound = on_a_line(act)
+    assert result == ("One", "One two three. Four.")
+    assert times(events, "speech_started") == [0.0, 2.0]
+    assert times(events, "speech_stopped") == [0.75, 3.5]  # one more second, and "Four."
+    assert not sound[round(0.75 * RATE_HZ) + FADE : 2 * RATE_HZ].any()
+
+
+@pytest.mark.parametrize("held_first", [True, False])
+@pytest.mark.parametrize("over_first", [True, False])
+def test_an_agent_that_is_interrupted_and_on_hold_speaks_once_both_are_over(held_first, over_first):
+    async def act(mouth, line):
+        begins, ends = [mouth.pause, lambda: hold(line)], [mouth.resume, lambda: hold(line, True)]
+        mouth.play(speech("One two three.", 32, 32, 32))
+        for change in (*begins[:: -1 if held_first else 1], *ends[:: -1 if over_first else 1]):
+            await asyncio.sleep(0.25)
+            change()
+        await asyncio.sleep(5)
+        return mouth.take_heard()
+
+    heard, events, _ = on_a_line(act)
+    assert heard == "One two three."
+    assert times(events, "speech_started") == [0.0, 1.0]
+
+
+def test_a_new_reply_waits_for_the_end_of_the_hold_too():
+    async def act(mouth, line):
+        mouth.play(mute("One.", 1.0))
+        hold(line)
+        mouth.clear()
+        mouth.play(mute("Two.", 0.5))
+        await asyncio.sleep(3)
+        hold(line, is_over=True)
+        await asyncio.sleep(3)
+        return mouth.take_heard()
+
+    heard, events, _ = on_a_line(act)
+    assert heard == "Two."
+    assert sentences(events)[-1] == (3.0, "Two.")

@@ -9,14 +9,19 @@ from telephone_parties import Doing, Silent, Speaker, end_reason, level_at, leve
 
 from voxlab.agents.calls import hold_call
 from voxlab.agents.datagrams import MemoryNetwork
+from voxlab.agents.pipeline.agent import PipelineAgent
+from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.telephone.sip_caller import SipCaller
 from voxlab.agents.telephone.sip_endpoint import EndpointOptions, sip_endpoint
 from voxlab.agents.telephone.sip_phone import OverSip, SipPhone
 from voxlab.clock import run_virtual
 from voxlab.errors import VoxlabError, missing_extra
+from voxlab.providers.protocols import Providers
+from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
 from voxlab.serving.sip import SipOptions, serving_sip
 from voxlab.telephony import sdp
 from voxlab.telephony.codecs import available_codecs
+from voxlab.turn_taking.manager import TurnOptions
 
 parse_sdp = pytest.importorskip("aiosipua.sdp", reason=missing_extra("sip")).parse_sdp
 
@@ -30,8 +35,11 @@ def hold(agent, caller=None, codecs=(), network=None):
     return run_virtual(hold_call(over, caller or Silent()))
 
 
-def both_ends(agent, caller, options=None, network=None, phone_options=None):
-    """Return (the caller's call, the agent's call) over a server."""
+def both_ends(agent, caller, options=None, network=None, phone_options=None, until_s=4.0):
+    """Return (the caller's call, the agent's call) over a server.
+
+    caller: a party, or {when: what it does with its telephone}; that one hangs up at until_s.
+    """
     network = network or MemoryNetwork(0.03)
     calls = []
 
@@ -43,7 +51,8 @@ def both_ends(agent, caller, options=None, network=None, phone_options=None):
             phone = SipPhone(server.url, phone_options, network)
             if isinstance(caller, dict):
                 doing = Doing(
-                    *((at_s, lambda line, do=do: do(phone)) for at_s, do in caller.items())
+                    *((at_s, lambda line, do=do: do(phone)) for at_s, do in caller.items()),
+                    until_s=until_s,
                 )
             else:
                 doing = caller
@@ -175,6 +184,25 @@ def test_what_the_agent_says_on_hold_does_not_count_as_heard():
     }
     both_ends(Doing(*look, until_s=9.0), caller)
     assert lags_s == pytest.approx([0.01, 0.92, 0.01], abs=0.03)  # their clock began 50 ms later
+
+
+def test_an_agent_waits_through_a_hold_and_goes_on_where_it_was():
+    minute = {
+        0.5: lambda phone: phone.call.hold(),
+        60.0: lambda phone: phone.call.take_back(),
+    }
+    voice = ScriptedTTS(words_per_s=2)
+    agent = PipelineAgent(
+        Providers(ScriptedSTT([]), ScriptedLLM([]), voice),
+        options=PipelineOptions(turns=TurnOptions(greeting="One two three four five.")),
+    )
+    _, far = both_ends(agent, minute, until_s=64.0)
+    assert end_reason(far) == "the caller hung up"
+    told = far.timeline.select("agent", "speech_started")
+    assert [e.at_s for e in told] == pytest.approx([0.0, 60.0], abs=0.2)
+    assert [e.data["text"] for e in far.timeline.select("agent", "said")] == [
+        "One two three four five."
+    ]
 
 
 def test_a_long_hold_does_not_count_as_silence():

@@ -14,6 +14,7 @@ from voxlab.agents.line import Line
 from voxlab.agents.utterance import Played, Stretch, Utterance
 from voxlab.audio import Audio, Resampler, Samples, concatenate
 from voxlab.providers.protocols import Speech, Word
+from voxlab.timeline import Event
 
 TIMER_EARLY_S = 1e-8  # more than the resolution of either clock
 
@@ -45,8 +46,10 @@ class Playback:
         self._in_samples = in_samples
         self._utterances: list[Utterance] = []  # open, or not yet played to the end
         self._opened = 0
-        self._is_paused = False
+        self._is_interrupted = False
+        self._is_held = False  # the caller has put the agent on hold, and hears nothing
         self._audible = False
+        line.subscribe(self._follow_hold)
         self._end_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -124,22 +127,42 @@ class Playback:
     def _find(self, id: str) -> Utterance | None:
         return next((each for each in self._utterances if each.is_open and each.id == id), None)
 
+    @property
+    def _is_paused(self) -> bool:
+        return self._is_interrupted or self._is_held
+
     def pause(self) -> None:
         """Fall silent at once; keep what was not yet said, from the word that was cut."""
-        if self._is_paused:
-            return
+        if not self._is_paused:
+            self._silence()
+        self._is_interrupted = True
+
+    def resume(self) -> None:
+        """Go on where `pause` cut in; on hold, once it is over."""
+        if self._is_interrupted:
+            self._is_interrupted = False
+            self._go_on()
+
+    def _follow_hold(self, event: Event) -> None:
+        """Say nothing into a telephone that does not listen."""
+        if (event.source, event.kind) == ("transport", "held") and not self._is_held:
+            if not self._is_paused:
+                self._silence()
+            self._is_held = True
+        elif (event.source, event.kind) == ("transport", "resumed") and self._is_held:
+            self._is_held = False
+            self._go_on()
+
+    def _silence(self) -> None:
         for utterance in self._utterances:
             self._drop_timers(utterance)
             utterance.paused_s = utterance.played_s(self._heard_now[0])
-        self._is_paused = True
         self._cut()
         self._let_go()
 
-    def resume(self) -> None:
-        """Go on where `pause` cut in."""
-        if not self._is_paused:
+    def _go_on(self) -> None:
+        if self._is_paused:
             return
-        self._is_paused = False
         for utterance in self._utterances:
             self._take_up(utterance)
         self._let_go()
@@ -154,7 +177,7 @@ class Playback:
             self._tell_begun(utterance)
             stopped.append(utterance.outcome(*self._heard_now))
         self._utterances.clear()
-        self._is_paused = False
+        self._is_interrupted = False
         self._cut()
         return stopped
 
