@@ -159,7 +159,6 @@ def test_a_call_that_is_given_up_at_once_is_not_answered():
         (OFFER.replace("AVP 0", "SAVP 0"), 488),
         (OFFER.replace("c=", "x"), 488),
         (OFFER.replace("4000", "x"), 400),
-        ("", 488),
     ],
 )
 def test_an_offer_that_cannot_be_answered_is_refused_with_a_line_in_the_log(offer, status, caplog):
@@ -170,6 +169,47 @@ def test_an_offer_that_cannot_be_answered_is_refused_with_a_line_in_the_log(offe
     assert peer.statuses[-1] == status
     assert calls == []
     assert "refused a" in caplog.text
+
+
+def called_without_an_offer(answer, agent=None, act=None):
+    """Return (what act returns, the peer, the calls) of a peer whose offer is asked in the ACK."""
+
+    async def ask(peer, network):
+        peer.say("INVITE")
+        await asyncio.sleep(0.1)
+        offered = next(text for text in peer.got if text.startswith("SIP/2.0 200"))
+        tag = re.search(r"To: .*;tag=(\w+)", offered)[1]
+        if answer is not None:
+            peer.say("ACK", answer, to_tag=tag)
+        if act:
+            await act(peer, tag, int(re.search(r"m=audio (\d+)", offered)[1]))
+        await asyncio.sleep(40.0)
+
+    return with_peer(ask, agent)
+
+
+def test_a_caller_without_an_offer_gets_ours_and_answers_it_in_the_ack():
+    arrived = []
+
+    async def speak(peer, tag, port):
+        peer.sound.on_datagram = lambda data, sender: arrived.append(RtpPacket.parse(data))
+        await peer.play(port, tone(440, 1.0))
+        peer.say("BYE", number=2, to_tag=tag)
+
+    _, _, (call,) = called_without_an_offer(OFFER, act=speak)
+    assert end_reason(call) == "the caller hung up"
+    assert level_of(call.user.between(0.3, 0.9), 440) == pytest.approx(-10.5, abs=1)
+    assert len(arrived) == pytest.approx(50, abs=3)
+    assert {packet.payload_type for packet in arrived} == {0}
+
+
+@pytest.mark.parametrize("answer", ["", OFFER.replace("AVP 0", "AVP 18"), "x", None])
+def test_a_caller_who_never_answers_our_offer_well_is_hung_up_on(answer, caplog):
+    _, peer, calls = called_without_an_offer(answer)
+    assert calls == []
+    assert "refused a call" in caplog.text
+    if answer is not None:
+        assert peer.got[-1].startswith("BYE")
 
 
 def test_a_new_offer_that_cannot_be_answered_is_refused_and_the_call_goes_on():

@@ -151,6 +151,7 @@ class SipEndpoint:
         self._uas.on_cancel = lambda request, sender: self._end(request.call_id, "gave up")
         self._uas.on_ack_timeout = lambda call: self._end(call.call_id, "never took the answer")
         transport.takes_response = self._take_response
+        transport.on_ack = self._take_ack
         transport.on_silence = self._take_silence
 
     @property
@@ -185,10 +186,10 @@ class SipEndpoint:
         self._uas._calls.pop(dialog.call_id, None)  # it would keep it until the ACK
 
     async def answer(self, dialog: "IncomingCall") -> SipCall:
-        """Answer a call.
+        """Answer a call; one without an offer gets ours, and is answered by its ACK.
 
         Raises TelephonyError if it is given up meanwhile; also, and refuses it, if its offer cannot
-        be answered.
+        be answered, or its answer not be used.
         """
         from aiosipua import DialogState
 
@@ -200,12 +201,21 @@ class SipEndpoint:
         call.dialog = dialog
         self._calls[dialog.call_id] = call
         try:
-            dialog.accept(_theirs(call.answer(dialog.invite.text)))
+            if dialog.invite.text:
+                dialog.accept(_theirs(call.answer(dialog.invite.text)))
+                call.answered.set_result(None)
         except TelephonyError:
             self.refuse(dialog, NOT_ACCEPTABLE)
             call.ended = "refused"
             call.hang_up()
             raise
+        if not call.answered.done():  # no offer: ours is in the response, its answer in the ACK
+            dialog.accept(_theirs(call.offer(Direction.BOTH)))
+            try:
+                await call.answered
+            except TelephonyError:
+                call.hang_up()
+                raise
         return call
 
     def _take_offer(self, dialog: "IncomingCall") -> None:
@@ -275,6 +285,12 @@ class SipEndpoint:
             if not call.answered.done():
                 call.answered.set_result(None)
 
+    def _take_ack(self, request: "SipRequest") -> None:
+        """Take the answer to our offer, in a call that came in without one."""
+        call = self._calls.get(request.call_id or "")
+        if call is not None and not call.answered.done():
+            self._take_answer(call, request.text)
+
     def _take_silence(self, request: "SipRequest") -> None:
         call = self._calls.get(request.call_id or "")
         if call is not None and request.method == "INVITE" and not call.answered.done():
@@ -299,7 +315,10 @@ class SipEndpoint:
 
     def _end(self, call_id: str | None, why: str) -> None:
         if call_id in self._calls:
-            self._calls[call_id].end(why)
+            call = self._calls[call_id]
+            call.end(why)
+            if not call.answered.done():
+                call.answered.set_exception(TelephonyError(f"the other side {why}"))
 
 
 def _theirs(description: Description) -> "SdpMessage":

@@ -29,7 +29,7 @@ class RepeatingTransport:
     """Sends and receives SIP messages on a socket, reliably: aiosipua's SipTransport.
 
     takes_response: is asked with each response whether it is settled there; else aiosipua gets it.
-    on_silence: told of a request that nobody answered.
+    on_silence: told of a request that nobody answered; on_ack: of what acknowledges a response.
     """
 
     reliable = False  # to aiosipua: a 2xx is to be repeated
@@ -39,6 +39,7 @@ class RepeatingTransport:
         self.on_message: Callable[[SipRequest | SipResponse, Address], None] | None = None
         self.takes_response: Callable[[SipResponse], bool] = lambda response: False
         self.on_silence: Callable[[SipRequest], None] = lambda request: None
+        self.on_ack: Callable[[SipRequest], None] = lambda request: None
         self._socket = socket
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._responses: dict[Key, bytes] = {}  # to requests that may come again
@@ -141,6 +142,7 @@ class RepeatingTransport:
         """Answer a repeated request with the response that it had; note a new one."""
         if request.method == "ACK":
             self._stop((key[0], "INVITE"))
+            self.on_ack(request)
             return False
         if key in self._responses:
             if self._responses[key]:
