@@ -7,6 +7,8 @@ speech_lm/, or of a script of suite/.
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import soundfile
@@ -89,9 +91,26 @@ def suite_rows() -> list[str]:
     ]
 
 
+def voice_rows() -> list[str]:
+    """Return in how many of the suite's scripts each voice speaks for the caller."""
+    count: Counter[str] = Counter()
+    for file in (DATA / "suite").glob("*.yaml"):
+        script = read_yaml(file)
+        said = [line for line in script["lines"] if "sound" not in line]
+        count.update({_voice(line, script.get("voice", "heart")) for line in said})
+    return [f"| {voice} | {scripts} |" for voice, scripts in count.most_common()]
+
+
+def _voice(line: Mapping[str, str], default: str) -> str:
+    """Return who says a line; the prompts that it may name are by persons."""
+    is_prompt = line.get("say", "").startswith("../prompts")
+    return "human" if is_prompt else line.get("voice", default)
+
+
 if __name__ == "__main__":
     rows = suite_rows()
     replace_section("suite", ["| condition | scripts | names |", "|---" * 3 + "|", *rows])
+    replace_section("voices", ["| voice | scripts |", "|---" * 2 + "|", *voice_rows()])
     header = "| file | source | licence | credit | rate | duration | SHA-256 |"
     replace_section("files", [header, "|---" * 7 + "|", *map(row, files())])
     spoken = read_yaml(DATA / "callers/utterances.yaml")
