@@ -11,6 +11,8 @@
 # run the `check` below it.
 
 # %%
+from functools import cache
+
 from voxlab import (
     check,
     data,
@@ -124,12 +126,18 @@ def turns_of(timeline):
     return [(turn.end_s, turn.reply_s, turn.resumed) for turn in turn_times(timeline)]
 
 
-agents = {"backchannel": shop_agent(), "hesitation": shop_realtime_agent(in_memory(offline()))}
-timelines = {
-    name: play(load_script(data.path(f"calls/{name}.yaml")), agent).timeline
-    for name, agent in agents.items()
-}
-for name, timeline in timelines.items():
+@cache
+def recorded_timelines():
+    """Hold both calls, once, and return their timelines by name."""
+    agents = {"backchannel": shop_agent(), "hesitation": shop_realtime_agent(in_memory(offline()))}
+    return {
+        name: play(load_script(data.path(f"calls/{name}.yaml")), agent).timeline
+        for name, agent in agents.items()
+    }
+
+
+# %%
+for name, timeline in recorded_timelines().items():
     print(name)
     for key, value in sorted(session_attributes(turns_of(timeline)).items()):
         print(f"  {key:28} {value:g}")
@@ -144,7 +152,7 @@ for name, timeline in timelines.items():
 # %%
 from voxlab.observability import measure_session
 
-for name, timeline in timelines.items():
+for name, timeline in recorded_timelines().items():
     theirs = measure_session(timeline).to_otel_attributes()
     mine = session_attributes(turns_of(timeline))
     print(name, "the same:", all(abs(theirs[key] - value) < 1e-6 for key, value in mine.items()))
