@@ -321,9 +321,9 @@ def test_two_spoken_calls_end_to_end(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert status == 0, printed
     figures = json.loads(printed.splitlines()[-1])
-    rate = next(each for each in figures["spoken"] if each["name"] == "word error rate")
-    assert rate["n"] > 20
-    assert rate["value"] < 0.2
+    rate = next(each for each in figures["figures"]["spoken"] if each["name"] == "word error rate")
+    assert rate["events"] > 20
+    assert rate["low"] <= rate["value"] <= rate["high"] < 0.4
     report = read_report(out / "report.json")
     assert [(call.script.name, call.script.level) for call in report.calls] == [
         ("order_clean", "spoken"),

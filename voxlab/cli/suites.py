@@ -81,8 +81,8 @@ def add(commands: Any, add_command: Add) -> None:
         "--baseline",
         type=Path,
         metavar="REPORT.json",
-        help="an earlier report: the exit status is then 1 if a figure is worse beyond doubt, by "
-        "the interval of its differences over the same scripts and seeds, else 0",
+        help="an earlier report, or another agent's: the exit status is then 1 if a figure is "
+        "worse beyond doubt, by the interval of its differences over the same scripts and seeds",
     )
     evaluate.add_argument(
         "--json", action="store_true", help="print the figures as JSON, on the last line"
@@ -126,12 +126,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         print("\n".join(f"  {figure}" for figure in gate.figures))
     print(f"\nsee {arguments.out}/report.html")
     if arguments.json:
-        reports.print_json({level: list(map(_plain, f)) for level, f in report.figures.items()})
+        gated = {"baseline": gate.figures} if gate else {}
+        reports.print_json({"figures": report.figures} | gated)
     return int(bool(gate.worse if gate else report.failed))
-
-
-def _plain(figure: Any) -> dict[str, Any]:
-    return {"name": figure.name, "n": figure.events, "value": figure.value}
 
 
 def _plan(arguments: argparse.Namespace) -> "list[SuiteCall]":
