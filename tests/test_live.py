@@ -17,7 +17,7 @@ from voxlab.agents.pipeline.agent import PipelineAgent
 from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.audio import Audio, noise
 from voxlab.clock import run_virtual
-from voxlab.plots import palette
+from voxlab.plots.palette import LIGHT_AND_DARK
 from voxlab.providers.protocols import Providers, Speech
 from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT
 from voxlab.turn_taking.manager import TurnOptions
@@ -371,5 +371,6 @@ def test_the_page_asks_nobody_else_for_anything():
 
 
 def test_the_style_has_the_colours_of_the_figures():
-    assert f"border-color: {palette.USER}" in LiveCall._css
+    light, dark = LIGHT_AND_DARK["user"]
+    assert f"border-color: light-dark({light}, {dark})" in LiveCall._css
     assert "$" not in LiveCall._css

@@ -13,7 +13,7 @@ from voxlab.plots.latency import (
     plot_waits,
 )
 from voxlab.plots.latency_lab import plot_latency_lab
-from voxlab.plots.palette import AGENT, ERROR, STAGE, USER, WAITING
+from voxlab.plots.palette import AGENT, ERROR, INK, STAGE, USER, WAITING, use_theme
 from voxlab.plots.realtime import plot_realtime_events
 from voxlab.plots.residual_stages import plot_cells, plot_residual_stages
 from voxlab.plots.speech_lm import (
@@ -30,6 +30,7 @@ from voxlab.plots.vad import plot_vad
 __all__ = [
     "AGENT",
     "ERROR",
+    "INK",
     "STAGE",
     "USER",
     "WAITING",
@@ -62,4 +63,5 @@ __all__ = [
     "plot_vad",
     "plot_votes",
     "plot_waits",
+    "use_theme",
 ]

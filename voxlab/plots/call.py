@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +17,18 @@ from voxlab.evaluation.captions import Caption, captions
 from voxlab.evaluation.stage_work import STAGES
 from voxlab.evaluation.turn_times import turn_times
 from voxlab.plots.envelope import PEAKS_PER_S, peaks
-from voxlab.plots.palette import AGENT, ERROR, FAILED, SILENCE, STAGE, USER, WAITING
+from voxlab.plots.palette import (
+    AGENT,
+    ERROR,
+    FAILED,
+    INK,
+    PAPER,
+    SILENCE,
+    STAGE,
+    USER,
+    WAITING,
+    ink_on,
+)
 from voxlab.timeline import Call, Timeline
 from voxlab.turn_taking.manager import State
 
@@ -35,6 +47,7 @@ LANES = {
     "tools": 2.2,
     "TTS": 0.6,
 }
+BAR_ALPHA = 0.55
 WORDS_LINES = 3  # room for so many lines of words over each voice
 REASON_LINES = 6  # of what has failed, below the picture
 PLACEHOLDER = " …"
@@ -109,12 +122,21 @@ def _draw_bars(
     ax: Axes, intervals: Sequence[Interval], y: float, color: str, hatch: str = ""
 ) -> None:
     bars = [(each.start_s, max(each.end_s - each.start_s, 0.02)) for each in intervals]
-    ax.broken_barh(bars, (y - 0.55, 1.1), facecolor=color, alpha=0.55, hatch=hatch, edgecolor="w")
+    look = _bar_look(color, hatch)
+    ax.broken_barh(bars, (y - 0.55, 1.1), **look)
     for each in filter(lambda interval: interval.label, intervals):
-        write(ax, each.start_s, each.end_s, y - 0.2, f" {each.label}", lines=1)
+        ink = ink_on(color, BAR_ALPHA)
+        write(ax, each.start_s, each.end_s, y - 0.2, f" {each.label}", lines=1, color=ink)
 
 
-def write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int) -> None:
+def _bar_look(color: str, hatch: str) -> dict[str, Any]:
+    """Return how a bar looks in its lane, and in the legend."""
+    return {"facecolor": color, "alpha": BAR_ALPHA, "hatch": hatch, "edgecolor": PAPER}
+
+
+def write(
+    ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: int, color: str = INK
+) -> None:
     """Write a text from start_s on, wrapped to end before end_s; nothing where it does not fit."""
     left, right = ax.get_xlim()
     start_s, end_s = max(start_s, left), min(end_s, right)
@@ -125,7 +147,7 @@ def write(ax: Axes, start_s: float, end_s: float, y: float, text: str, lines: in
         text, min(chars, 44), max_lines=lines, placeholder=PLACEHOLDER, break_long_words=False
     )
     if wrapped != [PLACEHOLDER.strip()] and max(len(line) for line in wrapped) <= chars:
-        ax.text(start_s, y, "\n".join(wrapped), fontsize=9, va="bottom", clip_on=True)
+        ax.text(start_s, y, "\n".join(wrapped), fontsize=9, va="bottom", clip_on=True, color=color)
 
 
 def chars_in(ax: Axes, duration_s: float) -> float:
@@ -145,7 +167,7 @@ def _draw_response_times(ax: Axes, timeline: Timeline) -> None:
     for turn in turn_times(timeline):
         if turn.reply_s is None or turn.ttfb_s is None or not left <= turn.end_s <= right:
             continue
-        look = {"arrowstyle": "<->", "color": ERROR if turn.cut_off else "black", "linewidth": 0.9}
+        look = {"arrowstyle": "<->", "color": ERROR if turn.cut_off else INK, "linewidth": 0.9}
         ax.annotate("", (turn.reply_s, y), (turn.end_s, y), arrowprops=look)
         label = f"{1000 * turn.ttfb_s:.0f} ms"
         until_s = max(turn.end_s, turn.reply_s)
@@ -160,7 +182,7 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
     marks = (
         ("vad", "speech_started", "caller", "^", USER, "VAD: speech starts"),
         ("vad", "speech_stopped", "caller", "v", USER, "VAD: speech stops"),
-        ("turn", "commit", "turn", "|", "black", "turn committed"),
+        ("turn", "commit", "turn", "|", INK, "turn committed"),
         ("agent", "interrupted", "agent", "X", ERROR, "reply dropped"),
         ("agent", "resumed", "agent", ">", AGENT, "reply resumed"),
     )
@@ -175,7 +197,7 @@ def _draw_events(ax: Axes, timeline: Timeline) -> None:
     seen = {each.kind for each in turns if left < each.end_s and each.start_s < right}
     for state, (color, hatch) in STATE_LOOK.items():
         if state in seen:
-            handles.append(Patch(facecolor=color, alpha=0.55, hatch=hatch, label=state.value))
+            handles.append(Patch(**_bar_look(color, hatch), label=state.value))
     _draw_failures(ax, timeline)
     if handles:
         ax.legend(

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from voxlab.audio import Audio
 from voxlab.codec.spectrum import HOP_S, spectrogram_db
 from voxlab.errors import AudioError
 from voxlab.plots.latency import LOOKS
-from voxlab.plots.palette import ERROR, SILENCE
+from voxlab.plots.palette import ERROR, INK, PAPER, SILENCE
 
 QUIETEST_DB = -80.0
 
@@ -48,12 +49,13 @@ def plot_spectrograms(sounds: Mapping[str, Audio]) -> Figure:
 
 
 def plot_spectrogram(sound: Audio, ax: Axes | None = None) -> Axes:
-    """Draw which frequencies sound when, and how loudly: dark is loud."""
+    """Draw which frequencies sound when, and how loudly: the farther from the paper, the louder."""
     if ax is None:
         _, ax = plt.subplots(figsize=(10, 2.4), layout="constrained")
     levels = spectrogram_db(sound)
     extent = (0.0, len(levels) * HOP_S, 0.0, sound.rate_hz / 2000)
-    look: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "Greys"}
+    greys = LinearSegmentedColormap.from_list("greys", [PAPER, INK])
+    look: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": greys}
     ax.imshow(levels.T, extent=extent, vmin=QUIETEST_DB, vmax=-20, interpolation="nearest", **look)
     ax.set(xlabel="time (s)", ylabel="kHz")
     return ax

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from voxlab.errors import VoxlabError
 from voxlab.evaluation.stage_times import StageTimes
 from voxlab.plots.latency import UNDERLAY, clean, waterfalls
-from voxlab.plots.palette import AGENT, SILENCE, STAGE
+from voxlab.plots.palette import AGENT, INK, PAPER, SILENCE, STAGE
 from voxlab.statistics.paired import PairedComparison
 
 ROW_IN = 0.21  # height of a pair in inches
@@ -47,14 +47,14 @@ def plot_paired(
     order = np.argsort(-result.differences)
     differences_ms = 1000 * result.differences[order]
     rows = np.arange(len(order))
-    looks: dict[str, Any] = {"height": 0.7, "edgecolor": "white"}
+    looks: dict[str, Any] = {"height": 0.7, "edgecolor": PAPER}
     less = differences_ms < 0
     ax.barh(rows[less], differences_ms[less], color=AGENT, **looks)
     ax.barh(rows[~less], differences_ms[~less], color=STAGE, hatch="//", **looks)
     ax.set_yticks(rows, [trials[result.kept[k]] for k in order], fontsize=9)
     ax.axvspan(1000 * result.low, 1000 * result.high, color=SILENCE, alpha=0.5, zorder=0)
-    ax.axvline(1000 * result.median, color="black", linewidth=1.4)
-    ax.axvline(0, color="black", linewidth=0.6)
+    ax.axvline(1000 * result.median, color=INK, linewidth=1.4)
+    ax.axvline(0, color=INK, linewidth=0.6)
     span_ms = 1.15 * max(1.0, float(np.abs(differences_ms).max()))
     ax.set_xlim(-span_ms, span_ms)
     ax.set_ylim(-0.6, len(rows) + 1.1)

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from voxlab.plots.palette import AGENT, ERROR, STAGE, USER
+from voxlab.plots.palette import AGENT, ERROR, INK, STAGE, USER
 from voxlab.turn_taking.end_of_turn_tradeoff import TradeoffPoint
 
 LOOKS = {
@@ -15,7 +15,7 @@ LOOKS = {
     "sound only": (AGENT, "--", "s"),
     "words and sound": (USER, "-", "o"),
 }
-OTHER = ("black", "-", "v")
+OTHER = (INK, "-", "v")
 
 
 def plot_end_of_turn(

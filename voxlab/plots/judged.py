@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from voxlab.evaluation.recording_judge import JudgedRecording
-from voxlab.plots.palette import AGENT, ERROR, FAILED, USER
+from voxlab.plots.palette import AGENT, ERROR, FAILED, INK, USER
 
 LANES = {"caller": 1.0, "agent": 0.0}
 HALF = 0.3  # of a bar's height
@@ -23,7 +23,7 @@ def plot_judged(judged: JudgedRecording, ax: Axes | None = None) -> Axes:
         if turn.ttfb_s is not None and turn.reply_s is not None:
             look = {"arrowstyle": "<->", "linewidth": 0.9}
             ax.annotate("", (turn.reply_s, y), (turn.end_s, y), arrowprops=look)
-            text, at_s, color = f"{turn.ttfb_s:.2f} s", (turn.reply_s + turn.end_s) / 2, "black"
+            text, at_s, color = f"{turn.ttfb_s:.2f} s", (turn.reply_s + turn.end_s) / 2, INK
         elif turn.reply_s is not None:
             text, at_s, color = "cut in", turn.reply_s, FAILED
         else:

@@ -13,12 +13,13 @@ from matplotlib.ticker import LogLocator
 from voxlab.latency.budgets import Budget, Span
 from voxlab.latency.provider_latencies import Array, MeasuredLatency
 from voxlab.latency.simulation import TurnTimings
-from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER, WAITING
+from voxlab.plots.palette import AGENT, ERROR, PAPER, SILENCE, STAGE, USER, WAITING, ink_on
 
 HEARD = ("voice", "filler speech")  # stages that the caller hears
 STACK = (SILENCE, STAGE, WAITING, USER, AGENT, ERROR)
+STACK_ALPHA = 0.7
 LOOKS = ((USER, "-", "o"), (AGENT, "--", "s"), (STAGE, "-.", "^"), (ERROR, ":", "D"))
-UNDERLAY = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+UNDERLAY = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
 LANE_IN = 0.3  # height of a lane in inches
 BAR = 0.7  # of a lane
 PERCENTS = np.concatenate([np.linspace(0.5, 99, 198), np.linspace(99.1, 99.9, 9)])
@@ -82,7 +83,7 @@ def frame_waterfall(ax: Axes, target_s: float | None, streams: bool = True) -> N
         label, low = f"target {1000 * target_s:.0f} ms", ax.get_ylim()[0] + 0.2
         text = ax.text(1000 * target_s, low, label, fontsize=9, ha="center")
         text.set(va="bottom", bbox=UNDERLAY)
-    working = Patch(facecolor="white", edgecolor=STAGE, hatch="////", label="at work")
+    working = Patch(facecolor=PAPER, edgecolor=STAGE, hatch="////", label="at work")
     giving = Patch(facecolor=STAGE, label="gives output")
     heard = Patch(facecolor=AGENT, label="heard")
     look: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3}
@@ -97,7 +98,7 @@ def draw_span(ax: Axes, span: Span, y: float) -> list[Artist]:
     start, first, end = (1000 * at_s for at_s in (span.start_s, span.first_s, span.end_s))
     look: dict[str, Any] = {"edgecolor": color, "linewidth": 1}
     drawn: list[Artist] = []
-    for begin, until, face, hatch in ((start, first, "white", "////"), (first, end, color, None)):
+    for begin, until, face, hatch in ((start, first, PAPER, "////"), (first, end, color, None)):
         if until > begin or end == start:  # a stage that takes no time is a line
             bar = Rectangle((begin, y - BAR / 2), until - begin, BAR, hatch=hatch, **look)
             bar.set_facecolor(face)
@@ -140,12 +141,15 @@ def draw_stack(ax: Axes, budget: Budget) -> list[Artist]:
     left_ms, right_ms = 0.0, ax.get_xlim()[1]
     for number, name in enumerate(budget.path):
         width_ms = 1000 * budget.share(name) * budget.first_audio_s
-        look: dict[str, Any] = {"facecolor": STACK[number % len(STACK)], "edgecolor": "white"}
-        drawn.append(ax.add_artist(Rectangle((left_ms, -0.4), width_ms, 0.8, alpha=0.7, **look)))
+        color = STACK[number % len(STACK)]
+        look: dict[str, Any] = {"facecolor": color, "alpha": STACK_ALPHA, "edgecolor": PAPER}
+        drawn.append(ax.add_artist(Rectangle((left_ms, -0.4), width_ms, 0.8, **look)))
         wide = width_ms > 0.0075 * right_ms * max(len(name), 4)
         label = f"{name}\n{width_ms:.0f}" if wide else f"{name} {width_ms:.0f}"
         if wide or (width_ms > 0.018 * right_ms and len(label) <= upright_chars(ax)):
-            text = ax.text(left_ms + width_ms / 2, 0, label, fontsize=9)
+            text = ax.text(
+                left_ms + width_ms / 2, 0, label, fontsize=9, color=ink_on(color, STACK_ALPHA)
+            )
             text.set(ha="center", va="center", rotation=0 if wide else 90, clip_on=True)
             drawn.append(text)
         left_ms += width_ms

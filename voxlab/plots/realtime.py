@@ -62,8 +62,8 @@ def plot_realtime_events(
     names = [row.type for row in rows] + [name for name, _, _ in sounds]
     _style(ax, dict(zip([*places, *voices_y], names, strict=True)))  # first: labels take room
     for top, kind in titles.items():
-        title, _, color = DIRECTIONS[kind]
-        ax.text(start_s, top + 0.75, f" {title}", fontsize=9, weight="bold", color=color)
+        title = DIRECTIONS[kind][0]
+        ax.text(start_s, top + 0.75, f" {title}", fontsize=9, weight="bold")
     for row, place in zip(rows, places, strict=True):
         _, marker, color = DIRECTIONS[row.kind]
         look = ("X", ERROR) if row.type == "error" else (marker, color)

@@ -7,16 +7,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from voxlab.codec.quantizer import ResidualQuantizer, Vectors
-from voxlab.plots.palette import AGENT, ERROR, SILENCE, USER
+from voxlab.plots.palette import AGENT, ERROR, INK, MUTED, PAPER, SILENCE, USER
 from voxlab.plots.redrawn import Redrawn
 
 GRID = 400  # points along each side of a plane whose cells are drawn
 SHARE = 99.5  # per cent of the cloud that must be in the picture
-UNDERLAY = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.7}
+UNDERLAY = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.7}
 Moving = Iterator[tuple[Axes, Artist]]
 
 
@@ -73,7 +74,7 @@ class ResidualStages(Redrawn):
         """Draw in each stage that is sent the codeword nearest to the point, and what is missed."""
         for stage, ax in enumerate(self._panels):
             if stage >= len(codes):
-                yield _title(ax, f"stage {stage + 1}: not sent", color="gray")
+                yield _title(ax, f"stage {stage + 1}: not sent", color=MUTED)
                 continue
             nearest = self.quantizer.codebooks[stage, codes[stage]]
             yield _title(ax, f"stage {stage + 1}: code {codes[stage]}")
@@ -111,7 +112,7 @@ def plot_cells(codebook: Vectors, cloud: Vectors, ax: Axes) -> Axes:
 def borders(quantizer: ResidualQuantizer, reach: float) -> NDArray[np.float64]:
     """Return where codes change in the plane from -reach to reach: pixels, RGBA.
 
-    A border of the first stage is darkest.
+    A border of the first stage is strongest.
     """
     side = np.linspace(-reach, reach, GRID, dtype=np.float32)
     plane = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
@@ -120,13 +121,14 @@ def borders(quantizer: ResidualQuantizer, reach: float) -> NDArray[np.float64]:
     parted = (here != codes[:, 1:, :-1]) | (here != codes[:, :-1, 1:])
     first = np.where(parted.any(0), parted.argmax(0), -1)
     pixels = np.zeros((GRID - 1, GRID - 1, 4))
+    pixels[..., :3] = to_rgb(INK)
     pixels[..., 3] = np.array([*(0.9 * 0.5 ** np.arange(quantizer.stages)), 0.0])[first]
     return pixels
 
 
 def _draw_cloud(ax: Axes, cloud: Vectors, reach: float) -> None:
     ax.plot(*cloud.T, ".", color=SILENCE, markersize=2, zorder=0)
-    ax.plot(0, 0, "+", color="black")
+    ax.plot(0, 0, "+", color=INK)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.tick_params(labelsize=9)
 

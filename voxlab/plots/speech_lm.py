@@ -6,12 +6,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from voxlab.audio import Audio
 from voxlab.errors import AudioError
 from voxlab.plots.latency import LOOKS
-from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
+from voxlab.plots.palette import AGENT, ERROR, INK, MUTED, PAPER, SILENCE, STAGE, USER, ink_on
 from voxlab.speech_lm.comparison import Comparison, MeasuredPattern
 from voxlab.speech_lm.vocabulary import Ids, JointVocabulary
 from voxlab.statistics.intervals import wilson_interval
@@ -74,12 +75,15 @@ def plot_patterns(frames: int = 5, stages: int = 4) -> Figure:
         "delay": (frame + stage, "{0}"),
         "depth": (frame, "{0}.{1}"),
     }
+    blues = LinearSegmentedColormap.from_list("blues", [PAPER, USER])
+    last = 1.6 * frames * stages  # so that no cell is as strong as the colour itself
     figure, axes = plt.subplots(1, 4, figsize=(10, 2.7), sharey=True, layout="constrained")
     for ax, (name, (place, label)) in zip(axes, ways.items(), strict=True):
-        ax.imshow(place, cmap="Blues", vmin=0, vmax=1.6 * frames * stages, aspect="auto")
+        ax.imshow(place / last, cmap=blues, vmin=0, vmax=1, aspect="auto")
         for (row, column), position in np.ndenumerate(place):
             text = label.format(position + 1, row + 1)
-            ax.text(column, row, text, ha="center", va="center", fontsize=9)
+            ink = ink_on(USER, position / last)
+            ax.text(column, row, text, ha="center", va="center", fontsize=9, color=ink)
         ax.set_title(f"{name}: {place.max() + 1} positions", fontsize=10)
         ax.set(xlabel="frame", xticks=range(frames), xticklabels=range(1, frames + 1))
     axes[0].set(ylabel="codebook", yticks=range(stages), yticklabels=range(1, stages + 1))
@@ -102,7 +106,6 @@ def plot_learning(losses: Sequence[Sequence[float]], ax: Axes | None = None) -> 
         ax.annotate(
             f" codebook {stage + 1}",
             (smooth.size + width - 1, smooth[-1]),
-            color=color,
             va="center",
             fontsize=9,
         )
@@ -124,7 +127,7 @@ def plot_comparison(found: Comparison) -> Figure:
         seconds.plot(times_s, total, **look)
     same = found.equal_steps
     steps.axvline(same, color=SILENCE, linewidth=1)
-    steps.text(same, steps.get_ylim()[1], f" {same} steps", fontsize=9, va="top", color="0.4")
+    steps.text(same, steps.get_ylim()[1], f" {same} steps", fontsize=9, va="top", color=MUTED)
     steps.set(xlabel="steps", ylabel="unseen numbers: nats a frame")
     steps.legend(fontsize=9)
     seconds.set(xlabel="processor seconds of training")
@@ -138,7 +141,7 @@ def _draw_heard(patterns: Mapping[str, MeasuredPattern], codec: Sequence[bool], 
     low, high = wilson_interval(sum(codec), len(codec))
     ax.axvspan(low, high, color=STAGE, alpha=0.2)
     ax.axvline(float(np.mean(codec)), color=STAGE, linewidth=1, linestyle="--")
-    ax.text(low, -0.75, "codec alone ", color=STAGE, fontsize=9, ha="right", va="center")
+    ax.text(low, -0.75, "codec alone ", fontsize=9, ha="right", va="center")
     for row, each in enumerate(patterns.values()):
         share = float(np.mean(each.heard))
         low, high = wilson_interval(sum(each.heard), len(each.heard))
@@ -168,13 +171,13 @@ def plot_votes(sound: Audio, votes: Sequence[float], ax: Axes | None = None) -> 
     frame_s = sound.duration_s / given.size
     middles_s = (np.arange(given.size) + 0.5) * frame_s
     for kind, color, hatch in ((given > 0, ERROR, "//"), (given <= 0, USER, "")):
-        ax.bar(middles_s[kind], given[kind], frame_s, color=color, hatch=hatch, edgecolor="white")
+        ax.bar(middles_s[kind], given[kind], frame_s, color=color, hatch=hatch, edgecolor=PAPER)
     times_s = np.arange(sound.samples.size) / sound.rate_hz
     wave = sound.samples / np.abs(sound.samples).max() * np.abs(given).max()
-    ax.plot(times_s, wave, color="0.6", linewidth=0.4, zorder=0)
-    ax.axhline(0, color="black", linewidth=0.6)
-    ax.text(1.01, 0.9, "whispered", color=ERROR, va="top", transform=ax.transAxes)
-    ax.text(1.01, 0.1, "spoken", color=USER, va="bottom", transform=ax.transAxes)
+    ax.plot(times_s, wave, color=SILENCE, linewidth=0.4, zorder=0)
+    ax.axhline(0, color=INK, linewidth=0.6)
+    ax.text(1.01, 0.9, "whispered", va="top", transform=ax.transAxes)
+    ax.text(1.01, 0.1, "spoken", va="bottom", transform=ax.transAxes)
     ax.set(xlabel="time (s)", ylabel="vote of a frame (nats)")
     ax.margins(x=0.01)
     ax.spines[["top", "right"]].set_visible(False)

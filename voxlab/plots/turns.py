@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from voxlab.plots.call import STATE_LOOK
-from voxlab.plots.palette import ERROR, SILENCE, STAGE
+from voxlab.plots.palette import ERROR, MUTED, PAPER, SILENCE, STAGE, ink_on
 from voxlab.turn_taking.events import EVENTS
 from voxlab.turn_taking.manager import TABLE, Rule, State
 from voxlab.turn_taking.transitions import Transitions, transitions
@@ -20,7 +20,7 @@ def plot_transitions(leads: Transitions | None = None, ax: Axes | None = None) -
     """Draw what the turn manager does: a row for each state, a column for each event.
 
     A cell names its rule in `manager.TABLE`, and below it the states that the event can lead to, as
-    `transitions` found them by running the machine. A white cell ignores its event.
+    `transitions` found them by running the machine. An empty cell ignores its event.
     """
     leads = leads or transitions()
     states = list(State)
@@ -43,9 +43,9 @@ def _draw_cell(
     ax: Axes, at: tuple[int, int], state: State, rule: Rule, leads_to: list[State]
 ) -> None:
     column, row = at
-    frame: dict[str, Any] = {"facecolor": "white", "edgecolor": SILENCE}
+    frame: dict[str, Any] = {"facecolor": PAPER, "edgecolor": SILENCE}
     if rule.__name__ == NOTHING:
-        ax.text(column, row, "–", ha="center", va="center", color="gray")
+        ax.text(column, row, "–", ha="center", va="center", color=MUTED)
     else:
         frame = {"facecolor": STATE_LOOK[state][0], "edgecolor": "none", "alpha": 0.22}
         ax.text(column, row - 0.2, _words(rule.__name__), ha="center", va="center", fontsize=9)
@@ -70,7 +70,7 @@ def plot_confusions(table: Mapping[str, Mapping[str, int]], ax: Axes | None = No
     """Draw a confusion table: a row for what was meant, a column for what was understood.
 
     table: counts as `count_confusions` returns them.
-    What was right is framed; the darker a cell, the larger its share of the row.
+    What was right is framed; the stronger a cell's colour, the larger its share of the row.
     """
     columns = list(next(iter(table.values()), {}))
     if ax is None:
@@ -84,7 +84,12 @@ def plot_confusions(table: Mapping[str, Mapping[str, int]], ax: Axes | None = No
             frame = color if name == right else SILENCE
             ax.add_patch(_cell(column, row, fill=False, edgecolor=frame))
             if counts[name]:
-                ax.text(column, row, str(counts[name]), ha="center", va="center", fontsize=11)
+                look: dict[str, Any] = {
+                    "ha": "center",
+                    "va": "center",
+                    "color": ink_on(color, share),
+                }
+                ax.text(column, row, str(counts[name]), fontsize=11, **look)
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(table) - 0.5, -0.5))
     ax.set_xticks(range(len(columns)), columns, fontsize=10)
     ax.set_yticks(range(len(table)), [f"{name} ({sum(table[name].values())})" for name in table])

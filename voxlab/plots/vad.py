@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from voxlab.audio import Audio, Samples, frames, levels_db
 from voxlab.errors import AudioError
-from voxlab.plots.palette import AGENT, ERROR, SILENCE, STAGE, USER
+from voxlab.plots.palette import AGENT, ERROR, INK, PAPER, SILENCE, STAGE, USER
 from voxlab.plots.redrawn import Redrawn
 from voxlab.vad.endpointing import (
     NoiseFloor,
@@ -91,7 +91,7 @@ class VADLab(Redrawn):
         self._wave.fill_between(times_s, -peaks, peaks, color=SILENCE, linewidth=0)
         self._wave.set(ylim=(-top, 1.35 * top), xlim=(0, self._duration_s), ylabel="waveform")
         bars = [(turn.start_s, turn.end_s - turn.start_s) for turn in self._turns]
-        self._wave.broken_barh(bars, (1.18 * top, 0.12 * top), facecolor="black")
+        self._wave.broken_barh(bars, (1.18 * top, 0.12 * top), facecolor=INK)
         self._chance.plot(self._times_s, self._probabilities, color=USER, linewidth=0.9)
         self._chance.set(ylim=(-0.04, 1.04), yticks=(0, 0.5, 1), ylabel="speech\nprobability")
         quiet_db = np.maximum(self._levels_db, QUIETEST_DB)
@@ -108,9 +108,9 @@ class VADLab(Redrawn):
     def _draw_legend(self) -> None:
         marker: dict[str, Any] = {"linestyle": "", "markersize": 7}
         handles = [
-            Line2D([], [], color="black", linewidth=4, label="true turn"),
+            Line2D([], [], color=INK, linewidth=4, label="true turn"),
             Patch(facecolor=USER, alpha=0.3, label="speech found"),
-            Patch(facecolor="white", edgecolor=USER, hatch="////", label="its padding"),
+            Patch(facecolor=PAPER, edgecolor=USER, hatch="////", label="its padding"),
             Line2D([], [], color=STAGE, marker="^", label="start known", **marker),
             Line2D([], [], color=ERROR, marker="v", label="stop known", **marker),
             Line2D([], [], color=AGENT, linestyle="--", label="threshold"),

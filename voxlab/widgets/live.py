@@ -19,17 +19,12 @@ from voxlab.agents.callers.remote import LAG_S, SILENCED, RemoteCaller
 from voxlab.agents.calls import Party, hold_call
 from voxlab.audio import Samples
 from voxlab.clock import run_real
-from voxlab.plots import palette
+from voxlab.plots.palette import LIGHT_AND_DARK
 from voxlab.timeline import Call, Event, Timeline
 from voxlab.widgets.static import with_html
 
 _FILES = files("voxlab.widgets")
-_COLOURS = {
-    "user": palette.USER,
-    "agent": palette.AGENT,
-    "error": palette.ERROR,
-    "failed": palette.FAILED,
-}
+_COLOURS = {role: f"light-dark({light}, {dark})" for role, (light, dark) in LIGHT_AND_DARK.items()}
 
 
 class LiveCall(anywidget.AnyWidget):
