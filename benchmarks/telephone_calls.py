@@ -1,12 +1,13 @@
-"""What a telephone line adds to the waits of a call: the same scripts directly and over Twilio.
+"""What a telephone line adds to the waits of a call: directly, over Twilio's protocol, over SIP.
 
     python benchmarks/telephone_calls.py [--json]
 
 The scripts of data/calls, with the offline engines, in virtual time. `wait` is from the caller's
 last sound to the first of the answer that they hear, in ms; turns that an agent does not answer, or
-cuts in on, are left out. The line has 30 ms of network each way, a frame of 20 ms to fill and one
-to play, and a tenth of a second in which a message may be late. What differs beyond that is what
-the agent heard: its recogniser and its end-of-turn judge hear other samples.
+cuts in on, are left out. Twilio's line has 30 ms of network each way, a frame of 20 ms to fill and
+one to play, and a tenth of a second in which a message may be late; SIP's has the same network, and
+a jitter buffer at each end. What differs beyond that is what the agent heard: its recogniser and
+its end-of-turn judge hear other samples.
 """
 
 import os
@@ -21,7 +22,9 @@ import sys
 from voxlab import data
 from voxlab.agents.callers.script import load_script
 from voxlab.agents.calls import Party, play
+from voxlab.agents.datagrams import MemoryNetwork
 from voxlab.agents.telephone.agent import TelephoneOptions, telephone_agent
+from voxlab.agents.telephone.sip_phone import OverSip
 from voxlab.agents.telephone.twilio_phone import OverTwilio
 from voxlab.evaluation.turn_times import interruptions, turn_times
 
@@ -34,6 +37,7 @@ def ways() -> dict[str, Party]:
         "direct, 16 kHz": telephone_agent(options=TelephoneOptions(16_000)),
         "direct, 8 kHz": telephone_agent(),
         "Twilio": OverTwilio(telephone_agent()),
+        "SIP": OverSip(telephone_agent(), network=MemoryNetwork(0.03)),
     }
 
 
@@ -58,17 +62,26 @@ def main() -> None:
     whole = [row for row in zip(*waits_s.values(), strict=True) if None not in row]
     medians = [1000 * statistics.median(column) for column in zip(*whole, strict=True)]
     print(f"{f'median of {len(whole)} turns':34}" + "".join(f"{each:16.0f}" for each in medians))
-    added = sorted(1000 * (row[-1] - row[-2]) for row in whole)
-    quartiles = statistics.quantiles(added, n=4)
-    print(
-        f"Twilio beside direct, 8 kHz: median {quartiles[1]:+.0f} ms, the middle half of the turns"
-    )
-    print(f"{quartiles[0]:+.0f} to {quartiles[2]:+.0f} ms")
+    figures = {"turns": len(whole)}
+    figures |= {f"{keys(name)}_wait_ms": round(m) for name, m in zip(names, medians, strict=True)}
+    direct = names.index("direct, 8 kHz")
+    for line in ("Twilio", "SIP"):
+        added = [1000 * (row[names.index(line)] - row[direct]) for row in whole]
+        low, middle, high = statistics.quantiles(added, n=4)
+        print(
+            f"{line} beside direct, 8 kHz: median {middle:+.0f} ms, the middle half of the turns "
+            f"{low:+.0f} to {high:+.0f} ms"
+        )
+        figures |= {
+            f"{keys(line)}_added_q{n}_ms": round(q) for n, q in ((1, low), (2, middle), (3, high))
+        }
     if "--json" in sys.argv[1:]:
-        keys = ("direct_16k", "direct_8k", "twilio")
-        figures = {f"{key}_wait_ms": round(m) for key, m in zip(keys, medians, strict=True)}
-        spread = {f"twilio_added_q{n + 1}_ms": round(q) for n, q in enumerate(quartiles)}
-        print(json.dumps({"turns": len(whole), **figures, **spread}))
+        print(json.dumps(figures))
+
+
+def keys(name: str) -> str:
+    """Return a column's name as programs have it."""
+    return name.lower().replace(", ", "_").replace(" khz", "k")
 
 
 if __name__ == "__main__":
