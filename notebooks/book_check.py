@@ -7,13 +7,13 @@ server on this machine; requests to other places are counted and cut. --out keep
 """
 
 import argparse
+import contextlib
 import functools
 import http.server
 import re
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def check_pdfs() -> None:
 # --- pages ---------------------------------------------------------------------------------
 
 
-@contextmanager
+@contextlib.contextmanager
 def cut_off(browser: Browser, **looks: Any) -> Iterator[Page]:
     """Yield a page that reaches no other machine; no request may have tried, and no script fail."""
     outside: list[str] = []
@@ -124,13 +124,17 @@ def cut_off(browser: Browser, **looks: Any) -> Iterator[Page]:
     expect(not outside and not errors, f"no request leaves, nothing fails: {outside} {errors}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a folder on this machine; yield its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             pass
+
+        def copyfile(self, *files: Any) -> None:
+            with contextlib.suppress(ConnectionError):  # the browser has left the page
+                super().copyfile(*files)
 
     handler = functools.partial(Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
