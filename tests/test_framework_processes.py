@@ -2,13 +2,15 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from sounds import tone
 
-from voxlab import audio
+from voxlab import audio, data
 from voxlab.cli import main
+from voxlab.data.expectations import ShopState
 from voxlab.errors import FrameworkError, ScriptError
 from voxlab.evaluation.stack_figures import measure_stack
 from voxlab.frameworks import processes, recorded
@@ -94,10 +96,14 @@ def test_a_finished_call_is_what_the_process_has_saved(worker, tmp_path):
     Call(processes.Timeline([Event(1.0, "caller", "hung_up")])).save(tmp_path / "made")
     folder = tmp_path / "out"
     used = {"cpu_s_per_call_s": 0.25, "memory_mb": 120.0}
-    worker(f"cp {tmp_path}/made/timeline.json {folder}/\n{say(used=used)}")
+    shop = ShopState.of(data.shop())
+    worker(
+        f"cp {tmp_path}/made/timeline.json {folder}/\n{say(shop=asdict(shop))}\n{say(used=used)}"
+    )
     held = hold_in_process("call.yaml", "livekit", folder)
     assert [event.kind for event in held.call.timeline] == ["hung_up"]
     assert (held.cpu_s_per_call_s, held.memory_mb) == (0.25, 120.0)
+    assert held.shop == shop
 
 
 # --- what lesson 06 shows without the environment -------------------------------------------
