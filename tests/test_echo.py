@@ -12,6 +12,7 @@ from voxlab.agents.callers import microphone
 from voxlab.agents.calls import hold_call
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.agents.shop import shop_agent
+from voxlab.audio import Audio
 from voxlab.clock import run_virtual
 from voxlab.errors import AudioError
 from voxlab.evaluation.false_interruptions import count_false_interruptions
@@ -23,20 +24,13 @@ SPEECH = data.utterance("book_table").audio.samples  # 3 s
 needs_canceller = pytest.mark.skipif(not has_echo_canceller(), reason="pip install livekit")
 
 
-def reflect(samples, echo):
-    """Return what comes back of samples, as long as they are."""
-    delayed = np.concatenate([np.zeros(round(echo.delay_s * RATE_HZ)), samples])
-    return np.convolve(delayed, echo.impulse_response(RATE_HZ))[: samples.size].astype(np.float32)
-
-
-def cancel(echo, speech, near=0.0):
+def cancel(echo, speech):
     """Return the echo of speech, and what the canceller leaves of it, in blocks of 20 ms."""
-    back = reflect(speech, echo)
+    back = echo.reflect(Audio(speech, RATE_HZ)).samples
     canceller, cleaned = EchoCanceller(RATE_HZ), []
     for start in range(0, speech.size, 320):
         now = slice(start, start + 320)
-        heard = (back + near)[now]
-        cleaned.append(canceller.process(heard.astype(np.float32), speech[now]))
+        cleaned.append(canceller.process(back[now], speech[now]))
     return back, np.concatenate(cleaned)
 
 
@@ -59,9 +53,14 @@ def test_a_line_brings_the_same_echo_whatever_its_frames_are():
         line.agent.lay(0.0, voice)
         return np.concatenate([line.heard(k, k + size) for k in range(0, 4480, size)])
 
-    wanted = reflect(np.pad(voice.samples, (0, 8000)), echo)[:4480]
+    wanted = np.zeros(4480, np.float32)
+    for tap, level in enumerate(echo.impulse_response(RATE_HZ)):  # the sum of its copies
+        room = wanted[480 + tap :]
+        room += level * np.pad(voice.samples, (0, 4480))[: room.size]
     for size in (160, 320, 448, 4480):
         np.testing.assert_allclose(run_virtual(hear(size)), wanted, atol=1e-6)
+    whole = Audio(np.pad(voice.samples, (0, 8000)), RATE_HZ)
+    np.testing.assert_allclose(echo.reflect(whole).samples[:4480], wanted, atol=1e-6)
 
 
 # --- the canceller --------------------------------------------------------------------------

@@ -46,6 +46,14 @@ def test_an_agent_that_tells_no_history_keeps_what_it_has_said():
     assert kept_errors(call()) == (0, 3)
 
 
+def test_requests_beyond_turns_and_results_of_tools_were_dropped():
+    requests = [Event(2.2 + k / 10, "llm", "request") for k in range(4)]
+    result = Event(2.6, "tool", "finished", {"id": "1", "name": "book_table", "result": "{}"})
+    figures = measure_stack(call(*requests, result))
+    assert (figures.requests, figures.dropped) == (4, 2)
+    assert (measure_stack(call()).requests, measure_stack(call()).dropped) == (None, None)
+
+
 def test_where_there_is_nothing_to_measure_the_table_says_so():
     table = stack_table({"ours": measure_stack(call()), "silent": measure_stack(Timeline())})
     rows = {row[:36].strip(): row[36:].split() for row in table.splitlines()}

@@ -22,7 +22,9 @@ class StackFigures:
     first_audio_s: from there to the agent's next sound. barge_in_s: from the caller's first sound
     over the agent to its silence. interrupted, resumed: how often the caller spoke over it, and how
     often it went on. cut_in: it began to speak before the caller was done. kept_errors: words of
-    its history that were not heard, and words heard that it has not. kept_words: heard.
+    its history that were not heard, and words heard that it has not. kept_words: heard. requests,
+    dropped: to the language model, and those of them beyond one for each turn and each result of a
+    tool: begun too early, or answered again; None where the model is behind a server.
     """
 
     end_of_turn_s: float | None
@@ -33,6 +35,8 @@ class StackFigures:
     cut_in: int
     kept_errors: int
     kept_words: int
+    requests: int | None
+    dropped: int | None
 
 
 def measure_stack(timeline: Timeline) -> StackFigures:
@@ -41,6 +45,8 @@ def measure_stack(timeline: Timeline) -> StackFigures:
     waits_s = [turn.since_user_s() for turn in turns if not turn.cut_in]
     cuts = interruptions(timeline)
     kept = kept_errors(timeline)
+    requests = len(timeline.select("llm", "request")) or None
+    needed = len(timeline.select("turn", "commit")) + len(timeline.select("tool", "finished"))
     return StackFigures(
         end_of_turn_s=_median(wait["decided"] for wait in waits_s),
         first_audio_s=_median(wait["audible"] for wait in waits_s),
@@ -50,6 +56,8 @@ def measure_stack(timeline: Timeline) -> StackFigures:
         cut_in=sum(turn.cut_in for turn in turns),
         kept_errors=kept.errors,
         kept_words=kept.words,
+        requests=requests,
+        dropped=max(0, requests - needed) if requests else None,
     )
 
 
@@ -84,6 +92,8 @@ ROWS = {
     "cut_in": "began before the caller was done",
     "kept_errors": "words of the history that are wrong",
     "kept_words": "  of words heard",
+    "requests": "requests to the language model",
+    "dropped": "  of them dropped",
 }
 
 

@@ -7,7 +7,10 @@ from voxlab.frameworks.processes import HeldCall, hold_in_process
 from voxlab.frameworks.recorded import (
     adapter_source,
     hold_or_recall,
+    recorded_echo,
     recorded_figures,
+    recorded_reactions,
+    recorded_requests,
     run_or_recall_texts,
 )
 
@@ -16,6 +19,9 @@ __all__ = [
     "adapter_source",
     "hold_in_process",
     "hold_or_recall",
+    "recorded_echo",
     "recorded_figures",
+    "recorded_reactions",
+    "recorded_requests",
     "run_or_recall_texts",
 ]

@@ -1,6 +1,7 @@
 """What lesson 06 shows: the frameworks at work where they are installed, else their last run.
 
-data/frameworks has that run: a call of each, the harness's events, the table of the benchmark.
+data/frameworks has that run: a call of each, the harness's events, the tables of the benchmarks,
+and what `voxlab compare` told of data/calls/habits.yaml.
 """
 
 import ast
@@ -14,6 +15,7 @@ from typing import Any
 
 from voxlab import audio, data
 from voxlab.errors import FrameworkError
+from voxlab.evaluation.line_reactions import Reaction
 from voxlab.frameworks.processes import FRAMEWORKS, HeldCall, find_python, hold_in_process
 from voxlab.timeline import Call, Timeline
 
@@ -48,9 +50,7 @@ def run_or_recall_texts(texts: Sequence[str]) -> list[list[dict[str, Any]]]:
     """Return the events of texts put to LiveKit's test harness: now, or of the recorded texts."""
     if not can_run():
         print(RECORDED)
-        runs: list[list[dict[str, Any]]] = json.loads(
-            data.path("frameworks/text_run.json").read_text("utf-8")
-        )
+        runs: list[list[dict[str, Any]]] = _recorded("text_run")
         return runs
     command = [str(find_python("livekit")), "-m", "voxlab.frameworks.text_run", *texts]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
@@ -63,10 +63,30 @@ def run_or_recall_texts(texts: Sequence[str]) -> list[list[dict[str, Any]]]:
 
 def recorded_figures() -> dict[str, dict[str, float | None]]:
     """Return the table of benchmarks/frameworks.py, as it was measured last."""
-    figures: dict[str, dict[str, float | None]] = json.loads(
-        data.path("frameworks/benchmark.json").read_text("utf-8")
-    )
+    figures: dict[str, dict[str, float | None]] = _recorded("benchmark")
     return figures
+
+
+def recorded_reactions() -> dict[str, list[Reaction]]:
+    """Return what each stack did at each line of data/calls/habits.yaml, when it was held last."""
+    stacks = _recorded("habits")["reactions"]
+    return {name: [Reaction(**each) for each in done] for name, done in stacks.items()}
+
+
+def recorded_requests() -> dict[str, tuple[int, int]]:
+    """Return the requests to the language model in that call, and how many of them were dropped."""
+    stacks = _recorded("habits")["stacks"].items()
+    return {name: (it["requests"], it["dropped"]) for name, it in stacks if it["requests"]}
+
+
+def recorded_echo() -> list[dict[str, Any]]:
+    """Return the rows of benchmarks/echo.py, as they were measured last."""
+    rows: list[dict[str, Any]] = _recorded("echo")
+    return rows
+
+
+def _recorded(name: str) -> Any:
+    return json.loads(data.path(f"frameworks/{name}.json").read_text("utf-8"))
 
 
 def adapter_source(framework: str, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxlab.audio import Samples, from_pcm16, to_pcm16
+from voxlab.audio import Audio, Samples, from_pcm16, to_pcm16
 from voxlab.errors import AudioError, missing_extra
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ class Echo:
             response[0] = math.sqrt(1 - TAIL)
             response[1:] = math.sqrt(TAIL) * tail / np.linalg.norm(tail)
         return (10 ** (self.level_db / 20) * response).astype(np.float32)
+
+    def reflect(self, voice: Audio) -> Audio:
+        """Return what comes back of a whole voice, as long as it is."""
+        response = self.impulse_response(voice.rate_hz)
+        delayed = np.pad(voice.samples, (round(self.delay_s * voice.rate_hz), 0))
+        size = voice.samples.size
+        return Audio(np.convolve(delayed[:size], response)[:size], voice.rate_hz)
 
 
 def has_echo_canceller() -> bool:
