@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -287,6 +290,15 @@ def test_a_call_that_is_held_again_leaves_the_same_traces_and_no_word_in_them(tm
     for word in ("Where is", "weather in", "Paris", "12345", "Anna Lopez", "shipped"):
         assert word in timeline
         assert word not in "".join(left[0])
+
+
+@pytest.mark.slow
+def test_a_terminal_that_lacks_the_trees_letters_shows_the_rest(tmp_path):
+    Call(OUTCOMES).save(tmp_path)
+    command = [sys.executable, "-m", "voxlab", "trace", str(tmp_path)]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, env=ascii_only, check=True)
+    assert b"turn 1" in done.stdout
 
 
 @pytest.mark.parametrize(
