@@ -4,7 +4,7 @@ From the wire inwards:
 
 | module | is |
 |---|---|
-| `transport/server`, `http`, `tls`, `authentication` | WebSocket, HTTP beside it, TLS, keys |
+| `transport/server`, `tls`, `authentication` | WebSocket, TLS, keys; `serving/http` is beside it |
 | `transport/in_memory` | no socket at all: the openai client's connection to a session in memory |
 | `transport/session_loop`, `send_queue` | one connection: in and out of its session, bounded |
 | `protocol/client_events`, `client_models` | what a client may say, or else which error |

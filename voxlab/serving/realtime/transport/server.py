@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from voxlab.serving.http import HttpAnswer, HttpRequest, error_body, speaking
 from voxlab.serving.realtime.engines import Engines
 from voxlab.serving.realtime.protocol import client_events
 from voxlab.serving.realtime.protocol.errors import Refused
@@ -35,7 +36,6 @@ from voxlab.serving.realtime.transport.authentication import (
     Authenticator,
     NotAdmitted,
 )
-from voxlab.serving.realtime.transport.http import HttpAnswer, HttpRequest, error_body, speaking
 from voxlab.serving.realtime.transport.session_loop import run_session
 from voxlab.serving.sockets import WebSocket, listen
 
@@ -75,7 +75,7 @@ class RealtimeServer:
         return len(self._server.connections)
 
 
-class _Host:
+class RealtimeHost:
     """Answers whoever comes."""
 
     def __init__(self, engines: Engines, options: ServerOptions) -> None:
@@ -130,31 +130,35 @@ class _Host:
         said = f"No such path here: WebSockets open {PATH}, POST {SECRETS_PATH} makes secrets.\n"
         return connection.respond(HTTPStatus.NOT_FOUND, said)
 
-    def respond(self, request: HttpRequest) -> HttpAnswer:
+    async def respond(self, request: HttpRequest) -> HttpAnswer:
         """Answer what is not a WebSocket."""
-        status, body = self._answer(request)
-        code = body.get("error", {}).get("code", "")
-        log.info("%s %.200s: %d %s", request.method, request.target, status, code)
-        return status, body
+        answer = self._answer(request)
+        code = answer.content.get("error", {}).get("code", "")
+        log.info("%s %.200s: %d %s", request.method, request.target, answer.status, code)
+        return answer
 
     def _answer(self, request: HttpRequest) -> HttpAnswer:
         if urlsplit(request.target).path.rstrip("/") != SECRETS_PATH:
             said = f"Unknown request URL: {request.method} {request.target[:200]}."
-            return HTTPStatus.NOT_FOUND, error_body("unknown_url", said)
+            return HttpAnswer(HTTPStatus.NOT_FOUND, error_body("unknown_url", said))
         if request.method != "POST":
             said = f"{SECRETS_PATH} takes POST."
-            return HTTPStatus.METHOD_NOT_ALLOWED, error_body("method_not_supported", said)
+            return HttpAnswer(
+                HTTPStatus.METHOD_NOT_ALLOWED, error_body("method_not_supported", said)
+            )
         try:
             body = json.loads(request.body or b"{}")
             secret = self._authenticator.issue(request.headers, body, self._options.epoch_s())
         except (ValueError, RecursionError):
             said = "We could not parse the JSON body of your request."
-            return HTTPStatus.BAD_REQUEST, error_body("invalid_json", said)
+            return HttpAnswer(HTTPStatus.BAD_REQUEST, error_body("invalid_json", said))
         except NotAdmitted as error:
-            return HTTPStatus.UNAUTHORIZED, error_body(error.code, str(error))
+            return HttpAnswer(HTTPStatus.UNAUTHORIZED, error_body(error.code, str(error)))
         except Refused as error:
-            return HTTPStatus.BAD_REQUEST, error_body(error.code, str(error), error.param)
-        return HTTPStatus.OK, secret
+            return HttpAnswer(
+                HTTPStatus.BAD_REQUEST, error_body(error.code, str(error), error.param)
+            )
+        return HttpAnswer(HTTPStatus.OK, secret)
 
 
 def _address(connection: ServerConnection) -> str:
@@ -162,9 +166,8 @@ def _address(connection: ServerConnection) -> str:
     return f"{host}:{port}"
 
 
-def _subprotocol(
-    connection: ServerConnection, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
+def subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Choose the protocol's own subprotocol, where a client offers it."""
     return Subprotocol("realtime") if "realtime" in offered else None
 
 
@@ -188,7 +191,7 @@ async def serving(
     """
     options = options or ServerOptions()
     client_events.check({"type": "response.cancel"})  # loads the SDK's models: no session waits
-    host = _Host(engines, options)
+    host = RealtimeHost(engines, options)
     server = await listen(
         host.hold,
         options.host,
@@ -196,7 +199,7 @@ async def serving(
         ssl=options.tls,
         create_connection=speaking(host.respond),
         process_request=host.route,
-        select_subprotocol=_subprotocol,
+        select_subprotocol=subprotocol,
         max_size=LARGEST_FRAME,
         max_queue=FRAMES_AHEAD,
     )

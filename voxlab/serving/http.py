@@ -1,13 +1,14 @@
-"""The one HTTP request that a realtime server answers beside WebSockets, on the same port.
+"""HTTP requests that a server answers beside WebSockets, on the same port.
 
 `SharedPortConnection` looks at the first bytes. A GET opens a WebSocket and goes to websockets,
-which reads no other method; anything else, such as the POST for a client secret, h11 reads and we
-answer.
+which reads no other method; anything else, such as the POST for a client secret or for a call, h11
+reads and we answer.
 """
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -19,16 +20,25 @@ LARGEST_BODY = 2**20
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A whole request. headers: their names in Title-Case."""
+    """A whole request. headers: their names in Title-Case; host: who asks."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
+    host: str
 
 
-HttpAnswer = tuple[HTTPStatus, dict[str, Any]]
-Respond = Callable[[HttpRequest], HttpAnswer]
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What is answered: content as JSON, and headers besides those that say so."""
+
+    status: HTTPStatus
+    content: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Respond = Callable[[HttpRequest], Awaitable[HttpAnswer]]
 
 
 def error_body(code: str, message: str, param: str | None = None) -> dict[str, Any]:
@@ -49,9 +59,12 @@ class SharedPortConnection(ServerConnection):
         self._http: h11.Connection | None = None
         self._head: h11.Request | None = None
         self._body = b""
+        self._answering: asyncio.Task[None] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket brings."""
+        if self._answering is not None:
+            return  # one request a connection: what follows it nobody reads
         if self._is_websocket:
             super().data_received(data)
         elif self._http is not None:
@@ -81,26 +94,33 @@ class SharedPortConnection(ServerConnection):
                 }
                 if max(len(self._body), int(headers.get("Content-Length", 0))) > LARGEST_BODY:
                     said = f"The body has more than {LARGEST_BODY} bytes."
-                    self._answer(
-                        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error_body("too_large", said))
-                    )
+                    too_large = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                    self._answer(HttpAnswer(too_large, error_body("too_large", said)))
                     return
                 if isinstance(event, h11.EndOfMessage):
                     method, target = self._head.method.decode(), self._head.target.decode()
-                    self._answer(self.answer_http(HttpRequest(method, target, headers, self._body)))
+                    host = str(self.transport.get_extra_info("peername")[0])
+                    request = HttpRequest(method, target, headers, self._body, host)
+                    self._answering = self.loop.create_task(self._respond(request))
                     return
         except h11.RemoteProtocolError as error:  # also TLS, to a server without
             answer = error_body("bad_request", f"This is no HTTP request: {error}.")
-            self._answer((HTTPStatus(error.error_status_hint), answer))
+            self._answer(HttpAnswer(HTTPStatus(error.error_status_hint), answer))
+
+    async def _respond(self, request: HttpRequest) -> None:
+        self._answer(await self.answer_http(request))
 
     def _answer(self, answer: HttpAnswer) -> None:
-        status, content = answer
-        body = json.dumps(content).encode()
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        body = json.dumps(answer.content).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **answer.headers,
+        }
+        lines = [f"HTTP/1.1 {answer.status.value} {answer.status.phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
 
 
