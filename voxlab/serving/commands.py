@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxlab.errors import VoxlabError
+from voxlab.serving import worker_commands
 
 if TYPE_CHECKING:
     from voxlab.agents.calls import Party
@@ -75,6 +76,7 @@ def add(commands: Any, add_command: Add) -> None:
         "--most-calls", type=int, default=20, metavar="N", help="the next is busy; default: 20"
     )
     _add_telephone(sip, "The language is that of the INVITE's Accept-Language")
+    worker_commands.add(kinds, add_command, _add_verbose)
 
     about = "answer the rooms of a LiveKit server with the shop's agent on LiveKit Agents"
     livekit = add_command(kinds, "livekit", _livekit, about, "")
@@ -120,15 +122,15 @@ def _add_verbose(command: argparse.ArgumentParser) -> None:
     command.add_argument("--verbose", action="store_true", help=about)
 
 
-def _start_log(arguments: argparse.Namespace) -> None:
+def start_log(arguments: argparse.Namespace) -> None:
     """Log warnings, with --verbose also who comes, what fails and who goes; never what is said."""
     logging.basicConfig(format="%(asctime)s  %(message)s")
     logging.getLogger("voxlab").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
 
 
 def _twilio(arguments: argparse.Namespace) -> int:
-    _check_port(arguments.port)
-    _start_log(arguments)
+    check_port(arguments.port)
+    start_log(arguments)
     from voxlab.clock import run_real
 
     run_real(_serve_twilio(arguments))
@@ -142,7 +144,7 @@ async def _serve_twilio(arguments: argparse.Namespace) -> None:
     make_agent = _telephone_agents(arguments)
 
     def keep(start: "Start", call: "Call") -> None:
-        _keep(start.call_sid, call, arguments.out)
+        keep_record(start.call_sid, call, arguments.out)
 
     def answer(start: "Start") -> "Party":
         return make_agent(start.parameters, g711.RATE_HZ)
@@ -156,8 +158,8 @@ async def _serve_twilio(arguments: argparse.Namespace) -> None:
 
 
 def _sip(arguments: argparse.Namespace) -> int:
-    _check_port(arguments.port)
-    _start_log(arguments)
+    check_port(arguments.port)
+    start_log(arguments)
     from voxlab.agents.telephone.sip_endpoint import check_sip
     from voxlab.clock import run_real
 
@@ -173,7 +175,7 @@ async def _serve_sip(arguments: argparse.Namespace) -> None:
     make_agent = _telephone_agents(arguments)
 
     def keep(start: "SipStart", call: "Call") -> None:
-        _keep(start.name, call, arguments.out)
+        keep_record(start.name, call, arguments.out)
 
     def answer(start: "SipStart") -> "Party":
         return make_agent(start.parameters, CODECS[start.codec].rate_hz)
@@ -222,7 +224,7 @@ def _telephone_agents(
     return make_agent
 
 
-def _keep(name: str, call: "Call", folder: Path | None) -> None:
+def keep_record(name: str, call: "Call", folder: Path | None) -> None:
     """Tell how a call ended; write its record into a folder of its name."""
     timeline = call.timeline
     print(f"call {name}: {timeline.end_reason} after {timeline.duration_s:.1f} s", flush=True)
@@ -252,7 +254,8 @@ async def _until_stopped() -> None:
     await stop.wait()
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Raise VoxlabError if it is no port."""
     if not 0 <= port <= 65535:
         raise VoxlabError(f"--port {port}: needs 0 to 65535, 0 for any that is free")
 
@@ -260,8 +263,8 @@ def _check_port(port: int) -> None:
 def _realtime(arguments: argparse.Namespace) -> int:
     if bool(arguments.llm_url) != bool(arguments.llm_model):
         raise VoxlabError("a language model needs both --llm-url and --llm-model")
-    _check_port(arguments.port)
-    _start_log(arguments)
+    check_port(arguments.port)
+    start_log(arguments)
     from voxlab.clock import run_real
     from voxlab.serving.realtime import engines
 

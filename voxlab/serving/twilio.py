@@ -75,7 +75,33 @@ def twiml(url: str, parameters: Mapping[str, str]) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?><Response><Connect>{stream}</Connect></Response>'
 
 
-class _Host:
+def is_signed(request: Request, base: str, auth_token: str | None) -> bool:
+    """Tell whether Twilio has signed a request; without a token every request counts as signed.
+
+    base: the address of this server before the path, as Twilio calls it.
+    """
+    if auth_token is None:
+        return True
+    expected = sign(base + request.path, auth_token)
+    return hmac.compare_digest(expected, request.headers.get("X-Twilio-Signature", ""))
+
+
+def answer_web_hook(connection: ServerConnection, request: Request, url: str) -> Response:
+    """Answer a web hook with the stream to open, which gets the language of the hook's query."""
+    asked = dict(parse_qsl(request.path.partition("?")[2]))  # Twilio adds its own to ours
+    told = {name: asked[name] for name in (LANGUAGE,) if name in asked}
+    return respond_xml(connection, twiml(url, told))
+
+
+def respond_xml(connection: ServerConnection, said: str) -> Response:
+    """Return a response of TwiML."""
+    response = connection.respond(HTTPStatus.OK, said)
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "text/xml; charset=utf-8"
+    return response
+
+
+class TwilioHost:
     """Answers Twilio."""
 
     def __init__(
@@ -101,33 +127,18 @@ class _Host:
         if path not in (MEDIA_PATH, VOICE_PATH):
             said = f"No such path here: {VOICE_PATH} gives TwiML, {MEDIA_PATH} takes a stream.\n"
             return connection.respond(HTTPStatus.NOT_FOUND, said)
-        if not self._is_signed(request):
+        base = self.url.removesuffix(MEDIA_PATH)
+        if path == VOICE_PATH:  # the same host, asked by HTTP
+            base = base.replace("ws", "http", 1)
+        if not is_signed(request, base, self._options.auth_token):
             log.warning("refused a request without Twilio's signature: %s", path)
             return connection.respond(HTTPStatus.FORBIDDEN, "Not signed by Twilio.\n")
         if path == VOICE_PATH:
-            asked = dict(parse_qsl(request.path.partition("?")[2]))  # Twilio adds its own to ours
-            told = {name: asked[name] for name in (LANGUAGE,) if name in asked}
-            said = twiml(self.url, told)
-            response = connection.respond(HTTPStatus.OK, said)
-            del response.headers["Content-Type"]
-            response.headers["Content-Type"] = "text/xml; charset=utf-8"
-            return response
+            return answer_web_hook(connection, request, self.url)
         if self._calls >= self._options.most_calls:
             log.warning("refused a call: there are %d already", self._calls)
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "All lines are busy.\n")
         return None
-
-    def _is_signed(self, request: Request) -> bool:
-        token = self._options.auth_token
-        if token is None:
-            return True
-        path, _, query = request.path.partition("?")
-        base = self.url.removesuffix(MEDIA_PATH)
-        if path == VOICE_PATH:  # the same host, asked by HTTP
-            base = base.replace("ws", "http", 1)
-        address = f"{base}{path}?{query}" if query else base + path
-        expected = sign(address, token)
-        return hmac.compare_digest(expected, request.headers.get("X-Twilio-Signature", ""))
 
     async def hold(self, connection: ServerConnection) -> None:
         """Hold one call."""
@@ -169,7 +180,7 @@ async def serving_twilio(
     call when it is over. Raises VoxlabError if the port is taken.
     """
     options = options or TwilioOptions()
-    host = _Host(make_agent, options, on_call)
+    host = TwilioHost(make_agent, options, on_call)
     server = await listen(
         host.hold,
         options.host,

@@ -70,12 +70,16 @@ class Made:
 
 @dataclass(frozen=True)
 class Job:
-    """What to make: the settings of `session_config.response_config`, the context, the format."""
+    """What to make: the settings of `session_config.response_config`, the context, the format.
+
+    says: the words, if no model is to find them.
+    """
 
     response_id: str
     config: dict[str, Any]
     context: Sequence[Item]
     wire: WireFormat
+    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,17 +124,22 @@ class ResponseGenerator:
             await self._report(Said(job.response_id, text))
 
         async def write(put: Put) -> None:
+            if job.says:
+                await put(job.says)
+                return
             await reply.write_sentences(read, tools, written, put)
             await self._fill(written, put)
 
-        if job.config["output_modalities"] == ["text"]:
+        if job.config["output_modalities"] == ["text"] and job.says:
+            await say(job.says)
+        elif job.config["output_modalities"] == ["text"]:
             async with aclosing(reply.write(read, tools, written)) as texts:
                 async for text in texts:
                     await say(text)
             await self._fill(written, say)
         else:
             await overlap(write, _Voice(reply, job, self.pace, self._report).speak)
-        if choice.required and tools and not written.calls:
+        if choice.required and tools and not written.calls and not job.says:
             raise ProviderError("the language model called no tool, though tool_choice requires it")
         calls = tuple(written.calls if choice.parallel else written.calls[:1])
         return Made(job.response_id, "completed", calls)

@@ -41,11 +41,17 @@ class Responses:
         return next(own, None)
 
     def start(
-        self, config: dict[str, Any], context: Sequence[Item], conversation: Conversation | None
+        self,
+        config: dict[str, Any],
+        context: Sequence[Item],
+        conversation: Conversation | None,
+        *,
+        says: str = "",
     ) -> None:
         """Start a response. context: what the model reads; conversation: None for out-of-band.
 
-        config: of `session_config.response_config`. Raises Refused if too many are in progress.
+        config: of `session_config.response_config`. says: the words, if no model is to find them.
+        Raises Refused if too many are in progress.
         """
         if conversation is not None and self.default is not None:
             raise Refused(
@@ -59,7 +65,7 @@ class Responses:
         response = Response(config, context, conversation, self._queue)
         self._active[response.id] = response
         self._queue.emit("response.created", response=response.resource())
-        job = Job(response.id, config, context, response.wire)
+        job = Job(response.id, config, context, response.wire, says)
         response.task = self._spawn(self._generator.generate(job))
 
     def take(self, piece: Said | Made) -> Response | None:

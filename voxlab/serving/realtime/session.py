@@ -16,6 +16,7 @@ from voxlab.agents.realtime.protocol import JsonObject
 from voxlab.agents.realtime.settings import DEFAULT_MODEL
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Providers
+from voxlab.serving.goodbyes import GOODBYE, RINGS_OUT_S, Leave, Left, SessionOver
 from voxlab.serving.realtime.conversation import (
     LARGEST_ITEM,
     Conversation,
@@ -64,6 +65,7 @@ class SessionOptions:
 
     started_at: seconds since 1970, for the expiry that the client is told. token: makes the
     session's names unique. settings: the session object's first update (of a client secret).
+    leaving: when it is set, the session says goodbye and ends.
     """
 
     model: str = DEFAULT_MODEL
@@ -75,6 +77,8 @@ class SessionOptions:
     pace: Pace = field(default_factory=Pace)
     patience: Patience = field(default_factory=Patience)
     filler: str = ""
+    leaving: asyncio.Event | None = None
+    goodbye: str = GOODBYE
 
 
 class VADFailed(Exception):
@@ -85,7 +89,7 @@ class IdleTimeout:
     """The idle timeout is over."""
 
 
-InboxMessage = str | bytes | Said | Made | ItemTranscribed | IdleTimeout
+InboxMessage = str | bytes | Said | Made | ItemTranscribed | IdleTimeout | Leave | Left
 
 
 class Session:
@@ -116,6 +120,7 @@ class Session:
         )
         self._transcriber = Transcriber(providers.stt, options.patience.stt_s, spawn)
         self._responses = Responses(queue, generator, spawn)
+        self._is_leaving = False
         self._turn_id: str | None = None  # the item that the open turn will become
         self._idle_timer: asyncio.Task[None] | None = None
         expires_at = options.started_at + round(options.longest_s)
@@ -140,7 +145,10 @@ class Session:
         self._emit("error", error=error.to_wire(event_id))
 
     async def handle(self, message: InboxMessage) -> None:
-        """Do what a message asks for. Raises VADFailed, once the client is told why."""
+        """Do what a message asks for.
+
+        Raises VADFailed or SessionOver, once the client is told why.
+        """
         match message:
             case Said() | Made():
                 self._on_piece(message)
@@ -150,6 +158,13 @@ class Session:
                 pass  # it was deleted
             case IdleTimeout():
                 self._on_idle()
+            case Leave():
+                self._say_goodbye()
+            case Left():
+                self.refuse(Refused("session_expired", "The server is being stopped."))
+                raise SessionOver
+            case _ if self._is_leaving:
+                pass  # nobody listens any more
             case _:
                 await self._on_frame(message)
 
@@ -170,7 +185,7 @@ class Session:
             self.refuse(Refused("engine_failed", str(error), kind="server_error"), event_id)
             raise VADFailed from error
         except Exception as error:  # our own fault must not end the session
-            log.exception("the session cannot handle %.200r", frame)
+            log.exception("the session cannot handle an event of %d bytes", len(frame))
             said = f"The server had an error while processing your request: {error}"
             self.refuse(Refused("server_error", said, kind="server_error"), event_id)
 
@@ -258,6 +273,9 @@ class Session:
 
     def _on_piece(self, piece: Said | Made) -> None:
         response = self._responses.take(piece)
+        if response is not None and self._is_leaving:
+            self._spawn(self._leave_after(response.spoken_s))
+            return
         idle_ms = self._detection.get("idle_timeout_ms")
         if response is not None and response.conversation is not None and idle_ms:
             self._stop_idle_timer()
@@ -335,6 +353,21 @@ class Session:
                 self._respond({})
             except Refused as error:
                 self.refuse(error)
+
+    # --- when the server stops --------------------------------------------------------------
+
+    def _say_goodbye(self) -> None:
+        """Stop what is being said, and say goodbye; nobody is heard any more."""
+        self._is_leaving = True
+        self._stop_idle_timer()
+        if self._responses.default is not None:
+            self._responses.cancel(None, "client_cancelled")
+        config = response_config(self._settings, {})
+        self._responses.start(config, (), self._conversation, says=self._options.goodbye)
+
+    async def _leave_after(self, spoken_s: float) -> None:
+        await asyncio.sleep(spoken_s + RINGS_OUT_S)
+        await self._report(Left())
 
     # --- when nobody speaks -----------------------------------------------------------------
 

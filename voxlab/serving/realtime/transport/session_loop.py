@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from voxlab.agents.sockets import MessageSocket, SocketClosed
 from voxlab.providers.protocols import Providers
+from voxlab.serving.goodbyes import Leave, SessionOver
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.session import InboxMessage, Session, SessionOptions, VADFailed
@@ -24,7 +25,7 @@ class _Over(Exception): ...
 
 
 async def run_session(wire: MessageSocket, providers: Providers, options: SessionOptions) -> None:
-    """Hold a session until the client leaves, the time is up or the VAD fails.
+    """Hold a session until the client leaves, the time is up, the VAD fails or the server stops.
 
     Then nothing is left running.
     """
@@ -40,6 +41,10 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
             for frame in await queue.get():
                 await wire.send(frame)
 
+    async def wait_to_leave(leaving: asyncio.Event) -> None:
+        await leaving.wait()
+        await inbox.put(Leave())
+
     async def handle_messages(session: Session) -> None:
         while True:
             message = await inbox.get()
@@ -51,9 +56,11 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
             session = Session(providers, options, queue, inbox.put, group.create_task)
             group.create_task(read())
             group.create_task(write())
+            if options.leaving is not None:
+                group.create_task(wait_to_leave(options.leaving))
             try:
                 async with asyncio.timeout(options.longest_s):
-                    with suppress(VADFailed):
+                    with suppress(VADFailed, SessionOver):
                         await handle_messages(session)
             except TimeoutError:
                 minutes = options.longest_s / 60

@@ -1,0 +1,197 @@
+"""The command `voxlab serve worker`."""
+
+import argparse
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voxlab.errors import VoxlabError
+
+if TYPE_CHECKING:
+    from voxlab.agents.calls import Party
+    from voxlab.serving.workers.protocols import MakeProtocol
+    from voxlab.telephony.twilio import Start
+    from voxlab.timeline import Call
+
+TOKEN, KEY = "VOXLAB_WORKER_TOKEN", "VOXLAB_CALL_KEY"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EPILOG = f"""\
+example: voxlab serve worker --protocol twilio --processes 2
+
+POST /calls gives a call the address of the process that will hold it; Twilio's web hook is /voice,
+and a Realtime client may open /v1/realtime: it is redirected. SIGTERM drains: calls that are on
+finish, new ones are refused, and at the deadline the rest end with a goodbye. SIGHUP replaces the
+processes one after another. /healthz, /readyz and /load tell how it is.
+Environment: {KEY}: callers need it as "Authorization: Bearer ..." (default: none is needed);
+TWILIO_AUTH_TOKEN: only signed web hooks are answered; {TOKEN}: workers join with it.
+"""
+
+
+def add(
+    kinds: Any,
+    add_command: Callable[..., argparse.ArgumentParser],
+    add_verbose: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """Add the command to the parser of `voxlab serve`."""
+    about = "hold calls in processes that drain, each call at an address of its own"
+    worker = add_command(kinds, "worker", _worker, about, "")
+    worker.formatter_class, worker.epilog = argparse.RawDescriptionHelpFormatter, EPILOG
+    worker.add_argument("--protocol", choices=("realtime", "twilio"), default="realtime")
+    worker.add_argument("--port", type=int, default=8090, help="default: 8090; 0 for any")
+    worker.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine")
+    worker.add_argument(
+        "--processes",
+        type=int,
+        default=2,
+        metavar="N",
+        help="worker processes beside the front, 0: all join from elsewhere; default: 2",
+    )
+    worker.add_argument(
+        "--join", metavar="URL", help="be one worker process of the front at URL, and no front"
+    )
+    worker.add_argument(
+        "--public-url",
+        default="",
+        metavar="URL",
+        help="how callers reach it, such as wss://one.example.com",
+    )
+    worker.add_argument(
+        "--most-calls", type=int, default=8, metavar="N", help="of one process; default: 8"
+    )
+    worker.add_argument(
+        "--drain-limit",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="calls that last longer after SIGTERM end with a goodbye; default: 600",
+    )
+    worker.add_argument("--providers", choices=("offline", "scripted"), default="offline")
+    worker.add_argument(
+        "--out", type=Path, metavar="DIR", help="write each Twilio call's record there"
+    )
+    add_verbose(worker)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from voxlab.clock import run_real
+    from voxlab.serving.commands import check_port, start_log
+
+    check_port(arguments.port)
+    if arguments.most_calls < 1 or arguments.processes < 0 or not arguments.drain_limit >= 0:
+        raise VoxlabError("--most-calls needs 1 or more, --processes and --drain-limit 0 or more")
+    token = os.environ.get(TOKEN, "")
+    if not token and (arguments.join or arguments.host not in LOOPBACK):
+        raise VoxlabError(
+            f"{TOKEN} is not set: workers and a front that is not on this machine only need a "
+            "secret that they share"
+        )
+    start_log(arguments)
+    if arguments.join:
+        run_real(_serve_process(arguments, token, _calls(arguments)))
+    else:
+        run_real(_serve_front(arguments, token or secrets.token_urlsafe(24)))
+    return 0
+
+
+def _calls(arguments: argparse.Namespace) -> "MakeProtocol":
+    """Return what a process's calls speak, with their engines."""
+    from voxlab.serving.realtime.engines import offline_engines, scripted_engines
+    from voxlab.serving.workers import protocols
+
+    engines = offline_engines() if arguments.providers == "offline" else scripted_engines()
+    if arguments.protocol == protocols.REALTIME:
+        return protocols.realtime_calls(engines)
+    from voxlab.agents.shop import shop_agent
+    from voxlab.agents.telephone.agent import telephone_agent
+    from voxlab.serving.commands import keep_record
+
+    def answer(start: "Start") -> "Party":
+        if arguments.providers == "scripted":
+            return shop_agent(engines())
+        return telephone_agent(start.parameters, providers=engines())
+
+    def note(start: "Start", call: "Call") -> None:
+        keep_record(start.call_sid, call, arguments.out)
+
+    return protocols.twilio_calls(answer, engines().tts, note)
+
+
+async def _serve_process(
+    arguments: argparse.Namespace, token: str, make_protocol: "MakeProtocol"
+) -> None:
+    """Be one worker process until it has drained."""
+    from voxlab.serving.realtime.transport.server import use_few_threads
+    from voxlab.serving.workers.admission import Limits
+    from voxlab.serving.workers.joining import stay_joined
+    from voxlab.serving.workers.worker import WorkerOptions, serving_worker
+
+    options = WorkerOptions(
+        arguments.host,
+        arguments.port,
+        arguments.public_url,
+        elsewhere=arguments.join.rstrip("/") + "/calls",
+        limits=Limits(most_calls=arguments.most_calls, drain_s=arguments.drain_limit),
+    )
+    use_few_threads()
+    async with serving_worker(arguments.protocol, make_protocol, options) as worker:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
+        print(f"worker {os.getpid()} at {worker.url}  (SIGTERM drains)", flush=True)
+        joining = asyncio.create_task(stay_joined(worker, arguments.join, token))
+        stopping = asyncio.create_task(worker.stopped.wait())
+        try:
+            await asyncio.wait((joining, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if joining.done():
+                joining.result()  # it ends only by an error
+        finally:
+            joining.cancel()
+            stopping.cancel()
+
+
+async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
+    """Be the front, with processes of its own, until all of them have drained."""
+    from voxlab.serving.workers.front import FrontOptions, serving_front
+    from voxlab.serving.workers.processes import Processes
+
+    options = FrontOptions(
+        arguments.host,
+        arguments.port,
+        token,
+        os.environ.get(KEY),
+        os.environ.get("TWILIO_AUTH_TOKEN"),
+        arguments.public_url,
+    )
+    async with serving_front(arguments.protocol, options) as front:
+        command = [sys.executable, "-m", "voxlab", *_worker_arguments(arguments), front.url]
+        processes = Processes(front, command, {TOKEN: token})
+        restarts: set[asyncio.Task[None]] = set()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(
+            signal.SIGHUP, lambda: restarts.add(loop.create_task(processes.restart()))
+        )
+        try:
+            await processes.start(arguments.processes)
+            print(
+                f"{front.url}/calls  ({arguments.processes} processes; SIGTERM drains)", flush=True
+            )
+            await stop.wait()
+        finally:
+            front.is_stopping = True
+            for restart in restarts:
+                restart.cancel()
+            await processes.drain()
+
+
+def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
+    """Return the command line of one process, up to the front's address."""
+    given = ["serve", "worker", "--port", "0", "--host", arguments.host]
+    for name in ("protocol", "most_calls", "drain_limit", "providers", "out"):
+        if (value := getattr(arguments, name)) is not None:
+            given += ["--" + name.replace("_", "-"), str(value)]
+    return [*given, *(["--verbose"] if arguments.verbose else []), "--join"]

@@ -1,0 +1,17 @@
+"""Workers: processes that hold calls, each call at an address of its own, and that drain.
+
+| module | is |
+|---|---|
+| `admission` | which calls a worker takes, and when a draining one is done: pure |
+| `worker` | one process: calls counted, refused, ended |
+| `protocols`, `goodbye` | what the calls speak; the goodbye of a call that must end |
+| `front`, `loads` | the door that gives a call its address; reports, and who gets the next call |
+| `joining` | a worker's connection to the front |
+| `processes` | the processes of one machine: started, replaced, drained |
+| `rates` | how often a client may ask, how fast it may send |
+"""
+
+from voxlab.serving.workers.front import FrontOptions, serving_front
+from voxlab.serving.workers.worker import WorkerOptions, serving_worker
+
+__all__ = ["FrontOptions", "WorkerOptions", "serving_front", "serving_worker"]
