@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from voxlab.errors import VoxlabError
 from voxlab.serving.workers.worker import Worker
 
-JOIN_PATH = "/workers"
+JOIN_PATH = "/join"
 REPORTS_EVERY_S = 0.1  # at most
 AGAIN_S = 1.0
 log = logging.getLogger(__name__)
