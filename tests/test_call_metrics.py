@@ -51,6 +51,7 @@ def test_the_parts_of_a_wait_add_up_to_it(call):
         assert math.isclose(sum(parts.values()), max(times.ttfb_s or 0, 0), abs_tol=1e-9)
 
 
+@settings(max_examples=50)
 @given(any_timeline)
 def test_a_turns_wait_is_told_in_full_or_not_at_all(call):
     for _, span in build_trace(call).walk():
