@@ -5,6 +5,7 @@ from voxlab.widgets.codec import explore_quantizer
 from voxlab.widgets.latency import explore_latency
 from voxlab.widgets.live import live_call
 from voxlab.widgets.prediction import predict
+from voxlab.widgets.rating import rate
 from voxlab.widgets.recording import record
 from voxlab.widgets.speech_lm import live_training
 from voxlab.widgets.vad import explore_vad
@@ -17,5 +18,6 @@ __all__ = [
     "live_call",
     "live_training",
     "predict",
+    "rate",
     "record",
 ]
