@@ -284,6 +284,16 @@ def test_what_is_not_met_is_told_in_words(expect, events, unmet):
     assert find_unmet(held({"shop": "unchanged", **expect}, *events)) == unmet
 
 
+def test_as_text_what_was_cut_off_counts_as_said():
+    cut = Event(
+        4.0, "agent", "interrupted", {"heard": "Order 12345 is", "unheard": "shipped. Bye."}
+    )
+    part = Event(4.0, "agent", "said", {"text": "Order 12345 is"})
+    told = held({"shop": "unchanged", "says": ["is shipped"], "never_says": ["bye"]}, cut, part)
+    assert find_unmet(told) == ("the agent never says 'is shipped'",)
+    assert find_unmet(told, by_text=True) == ()
+
+
 def test_tool_calls_are_counted_in_their_order():
     calls = ["get_weather", "lookup_order", "check_shipping"]
     told = held({"shop": "unchanged", "calls": calls}, *SHIPPING, *LOOKUP)

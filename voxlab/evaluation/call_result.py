@@ -81,7 +81,7 @@ def judge_call(script: PlayedScript, held: HeldScript) -> CallResult:
     timeline, kinds = held.call.timeline, held.expect.kinds
     result = CallResult(
         script,
-        find_unmet(held),
+        find_unmet(held, by_text=script.level is Level.TEXT),
         timeline.end_reason,
         timeline.duration_s,
         tools=count_calls(held),

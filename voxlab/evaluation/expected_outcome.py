@@ -15,14 +15,15 @@ class ToolCalls(NamedTuple):
     made: int
 
 
-def find_unmet(held: HeldScript) -> tuple[str, ...]:
+def find_unmet(held: HeldScript, *, by_text: bool = False) -> tuple[str, ...]:
     """Return a sentence for each thing that should have come of a call, and did not.
 
     What the agent says is what was heard of it; its tool calls are those that had a result.
+    by_text: nothing was heard, so that what it has to say counts although it was cut off.
     """
     timeline, expect = held.call.timeline, held.expect
     return (
-        *_unsaid(timeline, expect),
+        *_unsaid(timeline, expect, by_text),
         *_uncalled(timeline, expect),
         *held.shop.differences(expect.shop),
         *_other_end(timeline, expect),
@@ -30,10 +31,12 @@ def find_unmet(held: HeldScript) -> tuple[str, ...]:
     )
 
 
-def _unsaid(timeline: Timeline, expect: Expectation) -> Iterator[str]:
+def _unsaid(timeline: Timeline, expect: Expectation, by_text: bool) -> Iterator[str]:
     said = " ".join(str(event.data["text"]) for event in timeline.select("agent", "said"))
+    cut = [event.data for event in timeline.select("agent", "interrupted")] if by_text else []
+    meant = " ".join([said, *(f"{each['heard']} {each['unheard']}" for each in cut)])
     for wordings in expect.says:
-        if not says(said, wordings):
+        if not says(meant, wordings):
             yield f"the agent never says {' or '.join(map(repr, wordings))}"
     for never in expect.never_says:
         if says(said, [never]):
