@@ -11,6 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from voxlab.cli import calls, main, reports
+from voxlab.telephony.echo import has_echo_canceller
 from voxlab.timeline import Call
 
 QUIET = {"text": "Hello.", "lasts_s": 1.0}
@@ -170,9 +171,11 @@ def test_the_record_is_written_after_the_terminal_is_gone(long_call, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_at_the_microphone_ends_the_call_with_its_record(
-    long_call, send, tmp_path, monkeypatch
+    long_call, send, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "sounddevice", MagicMock())
     send(signal.SIGINT, "sentence")
     assert main([*long_call, "--mic"]) == 130
+    advice = "a loudspeaker will do" if has_echo_canceller() else "wear headphones"
+    assert f"You are the caller ({advice}" in capsys.readouterr().out
     assert stopped(tmp_path / "out")[0] == "stopped by SIGINT"

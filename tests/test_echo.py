@@ -12,12 +12,12 @@ from voxlab.agents.callers import microphone
 from voxlab.agents.calls import hold_call
 from voxlab.agents.line import RATE_HZ, Line
 from voxlab.agents.shop import shop_agent
-from voxlab.audio import Audio
+from voxlab.audio import Audio, audible_span
 from voxlab.clock import run_virtual
 from voxlab.errors import AudioError
 from voxlab.evaluation.false_interruptions import count_false_interruptions
 from voxlab.evaluation.turn_times import speech_spans
-from voxlab.telephony.echo import Echo, EchoCanceller, has_echo_canceller, measure_erle_db
+from voxlab.telephony.echo import DELAY_S, Echo, EchoCanceller, has_echo_canceller, measure_erle_db
 from voxlab.timeline import Event, Timeline
 
 SPEECH = data.utterance("book_table").audio.samples  # 3 s
@@ -107,6 +107,55 @@ def test_erle_is_the_ratio_of_the_energies():
     assert measure_erle_db(echo, 0 * echo) == np.inf
     with pytest.raises(AudioError, match="an echo that can be heard"):
         measure_erle_db(0 * echo, echo)
+
+
+# --- a line with a canceller at the caller's end --------------------------------------------
+
+ROOM = Echo(0.05, -12.0, 0.02, cancelled=True)
+
+
+async def hear_line(listens, *, looks=False):
+    """Return what the agent hears in frames of 32 ms; the agent is cut off at 1.6 s.
+
+    looks: somebody asks for the call's record while more of the agent's voice lies ahead.
+    """
+    line = Line(echo=ROOM)
+    line.agent.lay(0.0, Audio(SPEECH, RATE_HZ))
+    line.user.lay(2.0, Audio(listens, RATE_HZ))
+    heard, size = [], 512
+    async for frame in line.frames(size):
+        heard.append(frame)
+        if len(heard) == 50:
+            if looks:
+                line.call()
+            line.agent.cut(line.now_s)
+        if len(heard) == 100:
+            line.hang_up("enough")
+    return np.concatenate(heard), line.call()
+
+
+@needs_canceller
+@pytest.mark.slow
+def test_the_agent_hears_the_caller_and_hardly_itself():
+    caller = data.utterance("goodbye").audio.samples[:RATE_HZ]
+    heard, call = run_virtual(hear_line(caller))
+    echo = ROOM.reflect(Audio(SPEECH, RATE_HZ)).samples
+    own = slice(RATE_HZ // 2, 3 * RATE_HZ // 2)
+    assert measure_erle_db(echo[own], heard[own]) > 15
+    said, after = Audio(caller, RATE_HZ), Audio(heard[2 * RATE_HZ :], RATE_HZ)
+    late_s = audible_span(after)[0] - audible_span(said)[0]
+    assert late_s == pytest.approx(0.01 + DELAY_S, abs=0.005)
+    gain_db = 10 * np.log10(np.sum(after.samples**2) / np.sum(caller**2))
+    assert gain_db == pytest.approx(0, abs=2)
+    np.testing.assert_array_equal(call.user.samples[: heard.size], heard)  # the record is the same
+
+
+@needs_canceller
+@pytest.mark.slow
+def test_a_look_at_the_record_changes_nothing_that_is_heard_later():
+    silence = np.zeros(10, np.float32)
+    plain, looked_at = (run_virtual(hear_line(silence, looks=each))[0] for each in (False, True))
+    np.testing.assert_array_equal(plain, looked_at)
 
 
 # --- a call on a loudspeaker ----------------------------------------------------------------

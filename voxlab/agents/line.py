@@ -55,7 +55,7 @@ class Track:
 
 
 class CleanedVoice:
-    """The caller's side behind the echo canceller of their device, 10 ms late.
+    """The caller's side behind the echo canceller of their device, 18 ms late.
 
     It hears sound once and in order, and none that has not sounded yet: of the agent's voice, that
     may still be cut.

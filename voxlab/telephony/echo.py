@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 BLOCK_S = 0.01  # what WebRTC's audio processing takes at once
+DELAY_S = 0.008  # of what it gives back, measured; below 60 Hz it filters all
 RATES_HZ = (8_000, 16_000, 32_000, 48_000)
 LONGEST_DELAY_S = 0.5  # of an echo, that the canceller still finds
 TAIL = 0.3  # energy of a room's reverberation, of all that comes back
@@ -69,6 +70,7 @@ def has_echo_canceller() -> bool:
 class EchoCanceller:
     """Takes the echo of what is played out of what a microphone hears; both at rate_hz.
 
+    What it gives back is DELAY_S late.
     Raises AudioError if LiveKit's package is missing, or for a rate that WebRTC does not know.
     """
 
