@@ -73,7 +73,8 @@ def test_waits_and_profiles_carry_their_percentiles():
     waits_s = np.linspace(0.1, 1.1, 1001)
     ax = plot_waits({"even": waits_s}, 0.5, axes())
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "even: P50 600 ms, P95 1050 ms"
+        "even: P50 600 ms, P95 1050 ms",
+        "target 500 ms",
     ]
     row = load_measurements()["llm/gpt-4o"]
     marks = plot_profiles([row], axes()).lines[1]

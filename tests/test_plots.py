@@ -1,4 +1,5 @@
 import ast
+import json
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +19,7 @@ from voxlab.providers.scripted import scripted
 from voxlab.timeline import Call, Timeline
 
 matplotlib.use("Agg")
+FOLDER = Path(plots.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +61,9 @@ def test_an_empty_call_is_an_empty_picture() -> None:
     figure.canvas.draw()
 
 
-def fontsizes_and_widths(path: Path) -> Iterator[tuple[str, float]]:
-    """Yield each size of text (pt) and width of a figure (in) that a file of code writes down."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def fontsizes_and_widths(code: str) -> Iterator[tuple[str, float]]:
+    """Yield each size of text (pt) and width of a figure (in) that code writes down."""
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.keyword) and node.arg in ("fontsize", "labelsize", "figsize"):
             value = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
             if isinstance(value, ast.Constant):
@@ -70,10 +72,11 @@ def fontsizes_and_widths(path: Path) -> Iterator[tuple[str, float]]:
 
 def test_figures_are_as_wide_as_a_notebook_and_their_texts_have_nine_points() -> None:
     """A wider figure would be shown smaller, and its texts with it."""
-    folder = Path(plots.__file__).parent
-    found = {
-        (path.name, *each) for path in folder.glob("*.py") for each in fontsizes_and_widths(path)
-    }
+    code = [(path.name, path.read_text("utf-8")) for path in FOLDER.glob("*.py")]
+    for path in (FOLDER.parents[1] / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        code += [(path.name, "".join(c["source"])) for c in cells if c["cell_type"] == "code"]
+    found = {(name, *each) for name, text in code for each in fontsizes_and_widths(text)}
     assert {each for each in found if each[1] == "figsize" and each[2] > 10} == set()
     assert {each for each in found if each[1] != "figsize" and each[2] < 9} == set()
     assert len(found) > 20

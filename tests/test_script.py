@@ -134,6 +134,16 @@ def test_keys_that_are_left_blank_count_as_not_given():
     assert (script.title, script.about, script.background) == ("A call", "", None)
 
 
+def test_one_line_moves_and_all_else_stays():
+    script = load_script(data.path("calls/first_call.yaml"))
+    moved = script.with_line_at("weather", '0 s after the agent says "items"')
+    changed = [one.id for one, other in zip(script.lines, moved.lines, strict=True) if one != other]
+    assert changed == ["weather"]
+    assert moved.with_line_at("weather", str(script.lines[1].at)) == script
+    with pytest.raises(ScriptError, match=r"no line 'wether'; there are .*weather"):
+        script.with_line_at("wether", "1 s after the agent stops")
+
+
 def test_a_recording_beside_the_script_is_said_with_its_text(tmp_path):
     tone = Audio(np.full(8000, 0.5, np.float32), 16_000)
     audio.write(tmp_path / "hello.wav", tone)

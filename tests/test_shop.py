@@ -4,13 +4,15 @@ import asyncio
 import functools
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlab import data
-from voxlab.agents.shop import Shop, shop_agent, shop_tools
+from voxlab.agents.pipeline.options import PipelineOptions
+from voxlab.agents.shop import Shop, fixed_silence_agent, shop_agent, shop_tools
 from voxlab.agents.tools import Toolbox
 from voxlab.clock import run_blocking, run_real, run_virtual
 from voxlab.providers.protocols import ToolCall
@@ -259,6 +261,13 @@ def test_each_agent_has_a_shop_of_its_own_unless_it_is_given_one(database):
     order = ToolCall("1", "return_order", {"order_id": "70316"})
     results = [json.loads(run_virtual(agent.tools.run(order))) for agent in agents]
     assert [result.get("status") for result in results] == ["returned", None, "returned"]
+
+
+@pytest.mark.slow  # its engines are loaded
+def test_an_agent_of_fixed_silence_asks_no_judge():
+    agent = fixed_silence_agent(0.3)
+    assert agent.providers.end_of_turn is None
+    assert agent.options.turns == replace(PipelineOptions().turns, silence_s=0.3)
 
 
 def test_the_shop_works_in_another_thread_as_jupyter_needs_it(use):

@@ -18,7 +18,13 @@ from voxlab.agents.pipeline.reply import ReplyOptions
 from voxlab.agents.playback import Playback
 from voxlab.agents.realtime.settings import RealtimeOptions, RealtimeSettings, SemanticVAD
 from voxlab.agents.replayed_draws import play_turns
-from voxlab.agents.shop import Shop, shop_agent, shop_realtime_agent, shop_tools
+from voxlab.agents.shop import (
+    Shop,
+    fixed_silence_agent,
+    shop_agent,
+    shop_realtime_agent,
+    shop_tools,
+)
 from voxlab.agents.suite import hold_script, load_suite
 from voxlab.agents.tools import Toolbox
 
@@ -37,6 +43,7 @@ __all__ = [
     "SemanticVAD",
     "Shop",
     "Toolbox",
+    "fixed_silence_agent",
     "hold_call",
     "hold_script",
     "hold_trial",

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from voxlab import data
 from voxlab.agents.pipeline.agent import PipelineAgent
-from voxlab.agents.pipeline.options import PipelineOptions
+from voxlab.agents.pipeline.options import GREETING, PipelineOptions
 from voxlab.agents.tools import Tool, ToolFault, with_faults
 from voxlab.providers.protocols import Providers, ToolSpec
+from voxlab.turn_taking.manager import TurnOptions
 
 if TYPE_CHECKING:
     from voxlab.agents.realtime.agent import RealtimeAgent
@@ -39,6 +40,14 @@ def shop_agent(
         providers = offline()
     tools = with_faults(shop_tools(database or data.shop()), faults or {})
     return PipelineAgent(providers, tools, options)
+
+
+def fixed_silence_agent(silence_s: float) -> PipelineAgent:
+    """Return Acme's agent without a judge of finished sentences: so much silence ends a turn."""
+    from voxlab.providers.offline import offline
+
+    turns = TurnOptions(silence_s=silence_s, greeting=GREETING)
+    return shop_agent(replace(offline(), end_of_turn=None), PipelineOptions(turns=turns))
 
 
 def shop_realtime_agent(

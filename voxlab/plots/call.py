@@ -65,8 +65,7 @@ def plot_call(
     """
     end_s = max(call.timeline.duration_s, start_s + 1.0) if end_s is None else end_s
     if ax is None:
-        width = float(np.clip(0.6 * (end_s - start_s), 10, 30))
-        _, ax = plt.subplots(figsize=(width, 6.6), layout="constrained")
+        _, ax = plt.subplots(figsize=(_width_in(start_s, end_s), 6.6), layout="constrained")
     ax.set_xlim(start_s, end_s)
     ax.set_ylim(-0.2, LANES["caller"] + 3.4)
     ax.set_yticks(list(LANES.values()), list(LANES))
@@ -89,15 +88,26 @@ def plot_call(
     return ax
 
 
-def plot_calls(calls: Mapping[str, Call]) -> Figure:
-    """Draw the same call with several agents, by name, under one another on one time axis."""
+def plot_calls(
+    calls: Mapping[str, Call], start_s: float = 0.0, end_s: float | None = None
+) -> Figure:
+    """Draw the same call with several agents, by name, under one another on one time axis.
+
+    start_s, end_s: the part to draw (up to the end of the longest).
+    """
     longest_s = max(call.timeline.duration_s for call in calls.values())
-    size_in = (float(np.clip(0.6 * longest_s, 10, 30)), 6.2 * len(calls))
+    end_s = max(longest_s, start_s + 1.0) if end_s is None else end_s
+    size_in = (_width_in(start_s, end_s), 6.2 * len(calls))
     figure, axes = plt.subplots(len(calls), 1, figsize=size_in, layout="constrained", squeeze=False)
     for ax, (name, call) in zip(axes[:, 0], calls.items(), strict=True):
-        plot_call(call, 0.0, longest_s, ax)
+        plot_call(call, start_s, end_s, ax)
         ax.set_ylabel(name, fontsize=12, weight="bold")
     return figure
+
+
+def _width_in(start_s: float, end_s: float) -> float:
+    """Return the width of a picture: a notebook shows 17 s of a call at full size."""
+    return float(np.clip(0.6 * (end_s - start_s), 10, 30))
 
 
 def draw_voice(

@@ -45,5 +45,5 @@ def plot_end_of_turn(
     ax.set_ylim(-3, 103)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(linewidth=0.3)
-    ax.legend(fontsize=9, frameon=False)
+    ax.legend(fontsize=9, frameon=False, loc="upper right", handlelength=1.8, labelspacing=0.3)
     return ax

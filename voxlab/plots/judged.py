@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from voxlab.evaluation.recording_judge import JudgedRecording
 from voxlab.plots.palette import AGENT, ERROR, FAILED, INK, USER
 
-LANES = {"caller": 1.0, "agent": 0.0}
+LANES = {"caller": 1.3, "agent": 0.0}
 HALF = 0.3  # of a bar's height
 
 
@@ -32,7 +32,7 @@ def plot_judged(judged: JudgedRecording, ax: Axes | None = None) -> Axes:
     for silence in judged.dead_air:
         ax.axvspan(silence.start_s, silence.end_s, color=ERROR, alpha=0.15, linewidth=0)
     ax.set_yticks(list(LANES.values()), list(LANES), fontsize=10)
-    ax.set(xlabel="time in the recording (s)", ylim=(-0.5, 1.5))
+    ax.set(xlabel="time in the recording (s)", ylim=(-0.5, 1.8))
     ax.set_xlim(left=0.0)
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)

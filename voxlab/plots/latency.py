@@ -183,7 +183,8 @@ def plot_waits(
 def frame_waits(ax: Axes, target_s: float | None) -> None:
     """Draw what stands around the distributions: the target and both axes."""
     if target_s is not None:
-        ax.axvline(target_s, color=ERROR, linestyle="--", linewidth=1.2)
+        look: dict[str, Any] = {"color": ERROR, "linestyle": "--", "linewidth": 1.2}
+        ax.axvline(target_s, **look, label=f"target {1000 * target_s:.0f} ms")
     log_seconds(ax)
     ax.set_ylim(0, 100)
     ax.set_ylabel("turns (%)")

@@ -40,7 +40,6 @@ SETTINGS = {  # of matplotlib: whose colour each takes
     "xtick.color": "ink",
     "ytick.color": "ink",
     "patch.edgecolor": "ink",
-    "hatch.color": "ink",
     "figure.facecolor": "paper",
     "axes.facecolor": "paper",
 }

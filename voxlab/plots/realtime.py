@@ -90,7 +90,7 @@ def _family(event_type: str) -> int:
 
 
 def _draw_row(ax: Axes, row: _Row, y: float, marker: str, color: str) -> None:
-    gap_s = 0.006 * float(np.diff(ax.get_xlim())[0])
+    gap_s = 0.009 * float(np.diff(ax.get_xlim())[0])
     if row.type.endswith(STREAMED):
         spans = list(_bands(row.events))
         bars = [(first, max(last - first, gap_s / 3)) for first, last, _ in spans]

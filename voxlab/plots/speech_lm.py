@@ -150,7 +150,7 @@ def _draw_heard(patterns: Mapping[str, MeasuredPattern], codec: Sequence[bool], 
         ax.plot([share], [row], marker, color=color)
     ax.set(xlim=(0, 1), ylim=(len(patterns) - 0.5, -1), yticks=range(len(patterns)))
     ax.set_yticklabels(patterns)
-    ax.set(xlabel=f"heard right, of {len(codec)} unseen numbers (95% interval)")
+    ax.set(xlabel=f"heard right, of {len(codec)}\nunseen numbers (95% interval)")
     ax.spines[["top", "right"]].set_visible(False)
 
 

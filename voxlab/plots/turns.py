@@ -17,7 +17,7 @@ NOTHING = "_ignore"  # the rule of events that are late or cannot happen
 
 
 def plot_transitions(leads: Transitions | None = None, ax: Axes | None = None) -> Axes:
-    """Draw what the turn manager does: a row for each state, a column for each event.
+    """Draw what the turn manager does: a row for each event, a column for each state.
 
     A cell names its rule in `manager.TABLE`, and below it the states that the event can lead to, as
     `transitions` found them by running the machine. An empty cell ignores its event.
@@ -25,14 +25,14 @@ def plot_transitions(leads: Transitions | None = None, ax: Axes | None = None) -
     leads = leads or transitions()
     states = list(State)
     if ax is None:
-        _, ax = plt.subplots(figsize=(10, 5.4), layout="constrained")
-    for row, state in enumerate(states):
-        for column, event in enumerate(EVENTS):
+        _, ax = plt.subplots(figsize=(10, 6.4), layout="constrained")
+    for column, state in enumerate(states):
+        for row, event in enumerate(EVENTS):
             others = [each for each in State if each in leads[state, event] - {state}]
             _draw_cell(ax, (column, row), state, TABLE[state, event], others)
-    ax.set(xlim=(-0.5, len(EVENTS) - 0.5), ylim=(len(states) - 0.5, -0.5))
-    ax.set_xticks(range(len(EVENTS)), [_words(event.__name__) for event in EVENTS], fontsize=9)
-    ax.set_yticks(range(len(states)), [state.value for state in states], rotation=90, va="center")
+    ax.set(xlim=(-0.5, len(states) - 0.5), ylim=(len(EVENTS) - 0.5, -0.5))
+    ax.set_xticks(range(len(states)), [state.value for state in states])
+    ax.set_yticks(range(len(EVENTS)), [_words(event.__name__) for event in EVENTS])
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -48,22 +48,21 @@ def _draw_cell(
         ax.text(column, row, "–", ha="center", va="center", color=MUTED)
     else:
         frame = {"facecolor": STATE_LOOK[state][0], "edgecolor": "none", "alpha": 0.22}
-        ax.text(column, row - 0.2, _words(rule.__name__), ha="center", va="center", fontsize=9)
-        arrows = "\n".join(f"→ {other.value}" for other in leads_to)
-        ax.text(column, row + 0.24, arrows, ha="center", va="center", fontsize=9)
+        lines = [_words(rule.__name__)]
+        if leads_to:
+            lines.append("→ " + ", ".join(other.value for other in leads_to))
+        ax.text(column, row, "\n".join(lines), ha="center", va="center", fontsize=9)
     ax.add_patch(_cell(column, row, **frame))
 
 
 def _words(name: str) -> str:
-    r"""Return a name of the code as words, on two lines if there are several.
+    """Return a name of the code as words.
 
     >>> _words("_wait_for_silence"), _words("UserStarted")
-    ('wait for\nsilence', 'user\nstarted')
+    ('wait for silence', 'user started')
     """
     spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
-    words = spaced.replace("_", " ").split()
-    half = (len(words) + 1) // 2
-    return "\n".join(" ".join(part) for part in (words[:half], words[half:]) if part)
+    return " ".join(spaced.replace("_", " ").split())
 
 
 def plot_confusions(table: Mapping[str, Mapping[str, int]], ax: Axes | None = None) -> Axes:

@@ -148,7 +148,12 @@ class VADLab(Redrawn):
         for kind, marker, color in ((True, "^", STAGE), (False, "v", ERROR)):
             times_s = [e.known_at_s for e in events if isinstance(e, SpeechStarted) is kind]
             (line,) = self._wave.plot(
-                times_s, [0.88 * bottom] * len(times_s), marker, color=color, markersize=7
+                times_s,
+                [0.88 * bottom] * len(times_s),
+                marker,
+                color=color,
+                markersize=7,
+                clip_on=False,
             )
             yield self._wave, line
 

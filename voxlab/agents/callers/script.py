@@ -24,7 +24,7 @@ import graphlib
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -171,6 +171,17 @@ class CallScript:
     def has_sound(self) -> bool:
         """True if every line can be heard."""
         return all(line.utterance.audio is not None for line in self.lines)
+
+    def with_line_at(self, id: str, when: str) -> "CallScript":
+        """Return this call with one line at another moment, written as in a file.
+
+        Raises ScriptError if there is no such line, or `when` is no moment.
+        """
+        if id not in (names := [line.id for line in self.lines]):
+            raise ScriptError(f"no line {id!r}; there are {', '.join(names)}")
+        moment = parse_moment(when)
+        lines = (replace(line, at=moment) if line.id == id else line for line in self.lines)
+        return replace(self, lines=tuple(lines))
 
 
 def load_script(path: str | Path) -> CallScript:
