@@ -33,6 +33,19 @@ def test_the_times_are_those_of_the_timeline():
     assert (figures.interrupted, figures.resumed, figures.cut_in) == (1, 0, 0)
 
 
+def test_a_reply_that_ends_by_itself_did_not_stop_for_the_caller():
+    noise = [
+        Event(6.0, "agent", "speech_started"),
+        Event(6.1, "caller", "speech_started", {"line": "3", "text": "(hiss)"}),
+        Event(6.9, "caller", "speech_stopped", {"line": "3"}),
+        Event(9.0, "agent", "speech_stopped"),
+        Event(9.0, "agent", "said", {"text": "at seven"}),
+    ]
+    figures = measure_stack(call(*noise))
+    assert figures.interrupted == 2
+    assert figures.barge_in_s == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize(
     ("kept", "errors"),
     [("Booked on Friday", 0), ("Booked on Friday at seven", 2), ("Booked", 2), ("", 3)],

@@ -20,11 +20,12 @@ class StackFigures:
 
     end_of_turn_s: from the caller's last sound to the decision that the turn is over.
     first_audio_s: from there to the agent's next sound. barge_in_s: from the caller's first sound
-    over the agent to its silence. interrupted, resumed: how often the caller spoke over it, and how
-    often it went on. cut_in: it began to speak before the caller was done. kept_errors: words of
-    its history that were not heard, and words heard that it has not. kept_words: heard. requests,
-    dropped: to the language model, and those of them beyond one for each turn and each result of a
-    tool: begun too early, or answered again; None where the model is behind a server.
+    over the agent to its silence, where it did stop for that. interrupted, resumed: how often the
+    caller spoke over it, and how often it went on. cut_in: it began to speak before the caller was
+    done. kept_errors: words of its history that were not heard, and words heard that it has not.
+    kept_words: heard. requests, dropped: to the language model, and those of them beyond one for
+    each turn and each result of a tool: begun too early, or answered again; None where the model is
+    behind a server.
     """
 
     end_of_turn_s: float | None
@@ -50,7 +51,7 @@ def measure_stack(timeline: Timeline) -> StackFigures:
     return StackFigures(
         end_of_turn_s=_median(wait["decided"] for wait in waits_s),
         first_audio_s=_median(wait["audible"] for wait in waits_s),
-        barge_in_s=_median(cut.yield_s for cut in cuts),
+        barge_in_s=_median(cut.yield_s for cut in cuts if cut.resumed or cut.unheard),
         interrupted=len(cuts),
         resumed=sum(cut.resumed for cut in cuts),
         cut_in=sum(turn.cut_in for turn in turns),
