@@ -11,7 +11,32 @@
 | `rates` | how often a client may ask, how fast it may send |
 """
 
+from voxlab.serving.workers.admission import (
+    Drain,
+    End,
+    Limits,
+    Measure,
+    Open,
+    Place,
+    WorkerState,
+    step,
+)
 from voxlab.serving.workers.front import FrontOptions, serving_front
+from voxlab.serving.workers.goodbye import LeavesWithGoodbye
 from voxlab.serving.workers.worker import WorkerOptions, serving_worker
 
-__all__ = ["FrontOptions", "WorkerOptions", "serving_front", "serving_worker"]
+__all__ = [
+    "Drain",
+    "End",
+    "FrontOptions",
+    "LeavesWithGoodbye",
+    "Limits",
+    "Measure",
+    "Open",
+    "Place",
+    "WorkerOptions",
+    "WorkerState",
+    "serving_front",
+    "serving_worker",
+    "step",
+]
