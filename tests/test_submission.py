@@ -2,6 +2,8 @@
 
 import ast
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -267,3 +269,26 @@ def test_a_broken_notebook_is_refused(tmp_path, text):
     (tmp_path / "ex90.ipynb").write_text(text)
     with pytest.raises(ExerciseError, match=r"ex90\.ipynb is not a notebook"):
         read_source(tmp_path / "ex90.ipynb")
+
+
+IMPORTS = """
+import ast, sys
+from pathlib import Path
+from voxlab.grading import worker
+
+worker.warm_up([*worker.FIRST, *worker.WHEN_IDLE])
+warm = set(sys.modules)
+for file in sorted(Path(sys.argv[1]).glob("ex*.py")):
+    body = ast.parse(file.read_text()).body
+    nodes = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    exec(compile(ast.Module(nodes, []), file.name, "exec"), {})
+print(*sorted(name for name in set(sys.modules) - warm if name.startswith("voxlab")))
+"""
+
+
+@pytest.mark.slow
+def test_a_submission_imports_nothing_that_the_warm_process_has_not_imported():
+    solutions = Path(__file__).parents[1] / "solutions"
+    asked = [sys.executable, "-c", IMPORTS, str(solutions)]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []

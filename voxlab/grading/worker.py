@@ -14,16 +14,19 @@ the top level (calls, loops, checks, plots) are for the notebook and are not run
 
 import ast
 import contextlib
+import importlib
 import inspect
 import io
 import json
 import os
 import pickle
+import select
 import signal
 import socket
 import sys
 import traceback
 import types
+from collections.abc import Iterable
 from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
@@ -139,14 +142,17 @@ class Worker:
 # --- the warm process ----------------------------------------------------------------------
 
 
-def warm_up() -> None:
-    """Import what exercises import, once for all submissions."""
-    from voxlab import audio, notebook, timeline  # noqa: F401
-    from voxlab.codec import mini  # noqa: F401
-    from voxlab.latency import random_turns, simulation  # noqa: F401
-    from voxlab.statistics import paired  # noqa: F401
-    from voxlab.turn_taking import interruptions, manager  # noqa: F401
-    from voxlab.vad import endpointing, silero  # noqa: F401
+# What exercises import, once for all submissions: before the first one, and while none asks.
+FIRST = ["audio", "notebook", "timeline", "codec.mini", "latency", "statistics", "turn_taking"]
+FIRST += ["turn_taking.interruptions", "vad"]
+WHEN_IDLE = ["grading.notebook", "providers.offline", "agents", "agents.realtime", "telephony"]
+WHEN_IDLE += ["observability", "serving.workers", "serving.realtime.transport.in_memory"]
+
+
+def warm_up(modules: Iterable[str]) -> None:
+    """Import modules of voxlab."""
+    for name in modules:
+        importlib.import_module(f"voxlab.{name}")
 
 
 def start(channel: int, namespaces: bool) -> int:
@@ -201,11 +207,14 @@ def main() -> None:
     """Serve a grader. A socket comes in, a process's number goes out; a number in: it is ended."""
     control = socket.socket(fileno=os.dup(0))
     fence.adopt_orphans()
-    warm_up()
+    warm_up(FIRST)
     fences = fence.fences()
     control.sendall(json.dumps(fences).encode() + b"\n")
     running = set()
+    cold = WHEN_IDLE[:]
     while True:
+        while cold and not select.select([control], [], [], 0)[0]:
+            warm_up([cold.pop(0)])
         message, channels, _, _ = socket.recv_fds(control, 8, 1)
         if not message:
             break

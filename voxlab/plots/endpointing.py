@@ -42,8 +42,9 @@ def plot_end_of_turn(
                 ax.errorbar(point.delay_s, 100 * point.cut_off, reach, **look)
     ax.set(xlabel="mean delay at the end of a turn (s)", ylabel="pauses cut off (%)")
     ax.set_xlim(left=0)
-    ax.set_ylim(-3, 103)
+    ax.set_ylim(-3, 118)  # the legend has the room over 100%
+    ax.set_yticks(range(0, 101, 20))
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(linewidth=0.3)
-    ax.legend(fontsize=9, frameon=False, loc="upper right", handlelength=1.8, labelspacing=0.3)
+    ax.legend(fontsize=9, frameon=False, loc="upper right", ncols=2, borderaxespad=0.0)
     return ax
