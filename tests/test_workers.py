@@ -18,6 +18,8 @@ from realtime_client import TURN
 from websockets.exceptions import InvalidStatus
 
 from voxlab.agents.telephone.twilio_phone import StreamOptions
+from voxlab.cli import main as voxlab
+from voxlab.serving.twilio import sign
 from voxlab.serving.workers.front import FrontOptions, serving_front
 from voxlab.serving.workers.processes import Processes
 from voxlab.serving.workers.rates import Rate
@@ -300,3 +302,57 @@ async def one_turn(call):
 
 
 HEARD = "conversation.item.input_audio_transcription.completed"
+
+
+# --- who may do what ------------------------------------------------------------------------
+
+
+def test_who_asks_too_often_is_told_when_to_come_again_and_nobody_else_waits():
+    async def main():
+        options = FrontOptions(calls=Rate(per_s=0.5, burst=2))
+        async with serving_front("twilio", options) as front:
+            answers = [await ask(front.url + "/calls", "POST") for _ in range(3)]
+            assert [status for status, *_ in answers] == [503, 503, 429]
+            assert answers[-1][1]["Retry-After"] == "2"
+            host, port = "127.0.0.2", int(front.url.rpartition(":")[2])  # another client
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0))
+            writer.write(b"POST /calls HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 503")
+            writer.close()
+
+    run(main())
+
+
+def test_only_who_has_the_token_joins_as_a_worker():
+    async def main():
+        async with serving_front("twilio", FrontOptions(worker_token="right")) as front:
+            url = front.url.replace("http", "ws") + "/join"
+            for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "right"}):
+                with pytest.raises(InvalidStatus, match="401"):
+                    await websockets.connect(url, additional_headers=header)
+            async with websockets.connect(
+                url, additional_headers={"Authorization": "Bearer right"}
+            ) as liar:
+                await liar.send('{"load": {"url": 1}}')
+                await liar.wait_closed()
+            assert front.loads == []
+
+    run(main())
+
+
+def test_with_a_token_of_twilios_only_signed_web_hooks_get_a_stream():
+    async def main():
+        async with serving_front("twilio", FrontOptions(auth_token="secret")) as front:
+            assert (await ask(front.url + "/voice"))[0] == 403
+            signed = f"X-Twilio-Signature: {sign(front.url + '/voice', 'secret')}\r\n"
+            status, _, body = await ask(front.url + "/voice", headers=signed)
+            assert (status, "<Reject" in body) == (200, True)
+
+    run(main())
+
+
+def test_a_worker_for_other_machines_needs_a_token(monkeypatch, capsys):
+    monkeypatch.delenv("VOXLAB_WORKER_TOKEN", raising=False)
+    for given in (["--host", "0.0.0.0"], ["--join", "http://127.0.0.1:1"]):
+        assert voxlab(["serve", "worker", *given]) == 2
+        assert "VOXLAB_WORKER_TOKEN" in capsys.readouterr().err
