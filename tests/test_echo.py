@@ -1,7 +1,6 @@
 """The agent's voice on its way from the loudspeaker to the microphone, and the canceller there."""
 
 import asyncio
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -188,13 +187,12 @@ class Room:
         response, size = self._echo.impulse_response(RATE_HZ), self._size
         before = round(self._echo.delay_s * RATE_HZ) + response.size - 1
         played = np.zeros(before + self._voice.size, np.float32)
-        time = SimpleNamespace(inputBufferAdcTime=0.0, outputBufferDacTime=self._echo.delay_s)
         for start in range(0, self._voice.size - size, size):
             await asyncio.sleep(size / RATE_HZ)
             back = np.convolve(played[start : start + size + response.size - 1], response, "valid")
             to_play = np.zeros((size, 1), np.float32)
             said = self._voice[start : start + size] + back
-            self._exchange(said[:, None], to_play, size, time, None)
+            self._exchange(said[:, None], to_play, size, None, None)
             played[before + start : before + start + size] = to_play[:, 0]
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BLOCK_S = 0.01  # what WebRTC's audio processing takes at once
 DELAY_S = 0.008  # of what it gives back, measured; below 60 Hz it filters all
 RATES_HZ = (8_000, 16_000, 32_000, 48_000)
-LONGEST_DELAY_S = 0.5  # of an echo, that the canceller still finds
 TAIL = 0.3  # energy of a room's reverberation, of all that comes back
 
 
@@ -85,13 +84,14 @@ class EchoCanceller:
         self.rate_hz = rate_hz
         self.block = round(BLOCK_S * rate_hz)
         self._processing = rtc.AudioProcessingModule(echo_cancellation=True)
+        silence = np.zeros(self.block, np.float32)
+        self.process(silence, silence)  # the first time is slow, and a sound device does not wait
 
-    def process(self, near: Samples, far: Samples, delay_s: float = 0.0) -> Samples:
+    def process(self, near: Samples, far: Samples) -> Samples:
         """Return what the microphone heard, without the echo; float32, as long as near.
 
         near, far: what the microphone heard and what went to the loudspeaker meanwhile, in whole
-        blocks of 10 ms. delay_s: from far to its echo, as far as the sound device knows.
-        Raises AudioError for other lengths.
+        blocks of 10 ms. Raises AudioError for other lengths.
         """
         if near.size != far.size or near.size % self.block:
             raise AudioError(
@@ -99,11 +99,10 @@ class EchoCanceller:
                 f"many, a multiple of {self.block}"
             )
         cleaned = [np.zeros(0, np.float32)]
-        delay_ms = round(1000 * min(max(delay_s, 0.0), LONGEST_DELAY_S))
         for start in range(0, near.size, self.block):
             now = slice(start, start + self.block)
             self._processing.process_reverse_stream(self._frame(far[now]))
-            self._processing.set_stream_delay_ms(delay_ms)
+            self._processing.set_stream_delay_ms(0)  # it finds the echo; a hint too long misleads
             frame = self._frame(near[now])
             self._processing.process_stream(frame)
             cleaned.append(from_pcm16(bytes(frame.data)))

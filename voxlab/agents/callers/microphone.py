@@ -34,7 +34,7 @@ class Microphone:
         size, lag = round(BLOCK_S * RATE_HZ), round(LAG_S * RATE_HZ)
         heard = 0  # samples of the line that the microphone has filled
 
-        def exchange(said: Any, to_play: Any, count: int, time: Any, _status: Any) -> None:
+        def exchange(said: Any, to_play: Any, count: int, _time: Any, _status: Any) -> None:
             """Called from the sound device's thread for each block."""
             nonlocal heard
             now = round((loop.time() - line.loop_time(0)) * RATE_HZ)
@@ -44,8 +44,7 @@ class Microphone:
             to_play[:, 0] = line.agent.between(played, played + count)
             near = np.array(said[:, 0], np.float32)
             if self._canceller is not None:
-                delay_s = time.outputBufferDacTime - time.inputBufferAdcTime
-                near = self._canceller.process(near, to_play[:, 0], delay_s)
+                near = self._canceller.process(near, to_play[:, 0])
             loop.call_soon_threadsafe(line.user.lay, heard / RATE_HZ, Audio(near, RATE_HZ))
             heard += count
 
