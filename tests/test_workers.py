@@ -20,9 +20,12 @@ from websockets.exceptions import InvalidStatus
 from voxlab.agents.telephone.twilio_phone import StreamOptions
 from voxlab.cli import main as voxlab
 from voxlab.serving.twilio import sign
+from voxlab.serving.workers.admission import Limits, Refuse
 from voxlab.serving.workers.front import FrontOptions, serving_front
 from voxlab.serving.workers.processes import Processes
+from voxlab.serving.workers.protocols import CallProtocol
 from voxlab.serving.workers.rates import Rate
+from voxlab.serving.workers.worker import WorkerOptions, serving_worker
 from voxlab.telephony.g711 import MULAW
 from voxlab.telephony.twilio import Connected, Mark, Media, Start, Stop, from_twilio, parse_command
 from voxlab.timeline import Call
@@ -356,3 +359,73 @@ def test_a_worker_for_other_machines_needs_a_token(monkeypatch, capsys):
     for given in (["--host", "0.0.0.0"], ["--join", "http://127.0.0.1:1"]):
         assert voxlab(["serve", "worker", *given]) == 2
         assert "VOXLAB_WORKER_TOKEN" in capsys.readouterr().err
+
+
+async def repeat(connection):
+    """Hold a call that says what it hears."""
+    async for message in connection:
+        await connection.send(message)
+
+
+async def free(worker):
+    """Wait until no call is on."""
+    changed = asyncio.Event()
+    worker.on_change = changed.set
+    while worker.load.active:
+        changed.clear()
+        await changed.wait()
+
+
+@asynccontextmanager
+async def one_call(**options):
+    """Open a call with a worker in this process."""
+
+    def make(leaving):
+        return CallProtocol("/media", repeat, 100, 8, {})
+
+    options = WorkerOptions(limits=Limits(most_calls=1), **options)
+    async with serving_worker("twilio", make, options) as worker:
+        assert worker.place("call") is None
+        async with websockets.connect(worker.url + "/calls/call/media", proxy=None) as socket:
+            yield worker, socket
+
+
+def test_a_client_that_floods_is_heard_at_its_rate_and_loses_nothing():
+    async def main():
+        async with one_call(messages=Rate(per_s=100, burst=5)) as (_, socket):
+            began_s = asyncio.get_running_loop().time()
+            for number in range(20):
+                await socket.send(str(number))
+            heard = [await socket.recv() for _ in range(20)]
+            assert heard == [str(number) for number in range(20)]
+            assert asyncio.get_running_loop().time() - began_s >= 0.149
+
+    run(main())
+
+
+def test_a_message_too_long_ends_its_call_and_the_place_is_free_again():
+    async def main():
+        async with one_call() as (worker, socket):
+            await socket.send("x" * 101)
+            await socket.wait_closed()
+            assert socket.close_code == 1009
+            await free(worker)
+            assert worker.place("next") is None
+
+    run(main())
+
+
+def test_an_address_that_is_only_looked_at_stays_free_for_the_call():
+    async def main():
+        async with one_call() as (worker, socket):
+            assert isinstance(worker.place("more"), Refuse)
+            await socket.close()
+            await free(worker)
+            assert worker.place("next") is None
+            address = worker.url + "/calls/next/media"
+            assert (await ask(address))[0] == 426  # no WebSocket
+            async with websockets.connect(address, proxy=None) as socket:
+                await socket.send("hello")
+                assert await socket.recv() == "hello"
+
+    run(main())
