@@ -345,6 +345,8 @@ REAL_TIME = re.compile(
     r"|datetime\.(?:now|utcnow|today)"
 )
 REASONS = {
+    "cli/calls.py": "a trace of a live call tells when it began",
+    "cli/suite_calls.py": "a report tells how long each call took to hold; nothing depends on it",
     "models/fetching.py": "the age of a folder that a killed download left is the file system's",
     "codec/train.py": "a training run reports how long it takes; nothing depends on it",
     "grading/expect.py": "to make a counterexample smaller may not take for ever",

@@ -167,7 +167,7 @@ def test_a_roster_adds_who_is_missing_and_takes_the_points_back(people):
 @pytest.mark.slow
 def test_after_ctrl_c_those_who_are_done_are_told_within_two_seconds(people, capsys, monkeypatch):
     write(people / "bob" / "ex90_twice.py", "def double(x):\n    while True: pass\n")
-    interrupted_s = []
+    interrupted_s, others = [], set(multiprocessing.active_children())
     grade_class = Grader.grade_class
 
     def interrupt(self, people, jobs):
@@ -179,7 +179,7 @@ def test_after_ctrl_c_those_who_are_done_are_told_within_two_seconds(people, cap
 
     monkeypatch.setattr(Grader, "grade_class", interrupt)
     assert main(["grade", str(people), "--csv", "points.csv", "--jobs", "2"]) == 130
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= others
     assert time.monotonic() - interrupted_s[0] < 2
     rows = {row["person"]: row["total"] for row in read_csv(Path("points.csv"))}
     assert rows["ada"] == "6"
