@@ -32,10 +32,10 @@ def read(text, tmp_path):
     return read_budgets(tmp_path / "mine.yaml")
 
 
-@pytest.mark.parametrize("page", ["help", "README", "docstring"])
+@pytest.mark.parametrize("page", ["help", "docs", "docstring"])
 def test_the_example_that_people_read_is_the_budget_that_it_shows(page, tmp_path):
     pages = {"help": OWN_BUDGET, "docstring": budget_files.__doc__}
-    text = pages.get(page) or (ROOT / "README.md").read_text("utf-8")
+    text = pages.get(page) or (ROOT / "docs/commands.md").read_text("utf-8")
     example = re.search(r"^ *name: our shop\n([^`\n]+\n)*", text, re.MULTILINE)[0]
     assert read(example, tmp_path) == (SHOP,)
 
