@@ -6,15 +6,13 @@
 import html
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from voxlab import audio
 from voxlab.evaluation.call_lanes import Interval, call_lanes
 from voxlab.evaluation.captions import captions
-from voxlab.plots import palette
 from voxlab.plots.envelope import PEAKS_PER_S, peaks
+from voxlab.plots.pages import render_page
 from voxlab.timeline import Call, to_plain
 
 
@@ -23,8 +21,7 @@ def call_page(call: Call, title: str = "A call") -> str:
 
     Sound (Ogg Opus), styles and script are inside. Without sound the page still shows all else.
     """
-    shown = {"title": title, "call": player_data(call), "colours": palette.LIGHT_AND_DARK}
-    return str(_template().render(shown))
+    return render_page("player.html", title=title, call=player_data(call))
 
 
 def call_frame(call: Call) -> str:
@@ -73,13 +70,3 @@ def in_rows(intervals: Iterable[Interval]) -> Iterator[tuple[Interval, int]]:
         row = next((i for i, until_s in enumerate(free_s) if until_s <= each.start_s), len(free_s))
         free_s[row : row + 1] = [each.end_s]
         yield each, row
-
-
-@cache
-def _template() -> Any:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True)
-    environment.policies["json.dumps_kwargs"] = {}  # lanes stay in their order
-    return environment.get_template("player.html")

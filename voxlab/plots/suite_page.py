@@ -2,8 +2,6 @@
 
 import io
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib.pyplot as plt
@@ -16,6 +14,7 @@ from voxlab.evaluation.regression_gate import Gate
 from voxlab.evaluation.suite_report import SuiteReport
 from voxlab.plots import palette
 from voxlab.plots.latency import plot_waits
+from voxlab.plots.pages import render_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
@@ -72,9 +71,8 @@ def suite_page(report: SuiteReport, players: Mapping[str, str], gate: Gate | Non
         "waits": _waits(report),
         "found": _found_by_level(report),
         "gate": gate,
-        "colours": palette.LIGHT_AND_DARK,
     }
-    return str(_template().render(shown))
+    return render_page("suite.html", **shown)
 
 
 ORDER = ("failed", "fails as known", "held, though a failure is known", "held")
@@ -195,11 +193,3 @@ def _found_by_level(report: SuiteReport) -> dict[str, list[str]]:
         "at both levels": sorted(spoken & text),
         "at neither": sorted(everything - spoken - text),
     }
-
-
-@cache
-def _template() -> Any:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("suite.html")

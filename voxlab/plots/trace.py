@@ -3,14 +3,12 @@
 The page is a file of its own, without network.
 """
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from voxlab.observability.call_spans import CallSpan
 from voxlab.observability.session_metrics import VoiceSessionMetrics
 from voxlab.observability.trace_tree import describe_turn, metrics_text, span_name
-from voxlab.plots import palette
+from voxlab.plots.pages import render_page
 
 KINDS = {"session": "waiting", "turn": "waiting", "VAD": "user", "STT": "user", "playout": "agent"}
 
@@ -23,9 +21,8 @@ def trace_page(root: CallSpan, metrics: VoiceSessionMetrics, title: str = "A cal
         "rows": _rows(root),
         "start_s": root.start_s,
         "duration_s": root.duration_s or 1.0,
-        "colours": palette.LIGHT_AND_DARK,
     }
-    return str(_template().render(shown))
+    return render_page("trace.html", **shown)
 
 
 def _rows(root: CallSpan) -> list[dict[str, Any]]:
@@ -44,11 +41,3 @@ def _rows(root: CallSpan) -> list[dict[str, Any]]:
         }
         for depth, span in root.walk()
     ]
-
-
-@cache
-def _template() -> Any:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("trace.html")
