@@ -58,7 +58,17 @@ def test_the_sound_decides_where_the_words_look_finished():
     assert silence_needed_s("Where is my order?", 0.1, OPTIONS) == OPTIONS.unsure_s
 
 
-@pytest.mark.parametrize("text", ["Yes.", "No, thanks.", "Okay", "Thanks, that's all. Goodbye."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Yes.",
+        "No, thanks.",
+        "Okay",
+        "Thanks, that's all. Goodbye.",
+        "That's all. Good-bye",
+        "Good.",
+    ],
+)
 def test_a_short_answer_needs_no_judgement_of_its_sound(text):
     assert is_whole_answer(text)
     assert silence_needed_s(text, 0.01, OPTIONS) == OPTIONS.finished_s

@@ -28,7 +28,7 @@ _UNFINISHED_AT_A_STOP = frozenset(plain_words("um umm uh ah er erm hmm the a my 
 # Whole answers: too short for a network that judges how a sentence falls.
 _COMPLETE = frozenset(
     plain_words(
-        "yes yeah yep yup no nope okay ok sure right thanks bye goodbye hello hi stop wait "
+        "yes yeah yep yup no nope okay ok sure right good thanks bye goodbye hello hi stop wait "
         "cancel correct exactly maybe nothing please"
     )
 )
