@@ -118,7 +118,7 @@ def measure_waits(head_start: HeadStart) -> Waits:
     waits = Waits()
     for file in sorted(data.path("calls").glob("*.yaml")):
         script = load_script(file)
-        if script.lines[0].utterance.audio is not None:
+        if script.lines[0].utterance.audio is not None and script.echo is None:  # it hears itself
             waits.add(play(script, agent(head_start)).timeline)
     for trial in load_trials():
         waits.add(play(make_script(trial), agent(head_start, greeting=False)).timeline)
