@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -38,6 +39,9 @@ from voxlab.evaluation.suite_report import SuiteReport
 from voxlab.frameworks.processes import FRAMEWORKS
 from voxlab.plots.suite_page import suite_page
 from voxlab.timeline import Call
+
+if TYPE_CHECKING:
+    from voicebench.runner import SessionRecord
 
 SCRIPTS = ("order_clean", "order_cafe", "order_telephone", "booking_corrected", "uh_huh")
 VIRTUAL = ("voxlab", "realtime")
@@ -121,30 +125,28 @@ def voicebench_judge(calls: Sequence[Call]) -> Callable[[], object] | None:
     """Return what judges the calls by voicebench; None if it is not installed."""
     try:
         from voicebench.metrics import analyze
-        from voicebench.runner import SessionRecord, TurnWindow
-        from voicebench.scenario import parse_scenario
     except ImportError as error:
         print(f"no voicebench beside it: {error}", file=sys.stderr)
         return None
-    records = []
-    for call in calls:
-        edges = [(e.kind, e.at_s) for e in call.timeline.select("caller") if "speech_" in e.kind]
-        spans = [(edges[k][1], edges[k + 1][1]) for k in range(0, len(edges) - 1, 2)]
-        turn = {"audio": {"synth": "speech"}, "expect": "respond"}
-        scenario = parse_scenario(
-            {
-                "name": "call",
-                "sample_rate": call.user.rate_hz,
-                "turns": [{"id": f"turn {k}", **turn} for k in range(len(spans))],
-            }
-        )
-        windows = [
-            TurnWindow(turn, *span, "anchor")
-            for turn, span in zip(scenario.turns, spans, strict=True)
-        ]
-        voices = (call.user.samples, call.agent.samples)
-        records.append(SessionRecord(scenario, {}, "virtual", *voices, windows))
+    records = [voicebench_record(call) for call in calls]
     return lambda: [analyze(record) for record in records]
+
+
+def voicebench_record(call: Call) -> "SessionRecord":
+    """Return a call as voicebench has one: both voices, and when the script's lines sounded."""
+    from voicebench.runner import SessionRecord, TurnWindow
+    from voicebench.scenario import parse_scenario
+
+    edges_s = [e.at_s for e in call.timeline.select("caller") if e.kind.startswith("speech_")]
+    spans = [*zip(edges_s[::2], edges_s[1::2], strict=False)]  # the last may be cut off
+    turn = {"audio": {"synth": "speech"}, "expect": "respond"}
+    turns = [{"id": f"turn {n}", **turn} for n in range(len(spans))]
+    rate_hz = call.user.rate_hz
+    scenario = parse_scenario({"name": "call", "sample_rate": rate_hz, "turns": turns})
+    windows = [
+        TurnWindow(each, *span, "anchor") for each, span in zip(scenario.turns, spans, strict=True)
+    ]
+    return SessionRecord(scenario, {}, "virtual", call.user.samples, call.agent.samples, windows)
 
 
 def report(calls: Sequence[SuiteCall]) -> dict[str, float | None]:

@@ -20,14 +20,12 @@ are four in a noisy cafe, and three in which the agent cut in.
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audiotrace.latency import RESPONSE_NOISE_FLOOR_MS, extract_waterfall
 from audiotrace.models import Transcript, Turn
+from evaluation import voicebench_record
 from voicebench.metrics import TurnResult, analyze
-from voicebench.runner import SessionRecord, TurnWindow
-from voicebench.scenario import parse_scenario
 
 from voxlab import data
 from voxlab.agents.callers.script import load_script
@@ -125,23 +123,8 @@ def judge(call: Call) -> list[Verdict]:
     waits_s = by_audiotrace(judged)
     return [
         Verdict(ours, theirs, waits_s.get(round(1000 * ours.end_s)))
-        for ours, theirs in zip(judged.turns, by_voicebench(call), strict=True)
+        for ours, theirs in zip(judged.turns, analyze(voicebench_record(call)).turns, strict=True)
     ]
-
-
-def by_voicebench(call: Call) -> Sequence[TurnResult]:
-    """Return voicebench's turns: the caller's lines, as they were played."""
-    edges_s = [e.at_s for e in call.timeline.select("caller") if e.kind.startswith("speech_")]
-    spans = [*zip(edges_s[::2], edges_s[1::2], strict=True)]
-    turn = {"audio": {"synth": "speech"}, "expect": "respond"}
-    turns = [{"id": f"turn {n}", **turn} for n in range(len(spans))]
-    rate_hz = call.user.rate_hz
-    scenario = parse_scenario({"name": "call", "sample_rate": rate_hz, "turns": turns})
-    windows = [
-        TurnWindow(each, *span, "anchor") for each, span in zip(scenario.turns, spans, strict=True)
-    ]
-    voices = call.user.samples, call.agent.samples
-    return analyze(SessionRecord(scenario, {}, "virtual", *voices, windows)).turns
 
 
 def by_audiotrace(judged: JudgedRecording) -> dict[int, float]:
