@@ -14,7 +14,6 @@ The words to be recognised are those of the caller's lines that take the floor. 
 what a good agent does, whatever ours does; `agents.suite` tries it on the shop.
 """
 
-import difflib
 import re
 import reprlib
 import sqlite3
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from voxlab.data.yaml_files import check_keys
 from voxlab.errors import DataError
 from voxlab.text import spoken_words
 from voxlab.timeline import Call
@@ -196,17 +196,6 @@ def parse_expectation(
     )
     _refuse_contradictions(expected)
     return expected
-
-
-def check_keys(entry: Any, known: Sequence[str], where: str) -> None:
-    """Raise DataError unless an entry is a mapping of these keys, with a hint at the nearest."""
-    if not isinstance(entry, dict):
-        raise DataError(f"{where}: got {reprlib.repr(entry)}, needs keys {', '.join(known)}")
-    for key in entry:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            raise DataError(f"{where}: unknown key {key!r}; {hint}")
 
 
 def _list(entry: Mapping[str, Any], key: str) -> list[Any]:

@@ -1,9 +1,12 @@
 """Read YAML as people write it: version 1.2, where `yes` is a word and a key stands once."""
 
+import difflib
+import reprlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from voxlab.errors import DataError
+from voxlab.errors import DataError, VoxlabError
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -32,3 +35,21 @@ def read_yaml(path: str | Path) -> Any:
         raise DataError(f"{path}{where} is not YAML: {error.problem or error.context}") from error
     except YAMLError as error:
         raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def check_keys(entry: Any, known: Sequence[str], where: str) -> None:
+    """Raise DataError unless an entry is a mapping of these keys, with a hint at the nearest."""
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: got {reprlib.repr(entry)}, needs keys {', '.join(known)}")
+    refuse_unknown_keys(entry, known, where, DataError)
+
+
+def refuse_unknown_keys(
+    keys: Iterable[Any], known: Sequence[str], where: str, error: type[VoxlabError]
+) -> None:
+    """Raise the error for the first key that is not known, with a hint at the nearest."""
+    for key in keys:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            raise error(f"{where}: unknown key {key!r}; {hint}")

@@ -10,12 +10,11 @@
 A list of such mappings is drawn as several budgets. `Stage` and `Budget` explain the keys.
 """
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voxlab.data.yaml_files import read_yaml
+from voxlab.data.yaml_files import read_yaml, refuse_unknown_keys
 from voxlab.errors import LatencyError
 from voxlab.latency.budgets import Budget, Stage
 
@@ -81,11 +80,7 @@ def _names(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _check_keys(entry: Any, known: tuple[str, ...], what: str) -> None:
     if not isinstance(entry, dict):
         raise LatencyError(f"{what} is {entry!r}: needs the keys {', '.join(known)}")
-    for key in entry:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            raise LatencyError(f"{what}: unknown key {key!r}; {hint}")
+    refuse_unknown_keys(entry, known, what, LatencyError)
 
 
 def budget_figures(budget: Budget) -> dict[str, Any]:

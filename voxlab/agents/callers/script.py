@@ -41,11 +41,10 @@ from voxlab.agents.tools import ToolFault
 from voxlab.audio import Audio
 from voxlab.data.expectations import (
     Expectation,
-    check_keys,
     parse_expectation,
     split_wordings,
 )
-from voxlab.data.yaml_files import read_yaml
+from voxlab.data.yaml_files import check_keys, read_yaml
 from voxlab.errors import DataError, ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
 from voxlab.telephony.echo import Echo

@@ -13,7 +13,7 @@ import numpy as np
 from voxlab import audio, data
 from voxlab.agents.line import RATE_HZ
 from voxlab.audio import Audio
-from voxlab.data.expectations import check_keys
+from voxlab.data.yaml_files import check_keys
 from voxlab.errors import ScriptError, VoxlabError
 from voxlab.providers.protocols import Speech
 from voxlab.telephony.echo import Echo
