@@ -16,6 +16,7 @@ from voxlab.codec.network import MiniConfig
 from voxlab.codec.split import Clip
 from voxlab.codec.train import STATE, WEIGHTS, Plan, Trainer, main, run
 from voxlab.errors import DataError, ModelError
+from voxlab.models.wheels import sha256
 
 torch.set_num_threads(1)
 RATE_HZ = 16_000
@@ -114,6 +115,32 @@ def test_the_loss_falls(crops):
     trainer = Trainer(crops, plan, SMALL)
     losses = [trainer.step().loss for _ in range(25)]
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+
+
+@pytest.mark.slow
+def test_a_run_that_starts_from_trained_weights_goes_on_where_they_are(crops, tmp_path):
+    first = Trainer(crops, SHORT, SMALL)
+    for _ in run(first, tmp_path):
+        pass
+    plan = dataclasses.replace(SHORT, seed=1, rate=1e-6, start=sha256(tmp_path / WEIGHTS))
+    second = Trainer(crops, plan, SMALL)
+    second.start_from(tmp_path / WEIGHTS)
+    before = weights_of(second)
+    second.step()
+    for name, tensor in first.network.state_dict().items():
+        assert torch.allclose(before[name], tensor, atol=1e-3, rtol=1e-3)  # 16-bit floats
+        assert torch.allclose(second.network.state_dict()[name], before[name], atol=2e-6)
+    assert torch.allclose(before["codebooks"], first.quantizer.codebooks, atol=1e-3, rtol=1e-3)
+    frames = plan.items * plan.crop / RATE_HZ * 50
+    assert before["uses"].sum(1).tolist() == pytest.approx([frames, frames], rel=0.02)
+    assert torch.allclose(before["sums"], before["codebooks"] * before["uses"][..., None])
+
+
+def test_weights_of_another_network_are_no_start(crops, tmp_path):
+    Trainer(crops, SHORT, SMALL).save(tmp_path)
+    other = dataclasses.replace(SMALL, width=16)
+    with pytest.raises(ModelError, match=r"width=12.*not of.*width=16"):
+        Trainer(crops, SHORT, other).start_from(tmp_path / WEIGHTS)
 
 
 def test_a_state_of_another_plan_is_refused(crops, tmp_path):

@@ -99,11 +99,29 @@ class LearningQuantizer(nn.Module):
         residuals = latents
         for stage, codebook in enumerate(self.codebooks):
             means, counts = k_means(residuals, len(codebook), generator)
-            share = counts.clamp(min=DEAD_SHARE) * (batch_frames / len(latents))
             codebook.copy_(means)
-            self.uses[stage].copy_(share)
-            self.sums[stage].copy_(means * share[:, None])
+            self._begin_averages(stage, counts, batch_frames / len(latents))
             residuals = residuals - means[nearest(residuals, means)]
+
+    @torch.no_grad()
+    def resume(self, codebooks: Tensor, latents: Tensor, batch_frames: int) -> None:
+        """Go on from trained codebooks; how much each code is used, these latents tell.
+
+        codebooks: (stages, codes, features). latents, batch_frames: as for `initialise`.
+        """
+        self.codebooks.copy_(codebooks)
+        residuals = latents
+        for stage, codebook in enumerate(self.codebooks):
+            index = nearest(residuals, codebook)
+            counts, _ = _collect(residuals, index, len(codebook))
+            self._begin_averages(stage, counts, batch_frames / len(latents))
+            residuals = residuals - codebook[index]
+
+    def _begin_averages(self, stage: int, counts: Tensor, share: float) -> None:
+        """Set a stage's averages to its codewords, used in a step by that share of the counts."""
+        uses = counts.clamp(min=DEAD_SHARE) * share
+        self.uses[stage].copy_(uses)
+        self.sums[stage].copy_(self.codebooks[stage] * uses[:, None])
 
     def forward(self, latents: Tensor, stages: Tensor) -> Quantized:
         """Quantize a batch. latents: (batch, frames, features); stages: how many for each item."""

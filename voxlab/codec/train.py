@@ -1,5 +1,8 @@
 """Train the mini codec: `python -m voxlab.codec.train --steps 16000`.
 
+`--start data/codec/mini.npz` goes on from trained weights instead, without k-means: give it a
+lower `--rate` and another `--seed`, or it sees the same crops again.
+
 The corpus comes from `data/make/codec_corpus.py`. A run keeps its state in a folder (by default in
 voxlab's cache) and goes on from there when started again. Every batch is drawn from the seed and
 the number of its step, so on a processor the same command gives the same weights, with or without
@@ -27,9 +30,10 @@ from voxlab.codec import corpus
 from voxlab.codec.batches import Crops
 from voxlab.codec.learning import LearningQuantizer, Quantized, draw_stages
 from voxlab.codec.losses import ReconstructionLoss
-from voxlab.codec.mini import save_weights
+from voxlab.codec.mini import load_weights, save_weights
 from voxlab.codec.network import MiniConfig, MiniNetwork
 from voxlab.errors import ModelError, VoxlabError
+from voxlab.models.wheels import sha256
 
 BETAS = (0.8, 0.99)  # of AdamW; a first below 0.9 suits the noise of small batches
 CLIP = 2.0  # the longest gradient that is followed as it is
@@ -44,6 +48,7 @@ class Plan:
     """All that decides what a training gives, beside the corpus.
 
     crop: samples an item. unquantized: steps before k-means, while the latents take shape.
+    start: the SHA-256 of the trained weights to go on from, "" for none; then all steps quantize.
     """
 
     steps: int = 16_000
@@ -54,6 +59,7 @@ class Plan:
     warm_up: int = 200
     unquantized: int = 600
     k_means_batches: int = 40
+    start: str = ""
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate: a ramp, then half a cosine down to 2%."""
@@ -99,7 +105,7 @@ class Trainer:
         """Take one step of the optimizer, and one of the codebooks."""
         began, step = time.perf_counter(), self.steps_done
         generator = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + step)
-        if step == self.plan.unquantized:
+        if step == self.plan.unquantized and not self.plan.start:
             self._k_means(generator)
         sound = self._batch(step)
         latents = self.network.encode(sound)
@@ -115,7 +121,7 @@ class Trainer:
 
     def _quantize(self, latents: Tensor, generator: torch.Generator) -> Quantized:
         """Return the latents as the codebooks have them, or untouched before there are any."""
-        if self.steps_done < self.plan.unquantized:
+        if self.steps_done < self.plan.unquantized and not self.plan.start:
             no_codes = torch.zeros(self.config.stages, 0, dtype=torch.int64)
             return Quantized(latents, latents.new_zeros(()), no_codes)
         stages = draw_stages(self.plan.items, self.config.stages, generator)
@@ -135,14 +141,29 @@ class Trainer:
         rng = np.random.default_rng((self.plan.seed, step, part))
         return torch.from_numpy(self.crops.batch(self.plan.items, rng)).to(self.device)
 
-    @torch.no_grad()
     def _k_means(self, generator: torch.Generator) -> None:
+        self.quantizer.initialise(*self._sample_latents(), generator)
+
+    @torch.no_grad()
+    def _sample_latents(self) -> tuple[Tensor, int]:
+        """Return the latents of some batches, (points, features), and the points of one batch."""
         batches = [
-            self.network.encode(self._batch(self.steps_done, part))
+            self.network.encode(self._batch(self.steps_done, part)).flatten(0, 1)
             for part in range(1, self.plan.k_means_batches + 1)
         ]
-        points = torch.cat(batches).flatten(0, 1)
-        self.quantizer.initialise(points, batches[0].shape[0] * batches[0].shape[1], generator)
+        return torch.cat(batches), len(batches[0])
+
+    def start_from(self, weights: Path) -> None:
+        """Take over trained weights, before the first step.
+
+        Raises ModelError if the file is damaged, or of another network.
+        """
+        network, codebooks = load_weights(weights)
+        if network.config != self.config:
+            raise ModelError(f"{weights} is a codec of {network.config}, not of {self.config}")
+        self.network.load_state_dict(network.state_dict())
+        trained = torch.from_numpy(codebooks).to(self.device)
+        self.quantizer.resume(trained, *self._sample_latents())
 
     def save(self, folder: Path) -> None:
         """Write the whole state, to go on from, and the weights, to use: each at once or not."""
@@ -216,23 +237,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m voxlab.codec.train", description=__doc__)
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--seed", type=int, default=Plan().seed)
+    parser.add_argument("--rate", type=float, default=Plan().rate, help="the highest learning rate")
+    parser.add_argument("--start", type=Path, help="trained weights to go on from")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     default = models.cache_dir().with_name("codec_training")
     parser.add_argument("--out", type=Path, default=default, help=f"default: {default}")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
     try:
-        plan, config = Plan(arguments.steps, arguments.seed), MiniConfig()
+        plan = Plan(
+            arguments.steps,
+            arguments.seed,
+            rate=arguments.rate,
+            start=sha256(arguments.start) if arguments.start else "",
+        )
         crops = Crops.of(corpus.load(), plan.crop)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        trainer = Trainer(crops, plan, config, device)
+        trainer = Trainer(crops, plan, MiniConfig(), device)
         if (arguments.out / STATE).exists():
             trainer.load(arguments.out / STATE)
+        elif arguments.start:
+            trainer.start_from(arguments.start)
         for progress in run(trainer, arguments.out):
             done, seconds = trainer.steps_done, trainer.seconds
             left_min = seconds / done * (plan.steps - done) / 60
             print(f"{done:6} steps, {left_min:4.0f} min left, {progress}", flush=True)
-    except VoxlabError as error:
+    except (VoxlabError, OSError) as error:
         parser.exit(2, f"voxlab: {error}\n")
     print(f"the weights are {arguments.out / WEIGHTS}")
     return 0
