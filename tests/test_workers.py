@@ -4,184 +4,34 @@ import asyncio
 import base64
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
-import numpy as np
 import pytest
 import websockets
 from realtime_client import TURN
 from websockets.exceptions import InvalidStatus
+from worker_calls import PATIENCE_S, Phone, answers, ask, ask_for_call, run, workers
 
-from voxlab.agents.telephone.twilio_phone import StreamOptions
 from voxlab.cli import main as voxlab
 from voxlab.serving.twilio import sign
 from voxlab.serving.workers.admission import Limits, Refuse
 from voxlab.serving.workers.front import FrontOptions, serving_front
-from voxlab.serving.workers.processes import Processes
 from voxlab.serving.workers.protocols import CallProtocol
 from voxlab.serving.workers.rates import Rate
 from voxlab.serving.workers.worker import WorkerOptions, serving_worker
-from voxlab.telephony.g711 import MULAW
-from voxlab.telephony.twilio import Connected, Mark, Media, Start, Stop, from_twilio, parse_command
 from voxlab.timeline import Call
-
-WORKER = str(Path(__file__).with_name("worker_process.py"))
-FRAME, FRAME_S = 160, 0.02
-OFTEN = Rate(per_s=100, burst=100)
-PATIENCE_S = 60.0
-
-
-def run(main):
-    async def in_time():
-        async with asyncio.timeout(PATIENCE_S):
-            return await main
-
-    return asyncio.run(in_time())
-
-
-async def ask(url, method="GET", headers=""):
-    """Return (status, headers, body) of a request."""
-    host, port, path = re.fullmatch(r"\w+://([^:/]+):(\d+)(/.*)", url).groups()
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n{headers}\r\n"
-    writer.write(head.encode())
-    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
-    writer.close()
-    lines = head.split("\r\n")
-    found = dict(line.split(": ", 1) for line in lines[1:])
-    return int(lines[0].split()[1]), found, body
-
-
-async def answers(url, is_so):
-    """Ask until the status and the load that come back are so; return the load."""
-    while True:
-        status, _, body = await ask(url)
-        if is_so(status, load := json.loads(body)):
-            return load
-
-
-async def ask_for_call(front):
-    """Return the address of a new call by Twilio's web hook."""
-    _, _, body = await ask(front.url + "/voice")
-    found = re.search('<Stream url="([^"]+)"', body)
-    return found[1] if found else None
-
-
-class Phone:
-    """Twilio's side of one call: counted frames out, and what comes back."""
-
-    def __init__(self, name, seed):
-        self.name, self.sound = name, noise(seed, PATIENCE_S)
-        self.heard = []
-        self.frames = []
-        self.closed_s = None
-
-    async def hold(self, url, is_enough):
-        """Hold the call until the event is set, or the other side ends it."""
-        options = StreamOptions(call_sid=self.name)
-        sid = options.stream_sid
-        async with websockets.connect(url, proxy=None) as socket:
-            await socket.send(from_twilio(Connected(), 0, sid))
-            await socket.send(from_twilio(Start(sid, self.name), 1, sid))
-            listening = asyncio.create_task(self._listen(socket, sid))
-            loop = asyncio.get_running_loop()
-            began_s = loop.time()
-            while not is_enough.is_set() and not listening.done():
-                number = len(self.frames)
-                await asyncio.sleep(began_s + number * FRAME_S - loop.time())
-                self.frames.append(MULAW.encode(self.sound[number * FRAME :][:FRAME]))
-                media = Media(self.frames[-1], "inbound", number + 1, 20 * number)
-                with suppress(websockets.ConnectionClosed):
-                    await socket.send(from_twilio(media, number + 2, sid))
-            if listening.done():
-                self.closed_s = loop.time() - began_s
-            else:
-                await asyncio.sleep(0.8)  # what the agent says comes a quarter of a second later
-                await socket.send(from_twilio(Stop(), len(self.frames) + 2, sid))
-            await listening
-
-    async def _listen(self, socket, sid):
-        async for message in socket:
-            command = parse_command(message, sid)
-            if isinstance(command, Media):
-                self.heard.append(command.payload)
-            elif isinstance(command, Mark):
-                await socket.send(from_twilio(command, 1, sid))
-
-
-def noise(seed, duration_s):
-    """Return noise below 2 kHz, at 8 kHz, of which no two pieces are alike."""
-    white = np.random.default_rng(seed).normal(0, 0.1, round(8000 * duration_s))
-    return np.convolve(white, np.ones(4) / 2, "same").astype(np.float32)
-
-
-@asynccontextmanager
-async def workers(kind, folder, count, most_calls, drain_s=60.0):
-    options = FrontOptions(calls=OFTEN)
-    async with serving_front("twilio", options) as front:
-        command = [
-            sys.executable,
-            WORKER,
-            kind,
-            front.url,
-            str(most_calls),
-            str(drain_s),
-            str(folder),
-        ]
-        processes = Processes(front, command, {"VOXLAB_WORKER_TOKEN": options.worker_token})
-        await processes.start(count)
-        try:
-            yield front, processes
-        finally:
-            await processes.drain()
-
-
-@pytest.mark.slow
-def test_a_rolling_restart_in_the_middle_of_ten_calls_loses_no_frame_either_way(tmp_path):
-    phones = [Phone(f"CA{number}", number) for number in range(10)]
-    late = Phone("CAlate", 99)
-
-    async def main():
-        async with workers("mirror", tmp_path, 2, most_calls=6) as (front, processes):
-            old, is_enough = set(processes.pids), asyncio.Event()
-            async with asyncio.TaskGroup() as group:
-                for phone in phones:
-                    group.create_task(phone.hold(await ask_for_call(front), is_enough))
-                loads = await answers(front.url + "/load", lambda status, load: on(load) == 10)
-                assert sorted(load["active"] for load in loads["workers"]) == [5, 5]
-                await processes.restart()
-                assert not old & set(processes.pids)
-                group.create_task(late.hold(await ask_for_call(front), is_enough))
-                loads = await answers(front.url + "/load", lambda status, load: on(load) == 11)
-                held = {load["pid"]: load["active"] for load in loads["workers"]}
-                assert {pid: held[pid] for pid in old} == dict.fromkeys(old, 5)  # they drain
-                await asyncio.sleep(0.5)
-                is_enough.set()
-
-    run(main())
-    for phone in [*phones, late]:
-        assert phone.closed_s is None
-        assert len(phone.frames) > 25
-        assert phone.heard == phone.frames
-
-
-def on(load):
-    """Return how many calls are on."""
-    return sum(each["active"] for each in load["workers"])
 
 
 @pytest.mark.slow
 def test_a_draining_worker_refuses_and_tells_where_to_go_and_the_deadline_ends_its_calls(tmp_path):
     async def main():
-        async with workers("agent", tmp_path, 1, most_calls=2, drain_s=0.5) as (front, processes):
+        async with workers("echo", tmp_path, 1, most_calls=2, drain_s=0.5) as (front, processes):
             phone = Phone("CA1", 1)
             url = await ask_for_call(front)
-            holding = asyncio.create_task(phone.hold(url, asyncio.Event()))
+            holding = asyncio.create_task(phone.hold(url, lambda: False))
             worker = url.partition("/calls")[0].replace("ws", "http", 1)
             await answers(worker + "/readyz", lambda status, load: load["active"] == 1)
             draining = asyncio.create_task(processes.drain())
@@ -211,7 +61,7 @@ def test_a_draining_worker_refuses_and_tells_where_to_go_and_the_deadline_ends_i
 @pytest.mark.slow
 def test_while_twice_as_many_knock_those_inside_are_heard_in_time(tmp_path):
     async def main():
-        async with workers("agent", tmp_path, 1, most_calls=3) as (front, _):
+        async with workers("echo", tmp_path, 1, most_calls=3) as (front, _):
             urls = [await ask_for_call(front) for _ in range(6)]
             assert [url is None for url in urls] == [False] * 3 + [True] * 3
             status, headers, body = await ask(front.url + "/calls", "POST")
@@ -222,7 +72,7 @@ def test_while_twice_as_many_knock_those_inside_are_heard_in_time(tmp_path):
             async with asyncio.TaskGroup() as group:
                 for number in range(3):
                     phone = Phone(f"CA{number}", number)
-                    group.create_task(phone.hold(urls[number], is_enough))
+                    group.create_task(phone.hold(urls[number], is_enough.is_set))
                 for _ in range(30):
                     assert await ask_for_call(front) is None
                     await asyncio.sleep(0.05)
