@@ -211,7 +211,7 @@ def test_a_worker_for_other_machines_needs_a_token(monkeypatch, capsys):
         assert "VOXLAB_WORKER_TOKEN" in capsys.readouterr().err
 
 
-async def repeat(connection):
+async def repeat(connection, tell):
     """Hold a call that says what it hears."""
     async for message in connection:
         await connection.send(message)

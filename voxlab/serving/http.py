@@ -7,6 +7,7 @@ reads and we answer.
 
 import asyncio
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -45,6 +46,11 @@ def error_body(code: str, message: str, param: str | None = None) -> dict[str, A
     """Return an error as the API's HTTP side writes it."""
     kind = "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def is_bearer(sent: str, token: str | None) -> bool:
+    """Tell whether an Authorization header has the right token, in constant time; None: any is."""
+    return token is None or secrets.compare_digest(sent.encode(), f"Bearer {token}".encode())
 
 
 class SharedPortConnection(ServerConnection):

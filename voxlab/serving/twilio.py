@@ -32,7 +32,7 @@ from voxlab.errors import TelephonyError
 from voxlab.serving.sockets import WebSocket, listen
 from voxlab.serving.telephone_calls import hold_telephone_call
 from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
-from voxlab.timeline import Call
+from voxlab.timeline import Call, Event
 
 MEDIA_PATH, VOICE_PATH = "/media", "/voice"
 MESSAGES_AHEAD = 64
@@ -140,8 +140,10 @@ class TwilioHost:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "All lines are busy.\n")
         return None
 
-    async def hold(self, connection: ServerConnection) -> None:
-        """Hold one call."""
+    async def hold(
+        self, connection: ServerConnection, on_event: Callable[[Event], None] | None = None
+    ) -> None:
+        """Hold one call. on_event: is told of everything as it happens."""
         caller = TwilioCaller(WebSocket(connection))
         self._calls += 1
         try:
@@ -149,7 +151,7 @@ class TwilioHost:
             log.info("call %s begins", start.call_sid)
             agent, limit_s = self._make_agent(start), self._options.limit_s
             call = await hold_telephone_call(
-                agent, caller, log, start.call_sid, lag_s=LAG_S, limit_s=limit_s
+                agent, caller, log, start.call_sid, lag_s=LAG_S, limit_s=limit_s, on_event=on_event
             )
         except TelephonyError as error:
             log.warning("a stream that did not begin: %s", error)

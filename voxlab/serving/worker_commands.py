@@ -136,6 +136,7 @@ async def _serve_process(
         arguments.public_url,
         elsewhere=arguments.join.rstrip("/") + "/calls",
         limits=Limits(most_calls=arguments.most_calls, drain_s=arguments.drain_limit),
+        token=token,
     )
     use_few_threads()
     async with serving_worker(arguments.protocol, make_protocol, options) as worker:

@@ -54,6 +54,7 @@ from voxlab.serving.realtime.turn_detection import (
     ask_judge,
     semantic_wait_s,
 )
+from voxlab.timeline import Event
 
 HEARD_AT_ONCE_S = 0.5  # a long append is heard in steps, and other sessions between them
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class SessionOptions:
 
     started_at: seconds since 1970, for the expiry that the client is told. token: makes the
     session's names unique. settings: the session object's first update (of a client secret).
-    leaving: when it is set, the session says goodbye and ends.
+    leaving: when set, the session says goodbye and ends. on_event: is told what `SessionEvents` is.
     """
 
     model: str = DEFAULT_MODEL
@@ -79,6 +80,7 @@ class SessionOptions:
     filler: str = ""
     leaving: asyncio.Event | None = None
     goodbye: str = GOODBYE
+    on_event: Callable[[Event], None] | None = None
 
 
 class VADFailed(Exception):
@@ -93,7 +95,7 @@ InboxMessage = str | bytes | Said | Made | ItemTranscribed | IdleTimeout | Leave
 
 
 class Session:
-    """One session's state. report: takes a task's message; spawn: starts a task."""
+    """One session's state. report: takes a task's message; spawn: starts one; audio: comes in."""
 
     def __init__(
         self,
@@ -126,7 +128,7 @@ class Session:
         expires_at = options.started_at + round(options.longest_s)
         session = new_session(queue.new_id("sess"), options.model, expires_at)
         self._settings = updated(session, options.settings)
-        self._audio = InputAudio(self._input, providers.vad)
+        self.audio = InputAudio(self._input, providers.vad)
         self._emit("session.created", session=self._settings)
 
     @property
@@ -194,9 +196,9 @@ class Session:
             case "input_audio_buffer.append":
                 await self._append(client_events.audio_bytes(event["audio"], "audio"))
             case "input_audio_buffer.commit":
-                self._commit(self._audio.commit())
+                self._commit(self.audio.commit())
             case "input_audio_buffer.clear":
-                self._audio.clear()
+                self.audio.clear()
                 self._turn_id = None
                 self._emit("input_audio_buffer.cleared")
             case "session.update":
@@ -224,7 +226,7 @@ class Session:
         if len(json.dumps(settings)) > LARGEST_ITEM:
             raise Refused("string_above_max_length", "Invalid 'session': too long.", "session")
         self._settings = settings
-        self._audio.follow(self._input)
+        self.audio.follow(self._input)
         self._stop_idle_timer()
         self._emit("session.updated", session=settings)
 
@@ -238,7 +240,7 @@ class Session:
         self._add_item(item, self._conversation.insert(item, after))
 
     def _new_item(self, given: JsonObject) -> Item:
-        wire = self._audio.wire
+        wire = self.audio.wire
         item = new_item(given, given.get("id") or self._queue.new_id("item"), wire)
         is_unheard = not any(part.get("transcript") for part in given.get("content", []))
         if item.sounds and is_unheard:
@@ -285,12 +287,12 @@ class Session:
 
     async def _append(self, audio: bytes) -> None:
         """Hear more audio. Raises Refused if it is not whole samples, or too much in all."""
-        self._audio.check(audio)
-        step = self._audio.wire.size(HEARD_AT_ONCE_S)
+        self.audio.check(audio)
+        step = self.audio.wire.size(HEARD_AT_ONCE_S)
         for start in range(0, len(audio), step):
             if start:
                 await asyncio.sleep(0)
-            for edge in self._audio.append(audio[start : start + step]):
+            for edge in self.audio.append(audio[start : start + step]):
                 await self._on_edge(edge)
 
     async def _on_edge(self, edge: Edge) -> None:
@@ -305,13 +307,13 @@ class Session:
                     item_id=self._turn_id,
                     audio_end_ms=round(at_s * 1000),
                 )
-                self._commit(self._audio.take(at_s), paused=paused)
+                self._commit(self.audio.take(at_s), paused=paused)
                 self._answer()
 
     def _start_turn(self, at_s: float) -> None:
         """Begin a turn, and stop the response that the user speaks over."""
         padding_ms = {**SERVER_VAD, **self._detection}["prefix_padding_ms"]
-        start_s = self._audio.drop_before(at_s - padding_ms / 1000)
+        start_s = self.audio.drop_before(at_s - padding_ms / 1000)
         self._turn_id = self._queue.new_id("item")
         self._emit(
             "input_audio_buffer.speech_started",
@@ -324,12 +326,12 @@ class Session:
 
     async def _pause_turn(self, pause: TurnPaused) -> None:
         """Recognise what was said so far: if the turn is over, its text is there the sooner."""
-        sound = self._audio.copy(pause.at_s)
+        sound = self.audio.copy(pause.at_s)
         if not pause.is_longer:
             self._transcriber.start_early(sound)
         if self._detection["type"] == "semantic_vad":
             finished = await ask_judge(self._providers.end_of_turn, sound.audio)
-            self._audio.wait(semantic_wait_s(finished, self._detection["eagerness"]))
+            self.audio.wait(semantic_wait_s(finished, self._detection["eagerness"]))
 
     def _commit(self, sound: Sound, *, paused: bool = False) -> None:
         """Put what the user said into the conversation. paused: as `Transcriber.finish` has it."""
@@ -382,11 +384,11 @@ class Session:
 
     def _on_idle(self) -> None:
         """Commit the silence after a reply."""
-        if self._idle_timer is None or not self._idle_timer.done() or self._audio.in_turn:
+        if self._idle_timer is None or not self._idle_timer.done() or self.audio.in_turn:
             return  # something has happened since, another timer runs, or the user speaks
         idle_s = self._detection["idle_timeout_ms"] / 1000
-        end_s = self._audio.end_s
-        start_s = self._audio.drop_before(end_s - idle_s)
+        end_s = self.audio.end_s
+        start_s = self.audio.drop_before(end_s - idle_s)
         self._turn_id = self._queue.new_id("item")
         self._emit(
             "input_audio_buffer.timeout_triggered",
@@ -394,5 +396,5 @@ class Session:
             audio_start_ms=round(start_s * 1000),
             audio_end_ms=round(end_s * 1000),
         )
-        self._commit(self._audio.take(end_s))
+        self._commit(self.audio.take(end_s))
         self._answer()

@@ -7,6 +7,7 @@
 | `protocols`, `goodbye` | what the calls speak; the goodbye of a call that must end |
 | `front`, `loads` | the door that gives a call its address; reports, and who gets the next call |
 | `joining` | a worker's connection to the front |
+| `watching` | what is told of calls while they are on, to whoever has the token |
 | `processes` | the processes of one machine: started, replaced, drained |
 | `rates` | how often a client may ask, how fast it may send |
 """

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from voxlab.errors import VoxlabError
-from voxlab.serving.http import HttpAnswer, HttpRequest, error_body, speaking
+from voxlab.serving.http import HttpAnswer, HttpRequest, error_body, is_bearer, speaking
 from voxlab.serving.sockets import listen
 from voxlab.serving.twilio import VOICE_PATH, answer_web_hook, is_signed, respond_xml
 from voxlab.serving.workers.admission import RETRY_S
@@ -31,11 +31,12 @@ from voxlab.serving.workers.joining import JOIN_PATH
 from voxlab.serving.workers.loads import Load, in_order, read_load
 from voxlab.serving.workers.protocols import PATHS, REALTIME
 from voxlab.serving.workers.rates import Buckets, Rate
+from voxlab.serving.workers.watching import WATCH_PATH, LiveCalls, Watchers, is_watcher
 from voxlab.serving.workers.worker import CALLS
 
 CALLS_PATH = "/calls"
 ANSWERS_WITHIN_S = 2.0  # a worker that does not is passed over
-LARGEST_REPORT = 4096
+LARGEST_REPORT = 2**18  # a load, and 500 events of calls
 BUSY = '<?xml version="1.0" encoding="UTF-8"?><Response><Reject reason="busy"/></Response>'
 log = logging.getLogger(__name__)
 
@@ -74,11 +75,12 @@ class Refusal:
 
 
 class _Joined:
-    """A worker that has joined: its last report, and the calls that it was asked to place."""
+    """A worker that has joined: its last report, its calls, and those it was asked to place."""
 
     def __init__(self, connection: ServerConnection) -> None:
         self.connection = connection
         self.load: Load | None = None
+        self.live = LiveCalls()
         self.asked: dict[str, asyncio.Future[str]] = {}
 
 
@@ -92,6 +94,7 @@ class Front:
         self._workers: set[_Joined] = set()
         self._buckets = Buckets(options.calls)
         self._changed = asyncio.Condition()
+        self._watchers = Watchers()
         self.url = ""
         self.is_stopping = False
 
@@ -139,7 +142,10 @@ class Front:
     # --- workers ---------------------------------------------------------------------------
 
     async def hold(self, connection: ServerConnection) -> None:
-        """Listen to a worker until it is gone."""
+        """Listen to a worker until it is gone, or tell a watcher of all of them."""
+        if is_watcher(connection):
+            await self._watchers.hold(connection, lambda: self._workers)
+            return
         joined = _Joined(connection)
         self._workers.add(joined)
         try:
@@ -159,6 +165,8 @@ class Front:
         async with self._changed:
             joined.load = read_load(report["load"])  # type: ignore[arg-type]
             self._changed.notify_all()
+        if news := report.get("news"):
+            joined.live.follow(news)  # type: ignore[arg-type]
         answer = joined.asked.get(str(report.get("call")))
         if answer is not None and not answer.done():
             answer.set_result(str(report["refused"]))
@@ -199,6 +207,8 @@ class Front:
             if is_bearer(sent, self._options.worker_token):
                 return None
             return connection.respond(HTTPStatus.UNAUTHORIZED, "This is no worker's token.\n")
+        if path == WATCH_PATH:
+            return self._watchers.admit(connection, request, self._options.worker_token)
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "alive\n")
         if path in ("/readyz", "/load"):
@@ -239,11 +249,6 @@ class Front:
             log.info("a call: %s", placed.code)
             return respond_xml(connection, BUSY)
         return answer_web_hook(connection, request, placed)
-
-
-def is_bearer(sent: str, token: str | None) -> bool:
-    """Tell whether an Authorization header has the right token, in constant time; None: any is."""
-    return token is None or secrets.compare_digest(sent.encode(), f"Bearer {token}".encode())
 
 
 def _host(connection: ServerConnection) -> str:

@@ -8,6 +8,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from voxlab.errors import VoxlabError
+from voxlab.serving.workers.watching import NewsReader
 from voxlab.serving.workers.worker import Worker
 
 JOIN_PATH = "/join"
@@ -43,12 +44,14 @@ async def _work(worker: Worker, connection: ClientConnection) -> None:
     changed = asyncio.Event()
     changed.set()
     worker.on_change = changed.set
+    reader = NewsReader(worker.live)
 
     async def report() -> None:
         while True:
             await changed.wait()
             changed.clear()
-            await connection.send(json.dumps({"load": worker.load.to_json()}))
+            report = {"load": worker.load.to_json(), "news": reader.read()}
+            await connection.send(json.dumps(report))
             await asyncio.sleep(REPORTS_EVERY_S)
 
     reporting = asyncio.create_task(report())

@@ -12,6 +12,7 @@ from voxlab.providers.protocols import TTS
 from voxlab.serving.realtime.engines import Engines
 from voxlab.serving.twilio import MEDIA_PATH, MESSAGES_AHEAD, TwilioHost, TwilioOptions
 from voxlab.serving.workers.goodbye import LeavesWithGoodbye
+from voxlab.serving.workers.watching import Tell
 from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
 from voxlab.timeline import Call
 
@@ -23,13 +24,14 @@ PATHS = {REALTIME: "/v1/realtime", TWILIO: MEDIA_PATH}
 class CallProtocol:
     """How a worker's calls are held.
 
-    path: of a call, behind the call's own address. hold: holds the call of a connection; it lets
-    the call end with a goodbye when the worker leaves. largest_message: in bytes; messages_ahead:
+    path: of a call, behind the call's own address. hold: holds the call of a connection, and tells
+    of its events as they happen; it lets the call end with a goodbye when the worker leaves.
+    largest_message: in bytes; messages_ahead:
     read before they are handled; options: of websockets' `serve` besides.
     """
 
     path: str
-    hold: Callable[[ServerConnection], Awaitable[None]]
+    hold: Callable[[ServerConnection, Tell], Awaitable[None]]
     largest_message: int
     messages_ahead: int
     options: dict[str, Any]

@@ -33,6 +33,7 @@ from voxlab.serving.workers.admission import Accept, Action, Limits, Refuse, Wor
 from voxlab.serving.workers.loads import Load
 from voxlab.serving.workers.protocols import CallProtocol, MakeProtocol
 from voxlab.serving.workers.rates import Bucket, Rate
+from voxlab.serving.workers.watching import WATCH_PATH, LiveCalls, Watchers, is_watcher
 
 CALLS = "/calls/"
 MEASURES_EVERY_S = 0.1
@@ -45,7 +46,8 @@ class WorkerOptions:
 
     port: 0 for any that is free. public_url: how callers reach it, such as wss://one.example.com;
     by default the address that it listens on. elsewhere: where a refused caller may ask, the
-    front's address. messages: of one call, more must wait.
+    front's address. messages: of one call, more must wait. token: that watchers need; None: nobody
+    watches.
     """
 
     host: str = "127.0.0.1"
@@ -54,22 +56,26 @@ class WorkerOptions:
     elsewhere: str = ""
     limits: Limits = field(default_factory=Limits)
     messages: Rate = field(default_factory=lambda: Rate(per_s=200, burst=1000))
+    token: str | None = None
 
 
 class Worker:
     """Counts the calls of one process and answers whoever comes; see `serving_worker`.
 
-    stopped: set when the process may end. on_change: called when the load has changed.
+    stopped: set when the process may end. on_change: called when the load has changed. live: what
+    may be told of the calls that are on.
     """
 
     def __init__(self, protocol: str, options: WorkerOptions, leaving: asyncio.Event) -> None:
         self.stopped = asyncio.Event()
+        self.live = LiveCalls()
         self.on_change: Callable[[], None] = lambda: None
         self._protocol = protocol
         self._options = options
         self._leaving = leaving
         self._state = WorkerState()
         self._timer: asyncio.TimerHandle | None = None
+        self._watchers = Watchers()
         self.url = ""
 
     @property
@@ -154,6 +160,8 @@ class Worker:
             is_busy = path == "/readyz" and load.refuses
             status = HTTPStatus.SERVICE_UNAVAILABLE if is_busy else HTTPStatus.OK
             return connection.respond(status, json.dumps(load.to_json()) + "\n")
+        if path == WATCH_PATH:
+            return self._watchers.admit(connection, request, self._options.token)
         asked = re.fullmatch(rf"{CALLS}([\w-]{{1,64}}){re.escape(protocol.path)}", path)
         call = self._find(asked[1]) if asked else ""
         if call and isinstance(connection, PacedConnection):
@@ -184,15 +192,20 @@ class Worker:
         return response
 
     async def hold(self, protocol: CallProtocol, connection: ServerConnection) -> None:
-        """Hold one call."""
+        """Hold one call, or tell a watcher of all of them."""
+        if is_watcher(connection):
+            await self._watchers.hold(connection, lambda: (self,))
+            return
         call = connection.call if isinstance(connection, PacedConnection) else ""
         if not isinstance(self._step(admission.Open(call))[0], Accept):
             await connection.close(CloseCode.POLICY_VIOLATION, "this call is on already")
             return
         log.info("call %.6s begins: %d are on", call, len(self._state.active))
+        number, tell = self.live.begin(call)
         try:
-            await protocol.hold(connection)
+            await protocol.hold(connection, tell)
         finally:
+            self.live.end(number)
             self._step(admission.End(call))
             log.info("call %.6s is over: %d are on", call, len(self._state.active))
 

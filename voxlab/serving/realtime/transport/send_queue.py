@@ -12,6 +12,7 @@ from voxlab.agents.realtime.protocol import JsonObject
 
 log = logging.getLogger(__name__)
 Shim = Callable[[JsonObject], Iterable[JsonObject]]
+Note = Callable[[str, JsonObject], None]
 
 ROOM_BYTES = 128 * 1024  # two seconds of audio: whoever makes more waits
 FULL_BYTES = 4 * 2**20  # whoever asks for more answers than this without reading any waits
@@ -34,14 +35,16 @@ def error_of(fields: JsonObject) -> JsonObject | None:
 class SendQueue:
     """The events of a session that the writer has not sent yet, in order.
 
-    token: makes the session's names unique; shim: turns an event into those of another dialect.
+    token: makes the session's names unique; shim: turns an event into those of another dialect;
+    note: is told of each event.
     `emit` never waits. Whoever makes sound or text awaits `room`, whoever answers a client awaits
     `relief`. Events that tell of an error are logged.
     """
 
-    def __init__(self, token: str, shim: Shim | None = None) -> None:
+    def __init__(self, token: str, shim: Shim | None = None, note: Note | None = None) -> None:
         self._token = token
         self._shim = shim
+        self._note = note
         self._names = 0
         self._waiting: deque[_Waiting] = deque()
         self._size = 0
@@ -57,6 +60,8 @@ class SendQueue:
         """Queue an event."""
         if error := error_of(fields):
             log.info("session %s: %s: %s", self._token, error.get("code"), error.get("message"))
+        if self._note is not None:
+            self._note(kind, fields)
         event = {"type": kind, "event_id": self.new_id("event"), **fields}
         told = self._shim(event) if self._shim else (event,)
         frames = tuple(json.dumps(each, separators=(",", ":")) for each in told)

@@ -38,6 +38,7 @@ from voxlab.serving.realtime.transport.authentication import (
 )
 from voxlab.serving.realtime.transport.session_loop import run_session
 from voxlab.serving.sockets import WebSocket, listen
+from voxlab.timeline import Event
 
 LARGEST_FRAME = 24 * 2**20  # 15 MiB of audio are 20 MiB in base64
 FRAMES_AHEAD = 2  # read from the socket before the session takes them
@@ -83,8 +84,10 @@ class RealtimeHost:
         self._options = options
         self._authenticator = Authenticator(options.key, options.allows_beta)
 
-    async def hold(self, connection: ServerConnection) -> None:
-        """Hold one session on a connection."""
+    async def hold(
+        self, connection: ServerConnection, on_event: Callable[[Event], None] | None = None
+    ) -> None:
+        """Hold one session on a connection. on_event: is told of everything as it happens."""
         request = connection.request
         if request is None:
             return
@@ -105,6 +108,7 @@ class RealtimeHost:
             settings=settings,
             token=secrets.token_hex(4),
             started_at=int(now),
+            on_event=on_event,
         )
         log.info("session %s: %s opens %s", options.token, _address(connection), options.model)
         began_s = time.monotonic()

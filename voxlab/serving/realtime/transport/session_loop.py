@@ -15,6 +15,7 @@ from voxlab.serving.goodbyes import Leave, SessionOver
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.errors import Refused
 from voxlab.serving.realtime.session import InboxMessage, Session, SessionOptions, VADFailed
+from voxlab.serving.realtime.session_events import SessionEvents
 from voxlab.serving.realtime.transport.send_queue import SendQueue
 
 INBOX = 4  # messages; a frame may hold 15 MiB of audio
@@ -30,7 +31,9 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
     Then nothing is left running.
     """
     inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(INBOX)
-    queue = SendQueue(options.token, beta_dialect.outgoing if options.is_beta else None)
+    events = SessionEvents(options.on_event) if options.on_event else None
+    shim = beta_dialect.outgoing if options.is_beta else None
+    queue = SendQueue(options.token, shim, events.note if events else None)
 
     async def read() -> None:
         while True:
@@ -54,6 +57,8 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
     try:
         async with asyncio.TaskGroup() as group:
             session = Session(providers, options, queue, inbox.put, group.create_task)
+            if events is not None:
+                events.find_input_s = lambda: session.audio.end_s
             group.create_task(read())
             group.create_task(write())
             if options.leaving is not None:
@@ -71,3 +76,6 @@ async def run_session(wire: MessageSocket, providers: Providers, options: Sessio
             raise _Over
     except* (SocketClosed, _Over, TimeoutError):
         pass
+    finally:
+        if events is not None:
+            events.close()
