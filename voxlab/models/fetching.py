@@ -200,7 +200,7 @@ def _writable(root: Path) -> Iterator[Path]:
         yield root
     except OSError as error:
         raise ModelError(
-            f"cannot write models to {root}: {error}. Make room there (250 MB), or set the "
+            f"cannot write models to {root}: {error}. Make room there (400 MB), or set the "
             "environment variable VOXLAB_CACHE to a folder that can be written"
         ) from error
 

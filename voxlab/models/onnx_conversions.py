@@ -4,6 +4,7 @@ Each conversion reads a verified member and writes the target; it may use a scra
 onnx and onnxruntime are heavy: they are loaded inside, and only `voxlab models` calls this.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from voxlab.models.llama_export import export_llama
 
 Conversion = Callable[[Path, Path, Path], None]
 Weights = NDArray[np.int8]
@@ -58,8 +61,33 @@ def ort_to_onnx_int8(member: Path, target: Path, scratch: Path) -> None:
     _demand_loadable(target)
 
 
+def gguf_to_onnx(member: Path, target: Path, scratch: Path) -> None:
+    """Save the network of a GGUF file of the Llama family as ONNX, with its own 4-bit weights."""
+    from gguf import GGUFReader
+
+    export_llama(GGUFReader(member), target)
+    _demand_loadable(target)
+
+
+def gguf_to_vocabulary(member: Path, target: Path, scratch: Path) -> None:
+    """Save the tokens of a GGUF file, which of them are special, and their merges, as JSON."""
+    from gguf import GGUFReader, TokenType
+
+    fields = GGUFReader(member).fields
+    tokens, kinds, merges = (
+        fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges")
+    )
+    special = [t for t, kind in zip(tokens, kinds, strict=True) if kind == TokenType.CONTROL]
+    vocabulary = {"tokens": tokens, "special": special, "merges": merges}
+    target.write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+
+
 CONVERSIONS: Mapping[str, Conversion] = {
-    function.__name__: function for function in (add_word_times, ort_to_onnx, ort_to_onnx_int8)
+    function.__name__: function
+    for function in (
+        *(add_word_times, ort_to_onnx, ort_to_onnx_int8),
+        *(gguf_to_onnx, gguf_to_vocabulary),
+    )
 }
 
 

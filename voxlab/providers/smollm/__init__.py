@@ -1,4 +1,5 @@
 """SmolLM2-135M on this machine: a neural language model without network, key or graphics card.
 
-`prompt` is the text that the model continues.
+`tokenizer` cuts text into tokens, `prompt` makes a conversation one text, `decoder` runs the
+network with its key-value cache, `adapter` reads what training has changed.
 """

@@ -1,0 +1,75 @@
+"""Low-rank adapters: a few megabytes that change what the network has learned.
+
+A trained matrix W becomes W + (alpha / rank) B A. Source: Hu et al. 2021, "LoRA: Low-Rank
+Adaptation of Large Language Models".
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxlab.errors import ModelError
+
+MATRICES = {  # of each part of a layer, as an adapter's file names them
+    "qkv": ("q", "k", "v"),
+    "out": ("o",),
+    "gate_up": ("gate", "up"),
+    "down": ("down",),
+}
+ALPHA = 16.0  # unless the file tells it
+
+Weights = NDArray[np.float32]
+
+
+def read_adapter(file: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Weights]:
+    """Return an adapter as inputs of the network: lora_PART_N_a and lora_PART_N_b.
+
+    file: .npz with blocks.N.NAME.a (rank, inputs) and blocks.N.NAME.b (outputs, rank) for the
+    matrices of MATRICES, and alpha. sizes: inputs and outputs of each PART_N of the network.
+    Raises ModelError if the file cannot be read or does not fit.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            held = {name: arrays[name].astype(np.float32) for name in arrays.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"cannot read the adapter {file}: {error}. It must be a .npz of matrices A and B"
+        ) from error
+    alpha = float(held.get("alpha", ALPHA))
+    made = {}
+    for name, size in sizes.items():
+        part, _, layer = name.rpartition("_")
+        try:
+            pairs = [
+                (held[f"blocks.{layer}.{matrix}.a"], held[f"blocks.{layer}.{matrix}.b"])
+                for matrix in MATRICES[part]
+            ]
+            made[f"lora_{name}_a"], made[f"lora_{name}_b"] = _fuse(pairs, size, alpha)
+        except (KeyError, ValueError) as error:
+            raise ModelError(
+                f"the adapter {file} does not fit the network at {name}: {error}. It needs A "
+                f"(rank, inputs) and B (outputs, rank) of {', '.join(MATRICES[part])}"
+            ) from error
+    return made
+
+
+def _fuse(
+    pairs: Sequence[tuple[Weights, Weights]], size: tuple[int, int], alpha: float
+) -> tuple[Weights, Weights]:
+    """Return A and B of matrices that lie side by side: (inputs, ranks) and (ranks, outputs).
+
+    Each matrix has its own rows of B, which change its own outputs only.
+    """
+    low = np.concatenate([a for a, _ in pairs]).T
+    high = np.zeros((low.shape[1], sum(len(b) for _, b in pairs)), np.float32)
+    row = column = 0
+    for a, b in pairs:
+        outputs, rank = b.shape
+        high[row : row + len(a), column : column + outputs] = b.T * (alpha / rank)
+        row, column = row + rank, column + outputs
+    if (low.shape[0], high.shape[1]) != size:
+        raise ValueError(f"it is for {low.shape[0]} inputs and {high.shape[1]} outputs, not {size}")
+    return np.ascontiguousarray(low), high

@@ -1,0 +1,152 @@
+"""The decoder: tokens in, logits of the next token out, and a key-value cache between the two.
+
+A token's keys and values depend only on the tokens before it. They are kept, so that a text which
+begins like the last one is read from where it differs (its longest common prefix). Many tokens are
+read in one run (prefill), and a written token takes a run of its own (decode), because the next one
+depends on it.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxlab import models
+from voxlab.errors import ProviderError
+from voxlab.models.onnx_sessions import open_session
+from voxlab.providers.smollm.adapter import read_adapter
+from voxlab.providers.smollm.tokenizer import MODEL
+
+LONGEST = 2048  # tokens that a cache holds: 46 KB each
+CHUNK = 64  # tokens read in one run at most; between two runs a reply can be cancelled
+
+Logits = NDArray[np.float32]
+
+
+class SmolLMDecoder:
+    """SmolLM2-135M with one key-value cache; decoders of the same threads share the network.
+
+    adapter: a file of low-rank changes, see adapter.py. threads: of the processor.
+    longest: tokens that the cache can hold. file: the network, if not the fetched one.
+    Raises ModelError if the model was not fetched, or the adapter does not fit it.
+    """
+
+    def __init__(
+        self,
+        adapter: Path | str | None = None,
+        threads: int = 1,
+        longest: int = LONGEST,
+        file: Path | None = None,
+    ) -> None:
+        self.longest = longest
+        self.tokens: list[int] = []  # those whose keys and values are in the cache
+        self.logits: Logits = np.zeros(0, np.float32)  # after the last of them
+        self._session = _session(file or models.path(MODEL, "decoder.onnx"), threads)
+        self._binding = self._session.io_binding()
+        self._buffers = [*self._bind_cache(), *self._bind_adapter(adapter)]
+
+    def _bind_cache(self) -> Iterator[Any]:
+        """Let the network write each layer's keys and values where it reads them."""
+        import onnxruntime
+
+        for node in self._session.get_inputs():
+            if node.name.startswith("past_"):
+                shape = [*node.shape[:2], self.longest, node.shape[3]]
+                buffer = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.float32)
+                self._binding.bind_ortvalue_input(node.name, buffer)
+                self._binding.bind_ortvalue_output(node.name.removeprefix("past_"), buffer)
+                yield buffer
+
+    def _bind_adapter(self, adapter: Path | str | None) -> Iterator[Any]:
+        """Give the network its low-rank changes; of rank 0 if there is no adapter."""
+        import onnxruntime
+
+        shapes = {node.name: node.shape for node in self._session.get_inputs()}
+        sizes = {
+            name[5:-2]: (shape[0], shapes[f"{name[:-2]}_b"][1])
+            for name, shape in shapes.items()
+            if name.startswith("lora_") and name.endswith("_a")
+        }
+        changes = read_adapter(Path(adapter), sizes) if adapter else {}
+        for part, (inputs, outputs) in sizes.items():
+            for side, shape in (("a", (inputs, 0)), ("b", (0, outputs))):
+                name = f"lora_{part}_{side}"
+                value = changes.get(name, np.zeros(shape, np.float32))
+                buffer = onnxruntime.OrtValue.ortvalue_from_numpy(value)
+                self._binding.bind_ortvalue_input(name, buffer)
+                yield buffer
+
+    def rewind(self, tokens: Sequence[int]) -> list[list[int]]:
+        """Forget what is not the beginning of a text; return the rest of it, in chunks to feed.
+
+        The last token always has to be fed: its logits are asked for.
+        """
+        same = sum(1 for _ in itertools.takewhile(_equal, zip(self.tokens, tokens, strict=False)))
+        del self.tokens[min(same, len(tokens) - 1) :]
+        rest = list(tokens[len(self.tokens) :])
+        return [rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK)]
+
+    def prefill(self, tokens: Sequence[int]) -> Logits:
+        """Read a text, as far as it is not in the cache; return the logits after its last token."""
+        for chunk in self.rewind(tokens):
+            self.feed(chunk)
+        return self.logits
+
+    def feed(self, tokens: Sequence[int]) -> Logits:
+        """Read the next tokens; return the logits of the one after them, float32 (vocabulary,)."""
+        self.logits = self._run(tokens, [-1])[0]
+        return self.logits
+
+    def log_likelihoods(self, tokens: Sequence[int]) -> NDArray[np.float64]:
+        """Return how likely each token is after what is in the cache and those before it.
+
+        The natural logarithm of its probability, (tokens,); their sum is the text's. Each gets a
+        place in the cache. Raises ProviderError if the cache is empty.
+        """
+        if not self.tokens:
+            raise ProviderError("a likelihood needs a text before it: prefill one")
+        before = [self.logits]
+        for at in range(0, len(tokens), CHUNK):
+            chunk = tokens[at : at + CHUNK]
+            before += [*self._run(chunk, range(len(chunk)))]
+        self.logits = before.pop()
+        return np.array([log_softmax(x)[t] for x, t in zip(before, tokens, strict=True)])
+
+    def _run(self, tokens: Sequence[int], wanted: Sequence[int]) -> Logits:
+        """Read new tokens in one run; return the logits after those wanted, (n, vocabulary)."""
+        length = len(self.tokens) + len(tokens)
+        if not tokens or length > self.longest:
+            raise ProviderError(
+                f"{length} tokens were to be read, and the cache holds 1 to {self.longest}: "
+                "shorten the conversation, or make the decoder with a larger `longest`"
+            )
+        binding = self._binding
+        binding.bind_cpu_input("tokens", np.array([tokens], np.int64))
+        binding.bind_cpu_input("mask", np.ones((1, length), np.int64))
+        binding.bind_cpu_input("wanted", np.array(wanted, np.int64))
+        binding.bind_output("logits", "cpu")
+        self._session.run_with_iobinding(binding)
+        self.tokens += tokens
+        logits: Logits = binding.get_outputs()[-1].numpy()[0]
+        return logits
+
+
+def log_softmax(logits: Logits) -> NDArray[np.float64]:
+    """Return the natural logarithm of each token's probability."""
+    shifted = logits.astype(np.float64) - logits.max()
+    chances: NDArray[np.float64] = shifted - math.log(np.exp(shifted).sum())
+    return chances
+
+
+def _equal(pair: tuple[int, int]) -> bool:
+    return pair[0] == pair[1]
+
+
+@cache
+def _session(file: Path, threads: int) -> Any:
+    return open_session(file, threads)
