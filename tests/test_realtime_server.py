@@ -344,9 +344,9 @@ def test_the_command_prints_its_address_and_says_goodbye_when_it_is_stopped(stop
         finally:
             server.kill()
     for line in (
-        "POST /v1/realtime/client_secrets: 401 invalid_api_key",
-        r"session \w+: 127.0.0.1:\d+ opens gpt-realtime",
-        r"session \w+: invalid_\w+: ",
+        "HTTP, /v1/realtime/client_secrets: 401 invalid_api_key",
+        r"session \w+: opened by 127.0.0.1:\d+",
+        r"session \w+: error invalid_\w+",
         r"session \w+: closed after \d\.\d s",
     ):
         assert re.search(line, told)

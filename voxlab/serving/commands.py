@@ -226,8 +226,9 @@ def _telephone_agents(
 
 def keep_record(name: str, call: "Call", folder: Path | None) -> None:
     """Tell how a call ended; write its record into a folder of its name."""
-    timeline = call.timeline
-    print(f"call {name}: {timeline.end_reason} after {timeline.duration_s:.1f} s", flush=True)
+    from voxlab.serving.telephone_calls import tell_end
+
+    print(f"call {name}: {tell_end(call)}", flush=True)
     if folder:
         call.save(folder / name)
 

@@ -67,7 +67,7 @@ class SipStart:
 
     @property
     def name(self) -> str:
-        """The Call-ID as a name that a folder may have."""
+        """The Call-ID as a name that a folder may have: by it both sides find a call in logs."""
         return re.sub(r"[^A-Za-z0-9@-]", "_", self.call_id)[:64]
 
 
@@ -105,10 +105,10 @@ class _Host:
             return
         try:
             start = _start(dialog, sip_call.link.codec)
-            log.info("call %s from %s begins with %s", start.call_id, start.caller, start.codec)
+            log.info("call %s begins with %s", start.name, start.codec)
             agent, limit_s = self._make_agent(start), self._options.limit_s
             call = await hold_telephone_call(
-                agent, SipCaller(sip_call), log, start.call_id, lag_s=LAG_S, limit_s=limit_s
+                agent, SipCaller(sip_call), log, start.name, lag_s=LAG_S, limit_s=limit_s
             )
         finally:
             sip_call.hang_up()

@@ -15,6 +15,11 @@ async def hold_telephone_call(
     log: the server's. name: of the call in the log. options: of `hold_call` besides.
     """
     call = await hold_call(agent, caller, rate_hz=line_rate_hz(agent), **options)
-    timeline = call.timeline
-    log.info("call %s: %s, after %.1f s", name, timeline.end_reason, timeline.duration_s)
+    log.info("call %s: %s", name, tell_end(call))
     return call
+
+
+def tell_end(call: Call) -> str:
+    """Return why and when a call ended, for a log: without details, which may quote the caller."""
+    reason = call.timeline.end_reason.partition(":")[0]
+    return f"{reason}, after {call.timeline.duration_s:.1f} s"

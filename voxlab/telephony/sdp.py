@@ -87,13 +87,14 @@ class _Section:
 def parse(text: str) -> Description:
     """Read an offer or an answer.
 
-    Raises TelephonyError if it has no stream of sound over plain RTP, or a line is broken.
+    Raises TelephonyError if it has no stream of sound over plain RTP, or a line is broken; the
+    error does not quote the line, since errors are logged and strangers may write anything.
     """
     sections = [_Section()]
     for line in filter(None, text.splitlines()):
         kind, equals, value = line.partition("=")
         if len(kind) != 1 or not equals:
-            raise TelephonyError(f"an SDP line {line[:40]!r}: needs a letter and =")
+            raise TelephonyError(f"an SDP line of {len(line)} characters: needs a letter and =")
         if kind == "m":
             sections.append(_media(value))
         elif kind == "c":
@@ -129,8 +130,10 @@ def _description(whole: _Section, media: Sequence[_Section], number: int) -> Des
 def _media(value: str) -> _Section:
     found = _matched(r"(\S+) (\d{1,5})(?:/\d+)? (\S+)((?: \S+)*)", value, f"m={value}")
     port, formats = int(found[2]), tuple(found[4].split())
-    if port > 0xFFFF or (found[1] == "audio" and not all(re.fullmatch(r"\d+", f) for f in formats)):
-        raise TelephonyError(f"an SDP line {('m=' + value)[:40]!r}: not a port and payload types")
+    if port > 0xFFFF or (
+        found[1] == "audio" and not all(re.fullmatch(r"\d{1,3}", f) for f in formats)
+    ):
+        raise TelephonyError("an SDP line m=: not a port and payload types")
     return _Section(f"{found[1]} {found[3]}", port, formats)
 
 
@@ -149,7 +152,8 @@ def _attribute(section: _Section, value: str, line: str) -> None:
 def _matched(pattern: str, value: str, line: str) -> "re.Match[str]":
     found = re.fullmatch(pattern, value.rstrip())
     if found is None:
-        raise TelephonyError(f"an SDP line that cannot be read: {line[:60]!r}")
+        kind = f"{line[:1]}=, of {len(line)} characters"
+        raise TelephonyError(f"an SDP line that cannot be read: {kind}")
     return found
 
 
@@ -194,8 +198,10 @@ def answer(
     """
     chosen = [pair for pair in offered.sound if pair[1] in names][:1]
     if not chosen:
-        theirs = ", ".join(name or str(kind) for kind, name in offered.sound)
-        raise TelephonyError(f"no codec of the offer ({theirs}) is ours ({', '.join(names)})")
+        theirs = ", ".join(str(payload_type) for payload_type, _ in offered.sound)
+        raise TelephonyError(
+            f"no codec of the offer (payload types {theirs}) is ours ({', '.join(names)})"
+        )
     extras = [pair for pair in offered.codecs if pair[1] in (EVENTS, "CN")]
     return replace(
         offered,

@@ -80,7 +80,8 @@ def parse(text: str | bytes) -> Received | None:
     """Read a message of Twilio's; None for an event that this version does not know.
 
     Raises TelephonyError if it is too long, no JSON object, or a field is missing, of another type
-    or not what the protocol says; the message names the field.
+    or not what the protocol says. The error names the field and does not quote what came: errors
+    are logged, and strangers may write anything.
     """
     message = _json(text)
     match _text(message, "event"):
@@ -124,14 +125,15 @@ def _json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TelephonyError(f"a message that is no JSON: {text[:80]!r}") from error
+        raise TelephonyError(f"a message of {len(text)} characters that is no JSON") from error
 
 
 def _start(message: Mapping[str, Any]) -> Start:
     start = _object(message, "start")
     shape = _object(start, "mediaFormat")
     if {name: shape.get(name) for name in ENCODING} != ENCODING:
-        raise TelephonyError(f"a stream of {json.dumps(shape)}; needs {json.dumps(ENCODING)}")
+        wrong = ", ".join(name for name in ENCODING if shape.get(name) != ENCODING[name])
+        raise TelephonyError(f"a stream with another {wrong}: needs {json.dumps(ENCODING)}")
     tracks = start.get("tracks", ["inbound"])
     parameters = start.get("customParameters", {})
     if not isinstance(tracks, list) or not isinstance(parameters, dict):
@@ -148,7 +150,7 @@ def _media(media: Mapping[str, Any]) -> Media:
     try:
         payload = base64.b64decode(_text(media, "payload"), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise TelephonyError(f"media.payload is no base64: {error}") from error
+        raise TelephonyError("media.payload is no base64") from error
     return Media(
         payload,
         str(media.get("track", "inbound")),
@@ -160,30 +162,37 @@ def _media(media: Mapping[str, Any]) -> Media:
 def _object(message: Any, name: str) -> Mapping[str, Any]:
     found = message.get(name) if isinstance(message, dict) else None
     if not isinstance(found, dict):
-        raise TelephonyError(f"a message without the object {name!r}: {str(message)[:80]}")
+        raise TelephonyError(f"a message without the object {name!r}: {_kind(message, name)}")
     return found
 
 
 def _text(message: Any, name: str) -> str:
     found = message.get(name) if isinstance(message, dict) else None
     if not isinstance(found, str):
-        raise TelephonyError(f"a message without the text {name!r}: {str(message)[:80]}")
+        raise TelephonyError(f"a message without the text {name!r}: {_kind(message, name)}")
     return found
+
+
+def _kind(message: Any, name: str) -> str:
+    """Return what stands in a field's place, without its content."""
+    if not isinstance(message, dict):
+        return f"it is a {type(message).__name__}"
+    return f"there is a {type(message[name]).__name__}" if name in message else "there is none"
 
 
 def _sid(message: Mapping[str, Any], name: str) -> str:
     """Return an identifier; whoever names a file after it needs letters and digits only."""
     found = _text(message, name)
     if not re.fullmatch(r"[A-Za-z0-9]{1,64}", found):
-        raise TelephonyError(f"{name} is {found[:40]!r}, needs letters and digits")
+        raise TelephonyError(f"{name} of {len(found)} characters, needs 1 to 64 letters and digits")
     return found
 
 
 def _count(message: Mapping[str, Any], name: str) -> int:
     """Return a counter: Twilio writes them as strings."""
     found = str(message.get(name, "0"))
-    if not (found.isascii() and found.isdigit()):
-        raise TelephonyError(f"{name} is {found[:20]!r}, needs digits")
+    if not re.fullmatch(r"[0-9]{1,18}", found):
+        raise TelephonyError(f"{name} of {len(found)} characters, needs digits")
     return int(found)
 
 

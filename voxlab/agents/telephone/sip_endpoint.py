@@ -120,7 +120,8 @@ class SipCall:
         """Take the answer to an offer of ours. Raises TelephonyError if it cannot be used."""
         remote = sdp.parse(answer)
         if not remote.sound or remote.sound[0][1] not in self._endpoint.codecs:
-            raise TelephonyError(f"an answer without a codec of the offer: {remote.codecs}")
+            types = [payload_type for payload_type, _ in remote.codecs]
+            raise TelephonyError(f"an answer without a codec of the offer: payload types {types}")
         self.link.agree(remote, remote.direction.mirrored, self._peer)
 
 
@@ -226,7 +227,7 @@ class SipEndpoint:
         try:
             dialog.accept(_theirs(call.answer(dialog.invite.text)))
         except TelephonyError as error:
-            log.warning("call %s: refused a new offer, the call goes on: %s", dialog.call_id, error)
+            log.warning("refused a new offer, the call goes on: %s", error)
             refusal = dialog.dialog.create_response(dialog.invite, NOT_ACCEPTABLE)
             self._transport.send_reply(refusal)
 
@@ -265,7 +266,7 @@ class SipEndpoint:
             return False
         if response.status_code >= 300:
             if call.answered.done():  # aiosipua would take a refused offer for a refused call
-                log.warning("call %s: a new offer was refused", call.dialog.call_id)
+                log.warning("a new offer was refused")
                 return True
             reason = f"{response.status_code} {response.reason_phrase}"
             call.answered.set_exception(TelephonyError(f"the call was refused: {reason}"))

@@ -118,7 +118,8 @@ class RepeatingTransport:
             message = SipMessage.parse(data)
             key = _key(message)
         except (ValueError, IndexError) as error:
-            log.warning("passed over what is no SIP from %s:%d: %s", *sender, error)
+            kind = type(error).__name__
+            log.warning("passed over %d bytes from %s:%d: no SIP, %s", len(data), *sender, kind)
             return
         if isinstance(message, SipResponse):
             self._stop(key)
@@ -134,7 +135,10 @@ class RepeatingTransport:
             if self.on_message is not None:
                 self.on_message(message, sender)
         except ValueError as error:  # aiosipua reads headers and SDP only when it needs them
-            log.warning("refused a SIP message from %s:%d: %s", *sender, error)
+            kind = type(error).__name__
+            log.warning(
+                "refused a SIP message of %d bytes from %s:%d: %s", len(data), *sender, kind
+            )
             if isinstance(message, SipRequest) and message.method != "ACK":
                 self.send_reply(_bad_request(message))
 

@@ -7,7 +7,6 @@ by tasks, which report as messages. It waits for nothing but the judge of turns.
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +26,7 @@ from voxlab.serving.realtime.conversation import (
 )
 from voxlab.serving.realtime.input_audio import InputAudio
 from voxlab.serving.realtime.protocol import beta_dialect, client_events
-from voxlab.serving.realtime.protocol.errors import Refused
+from voxlab.serving.realtime.protocol.errors import Refused, fault
 from voxlab.serving.realtime.protocol.session_config import (
     SERVER_VAD,
     new_session,
@@ -57,7 +56,6 @@ from voxlab.serving.realtime.turn_detection import (
 from voxlab.timeline import Event
 
 HEARD_AT_ONCE_S = 0.5  # a long append is heard in steps, and other sessions between them
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -187,9 +185,7 @@ class Session:
             self.refuse(Refused("engine_failed", str(error), kind="server_error"), event_id)
             raise VADFailed from error
         except Exception as error:  # our own fault must not end the session
-            log.exception("the session cannot handle an event of %d bytes", len(frame))
-            said = f"The server had an error while processing your request: {error}"
-            self.refuse(Refused("server_error", said, kind="server_error"), event_id)
+            self.refuse(fault(error), event_id)
 
     async def _on_event(self, event: JsonObject) -> None:
         match event["type"]:

@@ -1,8 +1,12 @@
 """What a session answers when it cannot do what a client asks for."""
 
+import logging
+import traceback
 from typing import Any
 
 from voxlab.errors import VoxlabError
+
+log = logging.getLogger(__name__)
 
 
 class Refused(VoxlabError):
@@ -32,3 +36,14 @@ class Refused(VoxlabError):
             "param": self.param,
             "event_id": event_id,
         }
+
+
+def fault(error: Exception) -> Refused:
+    """Return what a client is told of a fault of ours.
+
+    The log gets its kind and its place alone, since its message may quote the client.
+    """
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("a fault: %s at %s:%d", type(error).__name__, place.filename, place.lineno)
+    said = f"The server had an error while processing your request: {error}"
+    return Refused("server_error", said, kind="server_error")

@@ -38,7 +38,7 @@ class SendQueue:
     token: makes the session's names unique; shim: turns an event into those of another dialect;
     note: is told of each event.
     `emit` never waits. Whoever makes sound or text awaits `room`, whoever answers a client awaits
-    `relief`. Events that tell of an error are logged.
+    `relief`. Of events that tell of an error the code is logged: the message may quote the client.
     """
 
     def __init__(self, token: str, shim: Shim | None = None, note: Note | None = None) -> None:
@@ -59,7 +59,7 @@ class SendQueue:
     def emit(self, kind: str, **fields: Any) -> None:
         """Queue an event."""
         if error := error_of(fields):
-            log.info("session %s: %s: %s", self._token, error.get("code"), error.get("message"))
+            log.info("session %s: error %s", self._token, error.get("code"))
         if self._note is not None:
             self._note(kind, fields)
         event = {"type": kind, "event_id": self.new_id("event"), **fields}

@@ -110,7 +110,7 @@ class RealtimeHost:
             started_at=int(now),
             on_event=on_event,
         )
-        log.info("session %s: %s opens %s", options.token, _address(connection), options.model)
+        log.info("session %s: opened by %s", options.token, _address(connection))
         began_s = time.monotonic()
         try:
             await run_session(WebSocket(connection), self._engines(), options)
@@ -138,7 +138,9 @@ class RealtimeHost:
         """Answer what is not a WebSocket."""
         answer = self._answer(request)
         code = answer.content.get("error", {}).get("code", "")
-        log.info("%s %.200s: %d %s", request.method, request.target, answer.status, code)
+        path = urlsplit(request.target).path.rstrip("/")
+        known = path if path == SECRETS_PATH else "a path that is not here"
+        log.info("HTTP, %s: %d %s", known, answer.status, code)
         return answer
 
     def _answer(self, request: HttpRequest) -> HttpAnswer:
