@@ -101,10 +101,21 @@ def test_voxlab_itself_does_not_load_the_openai_package() -> None:
     assert ran.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
-def test_a_connection_that_was_warmed_up_carries_the_first_request(status: str) -> None:
+LISTS = [
+    ("200 OK", "application/json", b'{"object": "list", "data": []}'),
+    ("200 OK", "application/json", b"null"),
+    ("200 OK", "text/html", b"<p>a web page</p>"),
+    ("200 OK", "text/event-stream", b"data: [DONE]\n\n"),
+    ("404 Not Found", "application/json", b"{}"),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "body"), LISTS)
+def test_a_connection_that_was_warmed_up_carries_the_first_request(
+    status: str, kind: str, body: bytes
+) -> None:
     async def models(wire: Wire) -> None:
-        await wire.answer(status, "application/json", b'{"object": "list", "data": []}')
+        await wire.answer(status, kind, body)
 
     async def scene() -> tuple[int, list[str]]:
         async with serving(models, says("ok")) as server, OpenAILLM(base_url=server.url) as llm:

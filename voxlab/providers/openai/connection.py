@@ -150,11 +150,12 @@ class Endpoint:
     async def warm_up(self) -> None:
         """Open the connection, with a request that costs nothing: which models there are.
 
-        Raises ProviderError if there is none; a server without that list is connected all the same.
+        The answer is not read: whatever a server lists, the connection is there. Raises
+        ProviderError if there is none, or if the server refuses.
         """
         with explained(self._who, self._timeout_s):
             async with asyncio.timeout(self._timeout_s):
-                await self.client.models.list()
+                await self.client.models.with_raw_response.list()
 
     @asynccontextmanager
     async def answer(
