@@ -4,7 +4,8 @@
     python benchmarks/codec.py --json    ... whose last line is one JSON object of the figures
 
 Speed: residual vector quantization of 60 s x 75 frames of 128 features with 8 codebooks of 1024,
-as EnCodec does at 6 kbps; one such frame; and the mini codec both ways. Every time is a median,
+as EnCodec does at 6 kbps; one such frame; and the mini codec both ways, whole and as a stream,
+by onnxruntime and by torch. Every time is a median,
 and the contestants take turns. faiss and vector-quantize-pytorch take part where installed.
 Quality: STOI and PESQ on the prompts of data/, which no training heard, and on unseen speakers
 where `data/make/codec_corpus.py` has been run. Opus and codec2 take part where installed. Needs
@@ -17,10 +18,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import argparse
+import itertools
 import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import encodec
 import numpy as np
@@ -34,9 +37,10 @@ from voxlab.codec import corpus
 from voxlab.codec.base import bitrate_of, round_trip
 from voxlab.codec.classical_codecs import find_peers
 from voxlab.codec.learning import LearningQuantizer
-from voxlab.codec.mini import MiniCodec
+from voxlab.codec.mini import MiniCodec, MiniDecoder, MiniEncoder
 from voxlab.codec.perceptual_metrics import PerceptualQuality, mean_quality
 from voxlab.codec.quantizer import ResidualQuantizer
+from voxlab.codec.streaming import CompiledPart, NetworkPart, NetworkParts
 from voxlab.errors import DataError
 
 CLIP_S, FRAME_RATE_HZ, FEATURES, STAGES, CODES = 60, 75, 128, 8, 1024
@@ -44,6 +48,7 @@ LANGUAGES = ("en", "es", "fr", "it", "ru")
 
 Vectors = NDArray[np.float32]
 Encoders = Mapping[str, Callable[[Vectors], object]]
+Runs = Mapping[str, Callable[[], object]]
 
 
 def main() -> None:
@@ -70,8 +75,8 @@ def quantizer_figures() -> dict[str, float]:
     vectors, codebooks = minute()
     encoders = contestants(codebooks)
     expected = np.asarray(encoders["voxlab"](vectors))
-    minute_s = take_turns(encoders, vectors, rounds=7)
-    frame_s = take_turns(encoders, vectors[:1], rounds=300)
+    minute_s = take_turns(each_with(encoders, vectors), rounds=7)
+    frame_s = take_turns(each_with(encoders, vectors[:1]), rounds=300)
     print(f"RVQ of {CLIP_S} s x {FRAME_RATE_HZ} Hz, {FEATURES} features, {STAGES} x {CODES}")
     print(f"  {'':26}{'ms':>9}{'x realtime':>12}{'one frame, us':>15}{'codes equal':>13}")
     for name, seconds in minute_s.items():
@@ -159,15 +164,20 @@ def add_vector_quantize(codebooks: Vectors) -> dict[str, Callable[[Vectors], obj
     return {"vector-quantize-pytorch": by_vector_quantize}
 
 
-def take_turns(encoders: Encoders, vectors: Vectors, rounds: int) -> dict[str, float]:
-    """Return each encoder's median seconds; each round calls all, another one first."""
-    names = list(encoders)
+def each_with(encoders: Encoders, vectors: Vectors) -> Runs:
+    """Return what calls each encoder with the vectors."""
+    return {name: partial(encode, vectors) for name, encode in encoders.items()}
+
+
+def take_turns(runs: Runs, rounds: int) -> dict[str, float]:
+    """Return each one's median seconds; each round runs all, another one first."""
+    names = list(runs)
     times_s: dict[str, list[float]] = {name: [] for name in names}
     for index in range(rounds + 1):
         first = index % len(names)
         for name in names[first:] + names[:first]:
             start_s = time.perf_counter()
-            encoders[name](vectors)
+            runs[name]()
             times_s[name].append(time.perf_counter() - start_s)
     return {name: float(np.median(values[1:])) for name, values in times_s.items()}
 
@@ -176,47 +186,48 @@ def take_turns(encoders: Encoders, vectors: Vectors, rounds: int) -> dict[str, f
 
 
 def mini_figures() -> dict[str, float]:
-    """Time the mini codec on half a minute of speech, whole and frame by frame."""
+    """Time the mini codec on ten seconds of speech: whole, and in pieces as a call has them.
+
+    A stream runs through onnxruntime; beside it stands the same network run by torch. Its latency
+    grows by 20 ms for each frame more that a piece holds.
+    """
     codec = MiniCodec()
-    clip = audio.concatenate([prompt.audio for prompt in data.prompts("en")]).between(0, 30)
+    clip = audio.concatenate([prompt.audio for prompt in data.prompts("en")]).between(0, 10)
     codes = codec.encode(clip)
-    figures = {
-        "encode_rtf": median_s(lambda: codec.encode(clip)) / clip.duration_s,
-        "decode_rtf": median_s(lambda: codec.decode(codes)) / clip.duration_s,
-        "encode_stream_rtf": median_s(lambda: stream_encode(codec, clip)) / clip.duration_s,
-        "decode_stream_rtf": median_s(lambda: stream_decode(codec, codes)) / clip.duration_s,
+    start_s = time.perf_counter()
+    engines = {"": NetworkParts(codec.network, CompiledPart)}
+    compile_s = time.perf_counter() - start_s
+    engines["_torch"] = NetworkParts(codec.network, NetworkPart)
+    runs: dict[str, Callable[[], NDArray[np.generic]]] = {
+        "encode": lambda: codec.encode(clip),
+        "decode": lambda: codec.decode(codes).samples,
     }
-    print("the mini codec, seconds of work a second of sound")
-    for name, value in figures.items():
-        print(f"  {name.removesuffix('_rtf').replace('_', ', '):26}{value:9.4f}")
-    print()
+    for frames, name in itertools.product((1, 4), engines):
+        key = f"stream{frames if frames > 1 else ''}{name}"
+        encoder = partial(MiniEncoder, engines[name], codec.quantizer, codec.stages)
+        decoder = partial(MiniDecoder, engines[name], codec.quantizer)
+        runs[f"encode_{key}"] = partial(stream, encoder, clip.samples, 320 * frames)
+        runs[f"decode_{key}"] = partial(stream, decoder, codes, frames)
+    seconds = take_turns(runs, rounds=5)
+    rates = {f"{name}_rtf": value / clip.duration_s for name, value in seconds.items()}
+    print("the mini codec, seconds of work a second of sound; how far from the whole file")
+    for name, run in runs.items():
+        whole = runs[name.partition("_")[0]]().astype(np.float64)
+        far = np.abs(run() - whole).max()
+        print(f"  {name.replace('_', ', '):26}{rates[f'{name}_rtf']:9.4f}{far:12.1e}")
+    print(f"  before the first stream its network is compiled in {compile_s:.2f} s\n")
+    figures = rates | {"compile_s": compile_s}
     return {name: round(value, 5) for name, value in figures.items()}
 
 
-def stream_encode(codec: MiniCodec, clip: Audio) -> None:
-    """Encode in pieces of 20 ms, as they come in a call."""
-    encoder = codec.encoder()
-    for frame in audio.frames(clip, 320):
-        encoder.push(frame)
-    encoder.finish()
-
-
-def stream_decode(codec: MiniCodec, codes: NDArray[np.int32]) -> None:
-    """Decode one frame after the other."""
-    decoder = codec.decoder()
-    for frame in codes.T:
-        decoder.push(frame[:, None])
-    decoder.finish()
-
-
-def median_s(run: Callable[[], object], rounds: int = 5) -> float:
-    """Return the median seconds of some rounds, after one to warm up."""
-    times_s = []
-    for _ in range(rounds + 1):
-        start_s = time.perf_counter()
-        run()
-        times_s.append(time.perf_counter() - start_s)
-    return float(np.median(times_s[1:]))
+def stream(
+    start: Callable[[], MiniEncoder | MiniDecoder], given: NDArray[np.generic], size: int
+) -> NDArray[np.generic]:
+    """Send samples or codes in pieces of a size through a fresh stream, and return what comes."""
+    coder = start()
+    cuts = range(size, given.shape[-1], size)
+    parts = [coder.push(part) for part in np.split(given, cuts, axis=-1)]
+    return np.concatenate([*parts, coder.finish()], axis=-1)
 
 
 # --- quality -------------------------------------------------------------------------------

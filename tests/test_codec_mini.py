@@ -33,6 +33,12 @@ def cuts_of(total, cuts):
     return [cut % (total + 1) for cut in sorted(cuts, key=lambda cut: cut % (total + 1))]
 
 
+def edges(total, sizes):
+    """Return where pieces end whose sizes repeat in turn."""
+    ends = np.cumsum(np.resize(sizes, total // min(sizes) + 1))
+    return ends[ends < total]
+
+
 # --- what it is ----------------------------------------------------------------------------
 
 
@@ -89,6 +95,24 @@ def test_sound_of_a_stream_is_that_of_the_whole_within_one_in_ten_thousand(
         whole = codec.network.decode(latents)[0].numpy()
     assert streamed.shape == whole.shape
     assert np.abs(streamed - whole).max() < 1e-4
+
+
+@pytest.mark.slow
+@given(st.integers(1, 16_000), st.lists(st.integers(100, 2_000), min_size=1, max_size=4))
+@settings(max_examples=10)
+def test_pieces_as_a_call_has_them_give_the_codes_and_the_sound_of_the_file(
+    codec, speech, samples, sizes
+):
+    clip = speech.samples[8_000 : 8_000 + samples]
+    codes = codec.encode(Audio(clip, RATE_HZ))
+    encoder, decoder = codec.encoder(), codec.decoder()
+    parts = [encoder.push(part) for part in np.split(clip, edges(samples, sizes))]
+    streamed = np.concatenate([*parts, encoder.finish()], axis=1)
+    assert np.array_equal(streamed, codes)
+    frames = edges(codes.shape[1], [size // 300 + 1 for size in sizes])
+    sound = [decoder.push(part) for part in np.split(codes, frames, axis=1)]
+    sound = np.concatenate([*sound, decoder.finish()])
+    assert np.abs(sound - codec.decode(codes).samples).max() < 1e-4
 
 
 @pytest.mark.slow
@@ -201,10 +225,13 @@ def test_codes_out_of_range_are_refused(codec, codes):
 SMALL = MiniConfig(width=12, hidden=16, features=6, stages=2, codes=8)
 
 
+CODEBOOKS = np.random.default_rng(0).standard_normal((2, 8, 6)).astype(np.float32)
+
+
 @pytest.fixture
 def small(tmp_path) -> Path:
     file = tmp_path / "small.npz"
-    save_weights(file, MiniNetwork(SMALL), np.ones((2, 8, 6), np.float32))
+    save_weights(file, MiniNetwork(SMALL), CODEBOOKS)
     return file
 
 
@@ -213,6 +240,18 @@ def test_weights_come_back_as_they_were_saved_in_half_precision(small):
     assert network.config == SMALL
     assert codebooks.shape == (2, 8, 6)
     assert MiniCodec(small).encode(Audio(np.zeros(640), RATE_HZ)).shape == (2, 2)
+
+
+def test_a_codec_of_other_sizes_streams_as_well(small, speech):
+    codec = MiniCodec(small)
+    clip = speech.samples[:6_400]
+    encoder, decoder = codec.encoder(), codec.decoder()
+    codes = [encoder.push(part) for part in np.split(clip, 20)]
+    codes = np.concatenate([*codes, encoder.finish()], axis=1)
+    assert np.array_equal(codes, codec.encode(Audio(clip, RATE_HZ)))
+    sound = [decoder.push(frame[:, None]) for frame in codes.T]
+    sound = np.concatenate([*sound, decoder.finish()])
+    assert np.abs(sound - codec.decode(codes).samples).max() < 1e-4
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])

@@ -4,6 +4,7 @@
 `train` how it came to be, data/codec/README.md how well it does.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,13 @@ from voxlab import data
 from voxlab.audio import Audio, Samples
 from voxlab.codec.base import StreamLife, checked_audio, checked_scale
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
+from voxlab.codec.streaming import CompiledPart, NetworkPart, NetworkParts
 from voxlab.errors import DataError, ModelError
 from voxlab.models.network_files import UNREADABLE, read, write
 from voxlab.models.torch_threads import inference
 
 if TYPE_CHECKING:
-    from voxlab.codec.network import Memory, MiniNetwork
+    from voxlab.codec.network import MiniNetwork
 
 WEIGHTS = "codec/mini.npz"
 CODEBOOKS = "codebooks"  # the array in it that is not of the network
@@ -38,6 +40,7 @@ class MiniCodec:
     def __init__(self, weights: Path | None = None) -> None:
         self.network, codebooks = load_weights(weights or _shipped())
         self.quantizer = ResidualQuantizer(codebooks)
+        self._parts = NetworkParts(self.network, NetworkPart)
         config = self.network.config
         self.rate_hz = config.rate_hz
         self.frame_rate_hz = config.rate_hz / config.frame_size
@@ -47,35 +50,42 @@ class MiniCodec:
 
     def encode(self, audio: Audio, stages: int | None = None) -> Codes:
         """Return the codes of a recording, int32 (stages, frames)."""
-        encoder = self.encoder(stages)
+        stages = known_stages(stages, self.stages)
+        encoder = MiniEncoder(self._parts, self.quantizer, stages)
         samples = checked_audio(audio, self.rate_hz, self.name).samples
         parts = np.split(samples, range(0, samples.size, round(PASS_S * self.rate_hz)))
         return np.concatenate([*map(encoder.push, parts), encoder.finish()], axis=1)
 
     def decode(self, codes: Codes) -> Audio:
         """Return the sound of codes, 20 ms a frame."""
-        codes, decoder = checked_codes(codes, self.stages, self.codebook_size), self.decoder()
+        codes = checked_codes(codes, self.stages, self.codebook_size)
+        decoder = MiniDecoder(self._parts, self.quantizer)
         frames = round(PASS_S * self.frame_rate_hz)
         parts = np.split(codes, range(0, codes.shape[1], frames), axis=1)
         sound = np.concatenate([*map(decoder.push, parts), decoder.finish()])
         return Audio(sound, self.rate_hz)
 
     def encoder(self, stages: int | None = None) -> "MiniEncoder":
-        """Return a fresh stream to encode."""
-        return MiniEncoder(self.network, self.quantizer, known_stages(stages, self.stages))
+        """Return a fresh stream to encode. Before the first, the network is compiled."""
+        stages = known_stages(stages, self.stages)
+        return MiniEncoder(self._compiled_parts, self.quantizer, stages)
 
     def decoder(self) -> "MiniDecoder":
-        """Return a fresh stream to decode."""
-        return MiniDecoder(self.network, self.quantizer)
+        """Return a fresh stream to decode. Before the first, the network is compiled."""
+        return MiniDecoder(self._compiled_parts, self.quantizer)
+
+    @cached_property
+    def _compiled_parts(self) -> NetworkParts:
+        return NetworkParts(self.network, CompiledPart)
 
 
 class MiniEncoder:
     """A stream of sound becoming codes: each frame 15 ms after its end."""
 
-    def __init__(self, network: "MiniNetwork", quantizer: ResidualQuantizer, stages: int) -> None:
-        self._network, self._quantizer, self._stages = network, quantizer, stages
-        self._memory: Memory = {}
-        self._waiting = np.zeros(network.config.margin, np.float32)
+    def __init__(self, parts: NetworkParts, quantizer: ResidualQuantizer, stages: int) -> None:
+        self._parts, self._quantizer, self._stages = parts, quantizer, stages
+        self._state = parts.latents.fresh_state()
+        self._waiting = np.zeros(parts.network.config.margin, np.float32)
         self._once = StreamLife()
 
     def push(self, samples: Samples) -> Codes:
@@ -87,7 +97,7 @@ class MiniEncoder:
     def finish(self) -> Codes:
         """Return the last frames, the sound filled up with silence."""
         self._once.end()
-        config = self._network.config
+        config = self._parts.network.config
         missing = -(self._waiting.size - config.margin) % config.frame_size + config.margin
         self._waiting = np.pad(self._waiting, (0, missing))
         return self._quantizer.encode(self._latents(), self._stages)
@@ -95,7 +105,7 @@ class MiniEncoder:
     def _latents(self) -> NDArray[np.float32]:
         import torch
 
-        config = self._network.config
+        network, config = self._parts.network, self._parts.network.config
         frames = max(0, self._waiting.size - 2 * config.margin) // config.frame_size
         if not frames:
             return np.zeros((0, config.features), np.float32)
@@ -103,17 +113,18 @@ class MiniEncoder:
         sound = torch.from_numpy(self._waiting[: used + 2 * config.margin])[None]
         self._waiting = self._waiting[used:]
         with inference():
-            latents: NDArray[np.float32] = self._network.encoder(sound, self._memory)[0].numpy()
-        return latents
+            spectrum = network.encoder.spectrum(sound).numpy()
+        latents, self._state = self._parts.latents.run(spectrum, self._state)
+        return np.asarray(latents[0])
 
 
 class MiniDecoder:
     """A stream of codes becoming sound: all but the last 15 ms of each frame at once."""
 
-    def __init__(self, network: "MiniNetwork", quantizer: ResidualQuantizer) -> None:
-        self._network, self._quantizer = network, quantizer
-        self._memory: Memory = {}
-        config = network.config
+    def __init__(self, parts: NetworkParts, quantizer: ResidualQuantizer) -> None:
+        self._parts, self._quantizer = parts, quantizer
+        self._state = parts.polar.fresh_state()
+        config = parts.network.config
         # what later windows will add to: the sum so far, and the sum of the squared windows
         self._open = np.zeros((2, config.window - config.hop), np.float32)
         self._skip = config.margin  # the first window begins before the first sample
@@ -129,10 +140,11 @@ class MiniDecoder:
         latents = self._quantizer.decode(codes)
         if not len(latents):
             return np.zeros(0, np.float32)
-        network, config = self._network, self._network.config
+        decoder, config = self._parts.network.decoder, self._parts.network.config
+        polar, self._state = self._parts.polar.run(latents[None], self._state)
         with inference():
-            pieces = network.decoder(torch.from_numpy(latents)[None], self._memory)
-            squares = network.decoder.window.square().expand_as(pieces)
+            pieces = decoder.pieces(torch.from_numpy(polar))
+            squares = decoder.window.square().expand_as(pieces)
             sums = overlap_add(torch.cat([pieces, squares]), config.hop).numpy()
         sums[:, : self._open.shape[1]] += self._open
         ready = len(latents) * config.frame_size
@@ -142,7 +154,7 @@ class MiniDecoder:
     def finish(self) -> Samples:
         """Return the last 15 ms."""
         self._once.end()
-        margin = self._network.config.margin
+        margin = self._parts.network.config.margin
         return self._sound(self._open[:, :margin])
 
     def _sound(self, sums: NDArray[np.float32]) -> Samples:

@@ -69,9 +69,13 @@ def with_past(layer: nn.Module, x: Tensor, past: int, memory: Memory | None) -> 
 
 
 def _shifted_sum(x: Tensor, taps: Tensor) -> Tensor:
-    frames = x.shape[1] - len(taps) + 1
+    kernel = len(taps)
+    frames = x.shape[1] - kernel + 1
+    if frames <= 2:  # as a stream brings them: then it takes fewer steps to go frame by frame
+        each = [(x[:, frame : frame + kernel] * taps).sum(1, True) for frame in range(frames)]
+        return torch.cat(each, 1)
     y = x[:, :frames] * taps[0]
-    for shift in range(1, len(taps)):
+    for shift in range(1, kernel):
         y.addcmul_(x[:, shift : shift + frames], taps[shift])
     return y
 
@@ -152,19 +156,23 @@ class Encoder(nn.Module):
         sound: (batch, samples), from `margin` samples before the first frame to `margin` after
         the last. Returns (batch, frames, features).
         """
-        x = self.enter_norm(self.enter(self._spectrum(sound)))
+        return self.latents(self.spectrum(sound), memory)
+
+    def latents(self, spectrum: Tensor, memory: Memory | None = None) -> Tensor:
+        """Return the latents of spectra, (batch, frames, features), one for two hops."""
+        x = self.enter_norm(self.enter(spectrum))
         for block in self.fast:
             x = block(x, memory)
         batch, hops, width = x.shape
         x = with_past(self, x, 2, memory)  # a frame of codes sees its two hops and two before
-        x = x.unfold(1, 4, 2).transpose(2, 3).reshape(batch, hops // 2, 4 * width)
-        x = self.downsample_norm(self.downsample(x))
+        pairs = [hop.reshape(batch, hops // 2, 2 * width) for hop in (x[:, :-2], x[:, 2:])]
+        x = self.downsample_norm(self.downsample(torch.cat(pairs, -1)))
         for block in self.slow:
             x = block(x, memory)
         latents: Tensor = self.leave(x)
         return latents
 
-    def _spectrum(self, sound: Tensor) -> Tensor:
+    def spectrum(self, sound: Tensor) -> Tensor:
         """Return (batch, hops, 3 x bins): the spectrum with its range compressed, and its log."""
         windows = sound.unfold(-1, self.config.window, self.config.hop) * self.window
         spectrum = torch.fft.rfft(windows)
@@ -197,6 +205,10 @@ class Decoder(nn.Module):
 
         latents: (batch, frames, features); two hops a frame.
         """
+        return self.pieces(self.polar(latents, memory))
+
+    def polar(self, latents: Tensor, memory: Memory | None = None) -> Tensor:
+        """Return (batch, hops, 2 x bins): the log magnitude of each bin, and the phase of each."""
         x = self.enter(latents)
         for block in self.slow:
             x = block(x, memory)
@@ -204,7 +216,12 @@ class Decoder(nn.Module):
         x = self.upsample_norm(self.upsample(x).view(batch, 2 * frames, width))
         for block in self.fast:
             x = block(x, memory)
-        log_magnitude, phase = self.leave(self.leave_norm(x)).chunk(2, -1)
+        polar: Tensor = self.leave(self.leave_norm(x))
+        return polar
+
+    def pieces(self, polar: Tensor) -> Tensor:
+        """Return the windowed pieces of sound, (batch, hops, window)."""
+        log_magnitude, phase = polar.chunk(2, -1)
         spectrum = torch.polar(log_magnitude.clamp(max=6.0).exp(), phase)
         pieces: Tensor = torch.fft.irfft(spectrum, self.config.window) * self.window
         return pieces
