@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from voxlab import models
 from voxlab.audio import Audio, Samples
 from voxlab.codec.base import StreamLife, checked_audio, checked_scale
+from voxlab.codec.perceptual_metrics import PerceptualQuality
 from voxlab.codec.quantizer import Codes, ResidualQuantizer, checked_codes, known_stages
 from voxlab.errors import ModelError
 from voxlab.models.torch_threads import inference
@@ -34,6 +35,16 @@ TIMEOUT_S = 20.0
 FRAME_SIZE = 320
 # The first layers mirror the start of the sound: until so many frames are there, none is certain.
 CERTAIN_AFTER = 8
+
+# By bits a second, from the leaderboard of Codec-SUPERB (Wu et al. 2024, arXiv:2402.13071; the file
+# web/src/results/data.js of github.com/voidful/Codec-SUPERB): other recordings than ours.
+PUBLISHED_QUALITY = {
+    1_500: PerceptualQuality(stoi=0.773, pesq=1.462),
+    3_000: PerceptualQuality(stoi=0.841, pesq=1.923),
+    6_000: PerceptualQuality(stoi=0.893, pesq=2.538),
+    12_000: PerceptualQuality(stoi=0.930, pesq=3.114),
+    24_000: PerceptualQuality(stoi=0.952, pesq=3.467),
+}
 
 
 class EnCodec:

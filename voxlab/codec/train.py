@@ -213,7 +213,7 @@ def run(trainer: Trainer, folder: Path, save_every_s: float = 240.0) -> Iterator
     while not trainer.finished:
         recent.append(trainer.step())
         if len(recent) == LOG_EVERY or trainer.finished:
-            mean = Progress(*np.mean([list(asdict(each).values()) for each in recent], axis=0))
+            mean = Progress(*np.mean([list(asdict(p).values()) for p in recent], 0).tolist())
             _log(folder / LOG, trainer, mean)
             recent = []
             yield mean

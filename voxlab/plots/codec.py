@@ -1,6 +1,7 @@
 """What a codec does to a sound: spectrograms, what its bits buy, and how it uses its codes."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -70,8 +71,8 @@ def plot_ladder(
     """Draw what a bit buys: for each codec its (bits a second, value) pairs. label: the value's."""
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    for number, (name, pairs) in enumerate(rungs.items()):
-        color, line, marker = LOOKS[number % len(LOOKS)]
+    looks = cycle((*LOOKS, (INK, "-", "v")))
+    for (name, pairs), (color, line, marker) in zip(rungs.items(), looks, strict=False):
         bitrates, values = np.array(pairs).T
         ax.plot(bitrates / 1000, values, line, marker=marker, color=color, label=name)
     ax.set_xscale("log")
