@@ -11,7 +11,7 @@ from voxlab.errors import ModelError, ProviderError
 from voxlab.models.llama_export import PRODUCTS_OF_FLOATS, export_llama
 from voxlab.providers.smollm.adapter import ALPHA
 from voxlab.providers.smollm.adapter import MATRICES as ADAPTED
-from voxlab.providers.smollm.decoder import SmolLMDecoder, log_softmax
+from voxlab.providers.smollm.decoder import Read, SmolLMDecoder, log_softmax
 from voxlab.providers.smollm.tokenizer import load_tokenizer
 
 NAMES = dict(zip(MATRICES, ("q", "k", "v", "o", "gate", "up", "down"), strict=True))
@@ -76,13 +76,31 @@ def test_whatever_is_in_the_cache_the_logits_are_those_of_the_text(tiny, texts, 
 
 def test_a_text_that_begins_like_the_last_is_read_from_where_it_differs(decoder):
     decoder.prefill(TEXT)
-    assert decoder.rewind([*TEXT[:5], 77, 78]) == [[77, 78]]
-    assert decoder.tokens == TEXT[:5]
+    assert decoder.read([*TEXT[:5], 77, 78]) == Read(count=2, after=5, left=0)
+    assert decoder.tokens == [*TEXT[:5], 77, 78]
 
 
 def test_a_text_read_before_is_read_again_only_at_its_last_token(decoder):
-    decoder.prefill(TEXT)
-    assert decoder.rewind(TEXT) == [TEXT[-1:]]
+    logits = decoder.prefill(TEXT)
+    assert decoder.read(TEXT) == Read(count=1, after=len(TEXT) - 1, left=0)
+    np.testing.assert_allclose(decoder.logits, logits, atol=TOLERANCE)
+
+
+def test_a_long_text_is_read_in_runs_between_which_one_can_stop(tiny):
+    decoder = SmolLMDecoder(file=tiny[1], longest=200)
+    long = [n % TOKENS for n in range(150)]
+    assert decoder.read(long) == Read(count=64, after=0, left=86)
+    assert decoder.read(long) == Read(count=64, after=64, left=22)
+    assert decoder.read(long[:100]) == Read(count=1, after=99, left=0)
+
+
+def test_a_cache_is_copied_as_far_as_it_serves(tiny, decoder):
+    other = SmolLMDecoder(file=tiny[1], longest=64)
+    logits = other.prefill(TEXT)
+    decoder.take_over(other, 8)
+    other.prefill([50] * 20)
+    assert decoder.read(TEXT) == Read(count=len(TEXT) - 8, after=8, left=0)
+    np.testing.assert_allclose(decoder.logits, logits, atol=TOLERANCE)
 
 
 def test_likelihoods_are_the_softmax_of_the_logits_before_each_token(tiny, decoder):

@@ -17,8 +17,8 @@ LAYERS, WIDTH, HEADS, KV_HEADS, TOKENS = 2, 64, 2, 1, 80
 ROPE_BASE, EPSILON = 10_000.0, 1e-5
 
 
-def write_tiny(file, rng):
-    """Write the network to a GGUF file."""
+def write_tiny(file, rng, tokens=TOKENS, positions=256):
+    """Write the network to a GGUF file. tokens: the size of its vocabulary."""
     from gguf import GGMLQuantizationType, GGUFWriter
     from gguf.quants import quantize
 
@@ -29,7 +29,7 @@ def write_tiny(file, rng):
     writer.add_head_count_kv(KV_HEADS)
     writer.add_rope_freq_base(ROPE_BASE)
     writer.add_layer_norm_rms_eps(EPSILON)
-    writer.add_context_length(64)
+    writer.add_context_length(positions)
 
     def add(name, shape, kind):
         weights = rng.normal(0.0, 3 / np.sqrt(shape[-1]), shape).astype(np.float32)
@@ -38,7 +38,7 @@ def write_tiny(file, rng):
     def add_norm(name):
         writer.add_tensor(f"{name}.weight", rng.uniform(0.5, 1.5, WIDTH).astype(np.float32))
 
-    add("token_embd", (TOKENS, WIDTH), GGMLQuantizationType.Q8_0)
+    add("token_embd", (tokens, WIDTH), GGMLQuantizationType.Q8_0)
     for layer in range(LAYERS):
         add_norm(f"blk.{layer}.attn_norm")
         add_norm(f"blk.{layer}.ffn_norm")

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from voxlab.agents.callers.script import CallScript
     from voxlab.agents.calls import Party
     from voxlab.frameworks.processes import HeldCall
-    from voxlab.providers.protocols import Providers
+    from voxlab.providers.protocols import LLM, Providers
     from voxlab.timeline import Call, Event
 
 AGENTS = ("voxlab", "realtime", *FRAMEWORKS)
@@ -94,10 +95,11 @@ def add(commands: Any, add_command: Add) -> None:
         )
         command.add_argument(
             "--providers",
-            choices=("offline", "openai"),
+            choices=("offline", "smollm", "openai"),
             default="offline",
-            help="openai needs OPENAI_API_KEY or OPENAI_BASE_URL, and real time; with the "
-            "realtime agent and OPENAI_BASE_URL=http://127.0.0.1:8765/v1, voxlab serve realtime",
+            help="smollm: a small neural language model in place of the rules; openai needs "
+            "OPENAI_API_KEY or OPENAI_BASE_URL, and real time; with the realtime agent and "
+            "OPENAI_BASE_URL=http://127.0.0.1:8765/v1, voxlab serve realtime",
         )
         command.add_argument(
             "--json", action="store_true", help="print the figures as JSON, on the last line"
@@ -240,18 +242,28 @@ def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Provider
         from voxlab.providers.openai.speech import openai
 
         return openai()
+    llm = _language_model(arguments.providers)
     if script.has_sound or arguments.mic:
         from voxlab.providers.offline import offline
 
-        return offline()
+        return replace(offline(), llm=llm)
     silent = [line for line in script.lines if line.utterance.audio is None]
     if len(silent) < len(script.lines):
         names = ", ".join(line.id for line in silent)
         raise ScriptError(f"some lines have sound and some have none ({names}): give all of them")
-    from voxlab.providers.rule_based.language_model import RuleLLM
     from voxlab.providers.scripted import scripted
 
-    return scripted([line.utterance.text for line in script.lines], RuleLLM())
+    return scripted([line.utterance.text for line in script.lines], llm)
+
+
+def _language_model(providers: str) -> "LLM":
+    if providers == "smollm":
+        from voxlab.providers.smollm.language_model import SmolLM
+
+        return SmolLM()
+    from voxlab.providers.rule_based.language_model import RuleLLM
+
+    return RuleLLM()
 
 
 def _hold(

@@ -230,6 +230,15 @@ class WarmedUp(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A language model that can read a conversation before it has to answer it."""
+
+    async def read_ahead(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
+        """Read a conversation whose last message may go on, so that its answer comes sooner."""
+        ...
+
+
 class EndOfTurn(Protocol):
     """Tells from its sound whether a turn is finished."""
 

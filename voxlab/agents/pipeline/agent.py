@@ -16,6 +16,7 @@ from voxlab.agents.pipeline.history import History
 from voxlab.agents.pipeline.listening import AudioEar, Ear, EdgeEar
 from voxlab.agents.pipeline.options import PipelineOptions
 from voxlab.agents.pipeline.preparation import Preparation
+from voxlab.agents.pipeline.reading_ahead import ReadingAhead
 from voxlab.agents.pipeline.reply import PlayedReply
 from voxlab.agents.pipeline.segment import Segment
 from voxlab.agents.playback import Playback
@@ -98,6 +99,7 @@ class _Session:
         self._prepared = Preparation(agent.providers, agent.options, line)
         self._mute_replies = 0
         self._tasks: asyncio.TaskGroup
+        self._reading: ReadingAhead
 
     async def run(self) -> None:
         vad = self._agent.providers.vad
@@ -106,7 +108,10 @@ class _Session:
         ear: Ear = AudioEar(vad, options, doubts) if vad else EdgeEar(options, doubts)
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                llm, tools = self._agent.providers.llm, self._agent.tools.specs
+                self._reading = ReadingAhead(llm, tools, self._tasks)
                 self._tasks.create_task(self._listen(ear))
+                self._read_ahead()
                 self.post(events.CallStarted())
                 self._tasks.create_task(self._prepared.run())
         finally:
@@ -206,6 +211,7 @@ class _Session:
             self._turn_since_s = since_s - vad.padding_s
         self._segment = Segment(since_s, self._options.stt_timeout_s)
         self._tasks.create_task(self._recognise(self._segment))
+        self._read_ahead()
 
     def _judge_end(self) -> None:
         judge = self._agent.providers.end_of_turn
@@ -271,6 +277,7 @@ class _Session:
                         self._guess(transcript.text, segment)
                     else:
                         self._line.record("stt", "partial", text=transcript.text)
+                        self._read_ahead(transcript.text)
         except TimeoutError as error:
             limit_s = self._options.stt_timeout_s
             raise ProviderTimeout(f"no final transcript within {limit_s:g} s") from error
@@ -282,6 +289,12 @@ class _Session:
             self._line.record("stt", "guess", text=text)
             text = without_sound_marks(text)
             self.post(events.Guessed(text, self._meaning(text, segment)))
+
+    def _read_ahead(self, text: str = "") -> None:
+        """Let the model read what was said up to now, text included, if it can."""
+        if self._options.head_start.reads_ahead:
+            said = " ".join(filter(None, [*self._turn.unanswered, *self._turn.texts, text]))
+            self._reading.begin(self._make_reply(said).messages)
 
     # --- speaking --------------------------------------------------------------------------
 
@@ -310,6 +323,7 @@ class _Session:
         )
 
     def _answer(self, reply: PlayedReply) -> None:
+        self._reading.stop()
         self._reply = reply
         reply.release()
         reply.task = self._tasks.create_task(reply.run(self._finish_reply))
@@ -317,6 +331,7 @@ class _Session:
     def _speculate(self, text: str) -> None:
         """Begin to answer a turn that is not committed; nothing of it leaves the reply."""
         self._line.record("turn", "speculated", text=text)
+        self._reading.stop()
         self._speculation = reply = self._make_reply(text)
         reply.task = self._tasks.create_task(reply.run(self._finish_reply))
 

@@ -25,15 +25,18 @@ class HeadStart:
     make is kept back until the turn is committed, and thrown away if it is another one.
     early_filler: words over a tool that is known to be slow come at once, from a cache.
     prewarmed: engines run once, and connections are opened, while the call begins.
+    reads_ahead: a model that can reads the conversation, and the user's words as they are heard,
+    before it has to answer (speculative prefill).
     """
 
     speculative_stt: bool = True
     preemptive: bool = True
     early_filler: bool = True
     prewarmed: bool = True
+    reads_ahead: bool = True
 
 
-NO_HEAD_START = HeadStart(False, False, False, False)
+NO_HEAD_START = HeadStart(False, False, False, False, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,17 @@ def phrase(tool: str, arguments: Result, result: Result) -> str:
     try:
         return words(result) if words else "That is done."
     except (KeyError, TypeError, ValueError, AttributeError):  # a tool of that name, not the shop's
-        found = (f"{name.replace('_', ' ')} {value}" for name, value in result.items())
-        return f"Here is what I found: {', '.join(found)}."
+        return list_found(result)
+
+
+def list_found(result: Result) -> str:
+    """Return a sentence with every name and value of a result.
+
+    >>> list_found({"sky": "clear", "high_c": 21})
+    'Here is what I found: sky clear, high c 21.'
+    """
+    found = (f"{name.replace('_', ' ')} {value}" for name, value in result.items())
+    return f"Here is what I found: {', '.join(found)}."
 
 
 def read_back(values: Result) -> str:

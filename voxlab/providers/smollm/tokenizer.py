@@ -54,6 +54,8 @@ class Tokenizer:
             token.encode() if token in self.special else bytes(bytes_of[c] for c in token)
             for token in tokens
         )
+        marks = set(self.special.values())
+        self.words = tuple(b"" if n in marks else text for n, text in enumerate(self.spelled))
         self._merged = lru_cache(10_000)(self._merge)
 
     def encode(self, text: str) -> list[int]:

@@ -1,0 +1,211 @@
+"""SmolLM2 as a provider: what it reads, forgets and costs, in virtual time."""
+
+import asyncio
+import threading
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from voxlab.clock import run_virtual
+from voxlab.errors import ProviderError
+from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice, ToolSpec
+from voxlab.providers.smollm import language_model
+from voxlab.providers.smollm.caches import CONVERSATIONS
+from voxlab.providers.smollm.decoder import CHUNK, LONGEST, Read, SmolLMDecoder
+from voxlab.providers.smollm.language_model import CHOOSE_S, FORGETS, SmolLM
+from voxlab.providers.smollm.prompt import END
+from voxlab.providers.smollm.tokenizer import load_tokenizer
+
+pytestmark = pytest.mark.slow
+
+SYSTEM = Message("system", "You are the voice agent of a shop. " * 10)
+ASKED = [SYSTEM, Message("user", "Where is my order, four eight two one three?")]
+FIND = ToolSpec("find", "Find an order.", {"type": "object", "properties": {"number": {}}})
+ONE_TOKEN_S = Read(1, LONGEST, 0).cost_s + CHOOSE_S
+
+
+class RandomDecoder(SmolLMDecoder):
+    """A network with random logits that depend on all tokens before, so that its cache counts."""
+
+    def __init__(self, adapter=None, threads=1):
+        self.longest = LONGEST
+        self.tokens = []
+        self._lock = threading.Lock()
+        self._cache = []
+
+    def _run(self, tokens, wanted):
+        self.check_length(tokens)
+        self.tokens += tokens
+        rng = np.random.default_rng(self.tokens)
+        logits = rng.normal(size=len(load_tokenizer().spelled)).astype(np.float32)
+        logits[load_tokenizer().special[END]] += 5 * (rng.random() < 0.1)
+        return logits[None]
+
+
+@pytest.fixture
+def llm(monkeypatch):
+    load_tokenizer()
+    monkeypatch.setattr(language_model, "SmolLMDecoder", RandomDecoder)
+    return SmolLM()
+
+
+async def answer(llm, messages, tools=(), **choice):
+    """Return the answer as text, its calls, and when its first and last part came."""
+    loop = asyncio.get_running_loop()
+    began_s, times, parts = loop.time(), [], []
+    async for part in llm.stream(messages, tools, ToolChoice(**choice)):
+        parts.append(part)
+        times.append(loop.time() - began_s)
+    text = "".join(part.text for part in parts if isinstance(part, TextDelta))
+    return text, [part for part in parts if isinstance(part, ToolCall)], times
+
+
+def test_a_call_in_virtual_time_repeats(llm):
+    async def call():
+        await llm.warm_up()
+        await llm.read_ahead([SYSTEM], [FIND])
+        first = await answer(llm, ASKED, [FIND])
+        return first, await answer(llm, [*ASKED, Message("user", "Hello?")], [FIND])
+
+    assert run_virtual(call()) == run_virtual(call())
+
+
+def test_what_is_read_ahead_is_not_waited_for_and_the_answer_is_the_same(llm):
+    async def call(*ahead):
+        for text in ahead:
+            await llm.read_ahead([SYSTEM, Message("user", text)], [])
+        return await answer(llm, ASKED)
+
+    text, _, times = run_virtual(call())
+    same, _, sooner = run_virtual(call("Where is", "Where is my order, four eight"))
+    assert same == text
+    assert sooner[0] < 0.3 * times[0]
+
+
+def test_a_turn_costs_what_is_new_in_it(llm):
+    async def call():
+        said, _, times = await answer(llm, ASKED)
+        more = [*ASKED, Message("assistant", said), Message("user", "And now?")]
+        return times, (await answer(llm, more))[2]
+
+    first, second = run_virtual(call())
+    assert second[0] < first[0] - Read(60, 0, 0).cost_s  # the system message's tokens
+
+
+def test_a_barge_in_stops_the_answer_between_two_tokens(llm):
+    whole, _, came_s = run_virtual(answer(llm, ASKED))
+
+    async def call():
+        heard = []
+
+        async def listen():
+            async for part in llm.stream(ASKED, []):
+                heard.append(part.text)
+
+        task = asyncio.create_task(listen())
+        await asyncio.sleep((came_s[1] + came_s[2]) / 2)
+        task.cancel()
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return heard, asyncio.get_running_loop().time() - began_s, await answer(llm, ASKED)
+
+    heard, took_s, (text, _, times) = run_virtual(call())
+    assert len(heard) == 2
+    assert took_s == 0  # in real time the run that is on ends, and nobody waits for it
+    assert text == whole
+    assert times[0] < ONE_TOKEN_S  # what was read is not lost
+
+
+def test_an_answer_that_is_not_read_to_its_end_gives_its_cache_back(llm):
+    async def call():
+        async with aclosing(llm.stream(ASKED, [])) as parts:
+            await anext(parts)
+        return (await answer(llm, ASKED))[2]
+
+    assert run_virtual(call())[0] < ONE_TOKEN_S
+
+
+def test_conversations_side_by_side_do_not_forget_each_other(llm):
+    others = [[SYSTEM, Message("user", f"{n} {'and more ' * 40}")] for n in range(4)]
+
+    async def call():
+        for other in others:
+            await answer(llm, other)
+        return [(await answer(llm, other))[2][0] for other in others]
+
+    assert all(first_s < ONE_TOKEN_S for first_s in run_virtual(call()))
+
+
+def test_a_new_conversation_begins_with_what_another_has_read_of_the_same_system_message(llm):
+    async def call():
+        await answer(llm, [SYSTEM, Message("user", "one " * 80)])
+        return (await answer(llm, ASKED))[2][0]
+
+    assert run_virtual(call()) < 0.5 * run_virtual(answer(llm, ASKED))[2][0]
+
+
+def test_so_many_conversations_are_kept_and_no_more(llm):
+    async def call():
+        for n in range(CONVERSATIONS + 3):
+            await answer(llm, [SYSTEM, Message("user", f"{n} {'and more ' * 40}")])
+        return len(llm._caches[asyncio.get_running_loop()]._free)
+
+    assert run_virtual(call()) == CONVERSATIONS
+
+
+def test_a_tool_that_is_required_is_called(llm):
+    text, (call,), _ = run_virtual(answer(llm, ASKED, [FIND], required=True))
+    assert (text, call.name) == ("", "find")
+    assert set(call.arguments) <= {"number"}
+
+
+def test_a_long_call_forgets_its_beginning_but_not_its_instructions(llm):
+    turns = [Message("user", f"Turn {n}: {'word ' * 50}") for n in range(60)]
+
+    async def call():
+        await answer(llm, [SYSTEM, *turns])
+        return (await answer(llm, [SYSTEM, *turns, Message("user", "Yes?")]))[2]
+
+    assert run_virtual(call())[0] < 0.1  # and the same beginning as a turn before
+    assert len(turns) > FORGETS
+
+
+def test_a_turn_that_no_cache_can_hold_is_refused(llm):
+    with pytest.raises(ProviderError, match="shorten the conversation"):
+        run_virtual(answer(llm, [SYSTEM, Message("user", "word " * LONGEST)]))
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ('{"sky": "clear"}', "Here is what I found: sky clear."),
+        ("18 degrees", "Here is what I found: 18 degrees."),
+        ('{"error": "no order found for 12345"}', "I can't find an order 1 2. Could you"),
+    ],
+)
+def test_results_of_tools_are_told_by_rules(llm, result, words):
+    asked = Message("assistant", "", (ToolCall("call_1", "find", {"order_id": "12"}),))
+    told = Message("tool", result, tool_call_id="call_1")
+    text, calls, _ = run_virtual(answer(llm, [*ASKED, asked, told], [FIND]))
+    assert text.startswith(words)
+    assert not calls
+
+
+def test_a_prompt_is_read_in_runs_that_a_cancellation_need_not_wait_for_long(llm):
+    assert Read(CHUNK, LONGEST, 0).cost_s < 0.35
+
+
+def test_the_fetched_network_answers_in_a_call():
+    text, calls, _ = run_virtual(
+        answer(
+            SmolLM(),
+            [
+                Message("system", "Answer in one short sentence."),
+                Message("user", "What is the capital of France?"),
+            ],
+        )
+    )
+    assert text == "The capital of France is Paris."
+    assert not calls
