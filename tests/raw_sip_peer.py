@@ -32,9 +32,13 @@ class RawPeer:
 
     def say(self, method, body="", number=1, branch="", to_tag=""):
         """Send a request."""
+        self.send(self.request(method, body, number, branch, to_tag))
+
+    def request(self, method, body="", number=1, branch="", to_tag=""):
+        """Return a request."""
         kind = "Content-Type: application/sdp\r\n" if body else ""
         branch = branch or f"{method}{number}"
-        self.send(
+        return (
             f"{method} sip:agent@127.0.0.1 SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP 127.0.0.1:6000;branch=z9hG4bK{branch}\r\n"
             "From: <sip:raw@127.0.0.1:6000>;tag=1\r\n"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxlab.agents.rates import Bucket, Rate
 from voxlab.serving.workers.admission import (
     Accept,
     Drain,
@@ -25,7 +26,6 @@ from voxlab.serving.workers.admission import (
     step,
 )
 from voxlab.serving.workers.loads import Load, in_order
-from voxlab.serving.workers.rates import Bucket, Rate
 
 LIMITS = Limits(most_calls=2, opens_within_s=5, drain_s=60, goodbye_s=10)
 

@@ -15,12 +15,12 @@ from realtime_client import TURN
 from websockets.exceptions import InvalidStatus
 from worker_calls import PATIENCE_S, Phone, answers, ask, ask_for_call, run, workers
 
+from voxlab.agents.rates import Rate
 from voxlab.cli import main as voxlab
 from voxlab.serving.twilio import sign
 from voxlab.serving.workers.admission import Limits, Refuse
 from voxlab.serving.workers.front import FrontOptions, serving_front
 from voxlab.serving.workers.protocols import CallProtocol
-from voxlab.serving.workers.rates import Rate
 from voxlab.serving.workers.worker import WorkerOptions, serving_worker
 from voxlab.timeline import Call
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import websockets
 from worker_process import noise
 
+from voxlab.agents.rates import Rate
 from voxlab.agents.telephone.twilio_phone import StreamOptions
 from voxlab.serving.workers.front import FrontOptions, serving_front
 from voxlab.serving.workers.processes import Processes
-from voxlab.serving.workers.rates import Rate
 from voxlab.telephony.g711 import MULAW
 from voxlab.telephony.twilio import Connected, Mark, Media, Start, Stop, from_twilio, parse_command
 

@@ -1,5 +1,6 @@
 """WebSockets as the servers here use them: a port to listen on, and a connection's messages."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,9 +8,13 @@ from typing import Any
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Data
 
+from voxlab.agents.rates import Bucket, Rate
 from voxlab.agents.sockets import SocketClosed
 from voxlab.errors import VoxlabError
+
+MESSAGES = Rate(per_s=200, burst=1000)  # of one connection: fifty a second are a call's sound
 
 
 class WebSocket:
@@ -33,16 +38,47 @@ class WebSocket:
             raise SocketClosed from None
 
 
-async def listen(
-    hold: Callable[[ServerConnection], Awaitable[None]], host: str, port: int, **options: Any
-) -> Server:
-    """Start a server of WebSockets. port: 0 for any that is free; options: of websockets' `serve`.
+class PacedConnection(ServerConnection):
+    """A connection that takes so many messages a second: a client that floods waits."""
 
-    It says nothing of clients that vanish. Raises VoxlabError if the port is taken.
+    rate: Rate  # set by `listen`
+    _bucket: Bucket | None = None
+
+    async def recv(self, decode: bool | None = None) -> Data:  # type: ignore[override]
+        """Return the next message, when it is its time."""
+        message = await super().recv(decode)
+        bucket = self._bucket = self._bucket or Bucket(self.rate, self.loop.time())
+        while wait_s := bucket.wait_s(self.loop.time()):  # noqa: ASYNC110
+            await asyncio.sleep(wait_s)
+        return message
+
+
+async def listen(
+    hold: Callable[[ServerConnection], Awaitable[None]],
+    host: str,
+    port: int,
+    *,
+    messages: Rate = MESSAGES,
+    create_connection: type[ServerConnection] = ServerConnection,
+    **options: Any,
+) -> Server:
+    """Start a server of WebSockets.
+
+    port: 0 for any that is free. messages: of each client, more must wait. options: of websockets'
+    `serve`, as create_connection is. It says nothing of clients that vanish. Raises VoxlabError if
+    the port is taken.
     """
+    paced = type("Paced", (PacedConnection, create_connection), {"rate": messages})
     try:
         return await serve(
-            hold, host, port, compression=None, close_timeout=2, logger=_quiet(), **options
+            hold,
+            host,
+            port,
+            compression=None,
+            close_timeout=2,
+            logger=_quiet(),
+            create_connection=paced,
+            **options,
         )
     except OSError as error:
         raise VoxlabError(

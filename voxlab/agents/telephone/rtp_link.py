@@ -14,6 +14,7 @@ import numpy as np
 
 from voxlab.agents.datagrams import Address, DatagramSocket
 from voxlab.agents.line import Line
+from voxlab.agents.rates import Bucket, Rate
 from voxlab.audio import Samples
 from voxlab.errors import TelephonyError
 from voxlab.telephony import dtmf
@@ -27,6 +28,7 @@ from voxlab.timeline import Event
 FRAME = CLOCK_HZ // 50  # ticks of the clock a packet
 PRESS_S = 0.1  # how long a key is held down, and the pause after it
 LOST_S = 20.0  # without a packet from a peer who is not on hold, the call ends
+PACKETS = Rate(per_s=200, burst=1000)  # of a call, more are lost: its sound is fifty a second
 log = logging.getLogger(__name__)
 
 
@@ -64,6 +66,7 @@ class RtpLink:
         self._rng = rng
         self._lost_s = lost_s
         self._playout = RtpPlayout({PAYLOAD_TYPES["CN"]: "CN"})
+        self._bucket: Bucket | None = None
         self._tones: dtmf.ToneReceiver | None = None
         self._remote: Description | None = None
         self._direction = Direction.BOTH  # ours
@@ -155,8 +158,11 @@ class RtpLink:
     def _take(self, datagram: bytes, sender: Address) -> None:
         if not self._is_from_peer(sender):
             return
+        now_s = asyncio.get_running_loop().time()
+        self._bucket = self._bucket or Bucket(PACKETS, now_s)
+        if self._bucket.wait_s(now_s):
+            return
         try:
-            now_s = asyncio.get_running_loop().time()
             key = self._playout.put(RtpPacket.parse(datagram), now_s)
         except TelephonyError as error:
             log.info("passed over a packet from %s:%d: %s", *sender, error)

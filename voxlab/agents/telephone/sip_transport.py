@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from voxlab.agents.datagrams import Address, DatagramSocket
+from voxlab.agents.rates import Buckets, Rate
 
 if TYPE_CHECKING:
     from aiosipua import SipRequest, SipResponse
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 T1_S, T2_S = 0.5, 4.0  # the round trip assumed, and the longest pause between repetitions
 GIVES_UP_S = 64 * T1_S
 SIP_PORT = 5060
+MESSAGES = Rate(per_s=100, burst=500)  # of one host, more are lost: SIP sends them again
+LARGEST_MESSAGE = 16 * 1024  # bytes
 T = TypeVar("T")
 Key = tuple[str, str]  # a transaction: branch and method
 log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ class RepeatingTransport:
         self.on_silence: Callable[[SipRequest], None] = lambda request: None
         self.on_ack: Callable[[SipRequest], None] = lambda request: None
         self._socket = socket
+        self._buckets = Buckets(MESSAGES)
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._responses: dict[Key, bytes] = {}  # to requests that may come again
         self._invites: dict[str, SipRequest] = {}  # that we sent, by branch
@@ -112,7 +116,12 @@ class RepeatingTransport:
         """Read a datagram: repetitions are answered here, the rest goes to aiosipua."""
         from aiosipua import SipMessage, SipRequest, SipResponse
 
+        if self._buckets.wait_s(sender[0], asyncio.get_running_loop().time()):
+            return
         if not data.strip(b"\r\n\0"):  # it keeps a NAT's mapping alive
+            return
+        if len(data) > LARGEST_MESSAGE:
+            log.warning("passed over %d bytes from %s:%d: too many", len(data), *sender)
             return
         try:
             message = SipMessage.parse(data)

@@ -9,7 +9,6 @@
 | `joining` | a worker's connection to the front |
 | `watching` | what is told of calls while they are on, to whoever has the token |
 | `processes` | the processes of one machine: started, replaced, drained |
-| `rates` | how often a client may ask, how fast it may send |
 """
 
 from voxlab.serving.workers.admission import (

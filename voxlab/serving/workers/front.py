@@ -22,6 +22,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from voxlab.agents.rates import Buckets, Rate
 from voxlab.errors import VoxlabError
 from voxlab.serving.http import HttpAnswer, HttpRequest, error_body, is_bearer, speaking
 from voxlab.serving.sockets import listen
@@ -30,7 +31,6 @@ from voxlab.serving.workers.admission import RETRY_S
 from voxlab.serving.workers.joining import JOIN_PATH
 from voxlab.serving.workers.loads import Load, in_order, read_load
 from voxlab.serving.workers.protocols import PATHS, REALTIME
-from voxlab.serving.workers.rates import Buckets, Rate
 from voxlab.serving.workers.watching import WATCH_PATH, LiveCalls, Watchers, is_watcher
 from voxlab.serving.workers.worker import CALLS
 
@@ -47,7 +47,7 @@ class FrontOptions:
 
     port: 0 for any that is free. worker_token: that workers join with. key: that callers need as
     "Authorization: Bearer KEY"; None: none. auth_token, public_url: as in TwilioOptions.
-    calls: of one client, by their address.
+    calls: of one client, by their address; of Twilio, where it signs, as many as there are.
     """
 
     host: str = "127.0.0.1"
@@ -244,6 +244,10 @@ class Front:
         base = self._options.public_url.rstrip("/").replace("ws", "http", 1) or self.url
         if not is_signed(request, base, self._options.auth_token):
             return connection.respond(HTTPStatus.FORBIDDEN, "Not signed by Twilio.\n")
+        now_s, is_anybody = asyncio.get_running_loop().time(), self._options.auth_token is None
+        if is_anybody and self._buckets.wait_s(_host(connection), now_s):
+            log.info("a call: too_often")
+            return respond_xml(connection, BUSY)
         placed = await self.place()
         if isinstance(placed, Refusal):
             log.info("a call: %s", placed.code)

@@ -25,14 +25,13 @@ from http import HTTPStatus
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
-from websockets.typing import Data
 
-from voxlab.serving.sockets import listen
+from voxlab.agents.rates import Rate
+from voxlab.serving.sockets import MESSAGES, listen
 from voxlab.serving.workers import admission
 from voxlab.serving.workers.admission import Accept, Action, Limits, Refuse, WorkerState
 from voxlab.serving.workers.loads import Load
 from voxlab.serving.workers.protocols import CallProtocol, MakeProtocol
-from voxlab.serving.workers.rates import Bucket, Rate
 from voxlab.serving.workers.watching import WATCH_PATH, LiveCalls, Watchers, is_watcher
 
 CALLS = "/calls/"
@@ -55,7 +54,7 @@ class WorkerOptions:
     public_url: str = ""
     elsewhere: str = ""
     limits: Limits = field(default_factory=Limits)
-    messages: Rate = field(default_factory=lambda: Rate(per_s=200, burst=1000))
+    messages: Rate = MESSAGES
     token: str | None = None
 
 
@@ -164,7 +163,7 @@ class Worker:
             return self._watchers.admit(connection, request, self._options.token)
         asked = re.fullmatch(rf"{CALLS}([\w-]{{1,64}}){re.escape(protocol.path)}", path)
         call = self._find(asked[1]) if asked else ""
-        if call and isinstance(connection, PacedConnection):
+        if call and isinstance(connection, CallConnection):
             connection.call = call
             # a client that followed a redirect left its key behind: the address is the key
             request.headers.setdefault("Authorization", f"Bearer {call}")
@@ -196,7 +195,7 @@ class Worker:
         if is_watcher(connection):
             await self._watchers.hold(connection, lambda: (self,))
             return
-        call = connection.call if isinstance(connection, PacedConnection) else ""
+        call = connection.call if isinstance(connection, CallConnection) else ""
         if not isinstance(self._step(admission.Open(call))[0], Accept):
             await connection.close(CloseCode.POLICY_VIOLATION, "this call is on already")
             return
@@ -210,20 +209,10 @@ class Worker:
             log.info("call %.6s is over: %d are on", call, len(self._state.active))
 
 
-class PacedConnection(ServerConnection):
-    """A call's connection, which takes so many messages a second: a client that floods waits."""
+class CallConnection(ServerConnection):
+    """A call's connection. call: its name."""
 
-    rate: Rate  # set by `serving_worker`
     call = ""
-    _bucket: Bucket | None = None
-
-    async def recv(self, decode: bool | None = None) -> Data:  # type: ignore[override]
-        """Return the next message, when it is its time."""
-        message = await super().recv(decode)
-        bucket = self._bucket = self._bucket or Bucket(self.rate, self.loop.time())
-        while wait_s := bucket.wait_s(self.loop.time()):  # noqa: ASYNC110
-            await asyncio.sleep(wait_s)
-        return message
 
 
 @asynccontextmanager
@@ -241,7 +230,8 @@ async def serving_worker(
         lambda connection: worker.hold(protocol, connection),
         options.host,
         options.port,
-        create_connection=type("Paced", (PacedConnection,), {"rate": options.messages}),
+        messages=options.messages,
+        create_connection=CallConnection,
         process_request=lambda connection, request: worker.route(protocol, connection, request),
         max_size=protocol.largest_message,
         max_queue=protocol.messages_ahead,

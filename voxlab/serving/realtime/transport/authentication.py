@@ -21,6 +21,7 @@ SECRETS_PATH = PATH + "/client_secrets"
 KEY_PROTOCOL = "openai-insecure-api-key."
 UNAUTHORISED, BAD_REQUEST = 3000, 4000  # close codes
 DEFAULT_TTL_S = 600
+MOST_SECRETS = 1000  # the oldest is forgotten for the next
 
 
 class NotAdmitted(Refused):
@@ -113,6 +114,8 @@ class Authenticator:
         model = settings.get("model") or DEFAULT_MODEL
         session = updated(new_session(f"sess_{secrets.token_hex(8)}", model, 0), settings)
         self._secrets = {k: s for k, s in self._secrets.items() if s.expires_at > now}
+        if len(self._secrets) >= MOST_SECRETS:
+            del self._secrets[next(iter(self._secrets))]
         value = f"ek_{secrets.token_hex(16)}"
         self._secrets[value] = _Secret(now + ttl_s, {"model": model, **settings})
         return {"value": value, "expires_at": int(now + ttl_s), "session": session}

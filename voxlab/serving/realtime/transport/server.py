@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from voxlab.agents.rates import Rate
 from voxlab.serving.http import HttpAnswer, HttpRequest, error_body, speaking
 from voxlab.serving.realtime.engines import Engines
 from voxlab.serving.realtime.protocol import client_events
@@ -37,7 +38,7 @@ from voxlab.serving.realtime.transport.authentication import (
     NotAdmitted,
 )
 from voxlab.serving.realtime.transport.session_loop import run_session
-from voxlab.serving.sockets import WebSocket, listen
+from voxlab.serving.sockets import MESSAGES, WebSocket, listen
 from voxlab.timeline import Event
 
 LARGEST_FRAME = 24 * 2**20  # 15 MiB of audio are 20 MiB in base64
@@ -50,6 +51,7 @@ class ServerOptions:
     """How the server runs.
 
     port: 0 for any that is free. key: the API key that is right; None: any that is not blank.
+    most_sessions: at the same time, the next is refused. messages: of each client, more must wait.
     session: how each session is held; its model, names and dialect are the client's.
     """
 
@@ -57,6 +59,8 @@ class ServerOptions:
     port: int = 0
     key: str | None = None
     allows_beta: bool = False
+    most_sessions: int = 100
+    messages: Rate = MESSAGES
     tls: ssl.SSLContext | None = None
     session: SessionOptions = field(default_factory=SessionOptions)
     epoch_s: Callable[[], float] = time.time  # the protocol tells times of day
@@ -83,6 +87,7 @@ class RealtimeHost:
         self._engines = engines
         self._options = options
         self._authenticator = Authenticator(options.key, options.allows_beta)
+        self._sessions = 0
 
     async def hold(
         self, connection: ServerConnection, on_event: Callable[[Event], None] | None = None
@@ -112,9 +117,11 @@ class RealtimeHost:
         )
         log.info("session %s: opened by %s", options.token, _address(connection))
         began_s = time.monotonic()
+        self._sessions += 1
         try:
             await run_session(WebSocket(connection), self._engines(), options)
         finally:
+            self._sessions -= 1
             lasted_s = time.monotonic() - began_s
             log.info("session %s: closed after %.1f s", options.token, lasted_s)
 
@@ -130,7 +137,11 @@ class RealtimeHost:
     def route(self, connection: ServerConnection, request: Request) -> Response | None:
         """Let only the API's own path become a WebSocket."""
         if urlsplit(request.path).path.rstrip("/") == PATH:
-            return None
+            if self._sessions < self._options.most_sessions:
+                return None
+            log.warning("refused a session: there are %d already", self._sessions)
+            said = f"All {self._sessions} sessions are taken. Please try again later.\n"
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, said)
         said = f"No such path here: WebSockets open {PATH}, POST {SECRETS_PATH} makes secrets.\n"
         return connection.respond(HTTPStatus.NOT_FOUND, said)
 
@@ -206,6 +217,7 @@ async def serving(
         create_connection=speaking(host.respond),
         process_request=host.route,
         select_subprotocol=subprotocol,
+        messages=options.messages,
         max_size=LARGEST_FRAME,
         max_queue=FRAMES_AHEAD,
     )
