@@ -52,6 +52,7 @@ browser: setup
 	$(BIN)/python notebooks/browser_check.py --out build/browser
 	$(BIN)/python notebooks/player_check.py --out build/browser
 	$(BIN)/python notebooks/trace_check.py --out build/browser
+	$(BIN)/python notebooks/dashboard_check.py --out build/browser
 	$(BIN)/python notebooks/lesson_check.py
 
 # LiveKit Agents and Pipecat. Their pins and ours conflict: an environment of their own, where

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from browser_check import (
     FLAGS,
-    HERE,
     WAIT_MS,
     browser_path,
     expect,
@@ -21,12 +20,12 @@ from browser_check import (
     notebook_page,
 )
 from playwright.sync_api import Browser, Page, sync_playwright
+from screens import on_screens
 
 from voxlab import data, load_script, play, shop_agent
 from voxlab.plots.player import call_page
 from voxlab.timeline import Call
 
-SCREENS = {"light": (1100, 800), "dark": (1100, 800), "phone": (360, 740)}
 QUIET = 0.001  # a peak; speech is above 0.02
 
 
@@ -117,37 +116,22 @@ def check_keyboard(page: Page, call: Call) -> None:
 
 
 def check_looks(page: Page, name: str, out: Path) -> None:
-    """Nothing overlaps, is faint, or is wider than the screen."""
+    """No label lies over another."""
     page.wait_for_function("audio.readyState > 0")
     for zoom in ("as it is", "zoomed in"):
         overlaps = page.evaluate("window.overlaps()")
         expect(not overlaps, f"{name}, {zoom}: no label lies over another: {overlaps}")
         page.screenshot(path=out / f"player_{name}_{zoom.replace(' ', '_')}.png", full_page=True)
         page.click("[aria-label='Zoom in']")
-    faint = page.evaluate("window.faint()")
-    expect(not faint, f"{name}: every text has a contrast of 4.5 or more: {faint}")
-    width = page.evaluate("document.documentElement.scrollWidth")
-    expect(width <= SCREENS[name][0], f"{name}: the page is not wider than the screen")
 
 
 def check_file(browser: Browser, path: Path, call: Call, out: Path) -> None:
     """The page from a file, in each theme and on a phone."""
-    for name, (width, height) in SCREENS.items():
-        size = {"width": width, "height": height}
-        scheme = "dark" if name == "dark" else "light"
-        with browser.new_page(viewport=size, color_scheme=scheme) as page:
-            asked: list[str] = []
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            errors: list[str] = []
-            page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-            page.add_init_script(path=HERE / "player_tap.js")
-            page.goto(path.as_uri())
-            check_looks(page, name, out)
-            if name == "light":
-                check_mouse(page, call)
-                check_keyboard(page, call)
-            outside = [url for url in asked if not url.startswith(("file:", "data:"))]
-            expect(not outside and not errors, f"{name}: no network, no errors {outside} {errors}")
+    for name, page in on_screens(browser, path.as_uri()):
+        check_looks(page, name, out)
+        if name == "light":
+            check_mouse(page, call)
+            check_keyboard(page, call)
 
 
 def check_in_jupyterlab(browser: Browser, folder: Path, saved: Path, out: Path) -> None:

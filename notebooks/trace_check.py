@@ -9,9 +9,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from browser_check import FLAGS, HERE, browser_path, expect
-from player_check import SCREENS
+from browser_check import FLAGS, browser_path, expect
 from playwright.sync_api import Browser, Page, sync_playwright
+from screens import on_screens
 
 from voxlab import data, load_script, play, shop_agent
 from voxlab.observability import build_trace, measure_session
@@ -64,24 +64,9 @@ def check_keyboard(page: Page) -> None:
 
 def check_page(browser: Browser, path: Path, out: Path) -> None:
     """The page from a file, in each theme and on a phone."""
-    for name, (width, height) in SCREENS.items():
-        scheme = "dark" if name == "dark" else "light"
-        size = {"width": width, "height": height}
-        with browser.new_page(viewport=size, color_scheme=scheme) as page:
-            asked: list[str] = []
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            errors: list[str] = []
-            page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-            page.add_init_script(path=HERE / "player_tap.js")
-            page.goto(path.as_uri())
-            check_keyboard(page)
-            page.screenshot(path=out / f"trace_{name}.png", full_page=True)
-            faint = page.evaluate("window.faint()")
-            expect(not faint, f"{name}: every text has a contrast of 4.5 or more: {faint}")
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            expect(wide <= width, f"{name}: the page is not wider than the screen")
-            outside = [url for url in asked if not url.startswith(("file:", "data:"))]
-            expect(not outside and not errors, f"{name}: no network, no errors {outside} {errors}")
+    for name, page in on_screens(browser, path.as_uri()):
+        check_keyboard(page)
+        page.screenshot(path=out / f"trace_{name}.png", full_page=True)
 
 
 def main() -> None:

@@ -31,11 +31,11 @@ def run(main):
     return asyncio.run(in_time())
 
 
-async def ask(url, method="GET", headers=""):
+async def ask(url, method="GET", headers="", host="x"):
     """Return (status, headers, body) of a request."""
-    host, port, path = re.fullmatch(r"\w+://([^:/]+):(\d+)(/.*)", url).groups()
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n{headers}\r\n"
+    address, port, path = re.fullmatch(r"\w+://([^:/]+):(\d+)(/.*)", url).groups()
+    reader, writer = await asyncio.open_connection(address, int(port))
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n{headers}\r\n"
     writer.write(head.encode())
     head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from voxlab import __version__
-from voxlab.cli import calls, reports, suites, traces
+from voxlab.cli import calls, dashboard, reports, suites, traces
 from voxlab.cli.calls import check_folder
 from voxlab.course import commands as course
 from voxlab.errors import LatencyError, VoxlabError
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
     course.add(commands, _add)
     grading.add(commands, _add)
-    serving.add(commands, _add)
+    dashboard.add(serving.add(commands, _add), _add)
     return parser
 
 

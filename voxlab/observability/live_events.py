@@ -80,11 +80,12 @@ def describe_call(timeline: Timeline) -> dict[str, Any]:
     outcomes = [turn_outcome(turn) for turn in turns]
     waits_s = [turn.ttfb_s or 0.0 for turn in turns if turn_outcome(turn) == "answered"]
     states = [(event.at_s, str(event.data["now"])) for event in timeline.select("turn", "state")]
-    ends_s = [at_s for at_s, _ in states[1:]] + [None]
+    is_over = bool(timeline.select("transport", "call_ended"))
+    ends_s = [*(at_s for at_s, _ in states[1:]), timeline.duration_s if is_over else None]
     return {
         "state": states[-1][1] if states else "listening",
-        "user": _spans(timeline, "vad"),
-        "agent": _spans(timeline, "agent"),
+        "user": _spans(timeline, "vad", is_over),
+        "agent": _spans(timeline, "agent", is_over),
         "thinking": [
             [at_s, end_s]
             for (at_s, state), end_s in zip(states, ends_s, strict=False)
@@ -99,10 +100,10 @@ def describe_call(timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def _spans(timeline: Timeline, source: str) -> list[list[float | None]]:
-    """Return the stretches of speech of a source; that which goes on has no end."""
+def _spans(timeline: Timeline, source: str, is_over: bool) -> list[list[float | None]]:
+    """Return the stretches of speech of a source; one that goes on has no end."""
     spans: list[list[float | None]] = [list(span) for span in speech_spans(timeline, source)]
     edges = [each.kind for each in timeline.select(source) if each.kind.startswith("speech_")]
-    if edges and edges[-1] == "speech_started":
+    if edges and edges[-1] == "speech_started" and not is_over:
         spans[-1][1] = None
     return spans

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Add = Callable[..., argparse.ArgumentParser]
 
 
-def add(commands: Any, add_command: Add) -> None:
-    """Add the command to the parser. add_command: see voxlab.cli."""
+def add(commands: Any, add_command: Add) -> Any:
+    """Add the command to the parser; return where its kinds go. add_command: see voxlab.cli."""
     about = "run a server on this machine"
     serve = commands.add_parser("serve", help=about, description=about)
     kinds = serve.add_subparsers(required=True, metavar="KIND")
@@ -92,6 +92,7 @@ def add(commands: Any, add_command: Add) -> None:
         "offline: our engines (default: livekit)",
     )
     livekit.add_argument("--out", type=Path, metavar="DIR", help="write each room's timeline there")
+    return kinds
 
 
 def _add_telephone(command: argparse.ArgumentParser, language: str) -> None:
@@ -154,7 +155,7 @@ async def _serve_twilio(arguments: argparse.Namespace) -> None:
     async with serving_twilio(answer, options, keep) as server:
         signed = "signed requests only" if token else "TWILIO_AUTH_TOKEN is not set: any request"
         print(f"{server.url}  (web hook {server.voice_url}; {signed}; Ctrl-C stops)", flush=True)
-        await _until_stopped()
+        await until_stopped()
 
 
 def _sip(arguments: argparse.Namespace) -> int:
@@ -183,7 +184,7 @@ async def _serve_sip(arguments: argparse.Namespace) -> None:
     options = SipOptions(arguments.host, arguments.port, most_calls=arguments.most_calls)
     async with serving_sip(answer, options, keep) as server:
         print(f"{server.url}  (whoever reaches it may call; Ctrl-C stops)", flush=True)
-        await _until_stopped()
+        await until_stopped()
 
 
 def _livekit(arguments: argparse.Namespace) -> int:
@@ -248,7 +249,7 @@ def _voices(given: list[str], tts: "TTS") -> "dict[str, CallerVoice]":
     return voices
 
 
-async def _until_stopped() -> None:
+async def until_stopped() -> None:
     """Wait for SIGTERM, by which containers and init systems stop a program; Ctrl-C cancels us."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -296,4 +297,4 @@ async def _serve(arguments: argparse.Namespace, engines: Any) -> None:
         print(f"{server.url}  (base_url {server.http_url}; Ctrl-C stops)", flush=True)
         if file:
             print(f"clients trust {file}", flush=True)
-        await _until_stopped()
+        await until_stopped()

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Response
 from websockets.typing import Data
 
 from voxlab.agents.rates import Bucket, Rate
@@ -85,6 +87,14 @@ async def listen(
             f"cannot listen on {host}:{port} ({error.strerror}): "
             "choose another --port, 0 for any that is free"
         ) from error
+
+
+def respond_content(connection: ServerConnection, content: str, kind: str) -> Response:
+    """Return a response that is no plain text. kind: such as text/html."""
+    response = connection.respond(HTTPStatus.OK, content)
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = f"{kind}; charset=utf-8"
+    return response
 
 
 def _quiet() -> logging.Logger:

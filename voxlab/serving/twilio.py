@@ -29,7 +29,7 @@ from voxlab.agents.calls import Party
 from voxlab.agents.telephone.agent import LANGUAGE
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
 from voxlab.errors import TelephonyError
-from voxlab.serving.sockets import WebSocket, listen
+from voxlab.serving.sockets import WebSocket, listen, respond_content
 from voxlab.serving.telephone_calls import hold_telephone_call
 from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
 from voxlab.timeline import Call, Event
@@ -95,10 +95,7 @@ def answer_web_hook(connection: ServerConnection, request: Request, url: str) ->
 
 def respond_xml(connection: ServerConnection, said: str) -> Response:
     """Return a response of TwiML."""
-    response = connection.respond(HTTPStatus.OK, said)
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "text/xml; charset=utf-8"
-    return response
+    return respond_content(connection, said, "text/xml")
 
 
 class TwilioHost:

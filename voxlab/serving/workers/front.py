@@ -31,7 +31,13 @@ from voxlab.serving.workers.admission import RETRY_S
 from voxlab.serving.workers.joining import JOIN_PATH
 from voxlab.serving.workers.loads import Load, in_order, read_load
 from voxlab.serving.workers.protocols import PATHS, REALTIME
-from voxlab.serving.workers.watching import WATCH_PATH, LiveCalls, Watchers, is_watcher
+from voxlab.serving.workers.watching import (
+    WATCH_PATH,
+    LiveCalls,
+    Watchers,
+    WorkersReader,
+    is_watcher,
+)
 from voxlab.serving.workers.worker import CALLS
 
 CALLS_PATH = "/calls"
@@ -94,7 +100,7 @@ class Front:
         self._workers: set[_Joined] = set()
         self._buckets = Buckets(options.calls)
         self._changed = asyncio.Condition()
-        self._watchers = Watchers()
+        self.watchers = Watchers()
         self.url = ""
         self.is_stopping = False
 
@@ -144,7 +150,7 @@ class Front:
     async def hold(self, connection: ServerConnection) -> None:
         """Listen to a worker until it is gone, or tell a watcher of all of them."""
         if is_watcher(connection):
-            await self._watchers.hold(connection, lambda: self._workers)
+            await self.watchers.hold(connection, WorkersReader(lambda: self._workers).read)
             return
         joined = _Joined(connection)
         self._workers.add(joined)
@@ -208,7 +214,7 @@ class Front:
                 return None
             return connection.respond(HTTPStatus.UNAUTHORIZED, "This is no worker's token.\n")
         if path == WATCH_PATH:
-            return self._watchers.admit(connection, request, self._options.worker_token)
+            return self.watchers.admit(connection, request, self._options.worker_token)
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "alive\n")
         if path in ("/readyz", "/load"):
@@ -274,4 +280,7 @@ async def serving_front(protocol: str, options: FrontOptions | None = None) -> A
     )
     async with server:
         front.url = f"http://{options.host}:{server.sockets[0].getsockname()[1]}"
-        yield front
+        try:
+            yield front
+        finally:
+            await front.watchers.tell_last()

@@ -1,17 +1,23 @@
-"""The worker's end of its connection to the front: reports go up, calls to be placed come down."""
+"""Connections to a front that are opened again whenever they break.
+
+A worker's own: reports go up, calls to be placed come down.
+"""
 
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from voxlab.errors import VoxlabError
 from voxlab.serving.workers.watching import NewsReader
 from voxlab.serving.workers.worker import Worker
 
 JOIN_PATH = "/join"
+EXAMPLE_URL = "http://127.0.0.1:8090"
 REPORTS_EVERY_S = 0.1  # at most
 AGAIN_S = 1.0
 log = logging.getLogger(__name__)
@@ -22,21 +28,33 @@ async def stay_joined(worker: Worker, front_url: str, token: str) -> None:
 
     The calls that are on need no front. Raises VoxlabError if the front does not know the token.
     """
+    await stay_connected(front_url, JOIN_PATH, token, lambda connection: _work(worker, connection))
+
+
+async def stay_connected(
+    url: str, path: str, token: str, hold: Callable[[ClientConnection], Awaitable[None]]
+) -> None:
+    """Open a path of a front or worker, and again whenever the connection is lost.
+
+    hold: does with a connection what it is for. Raises VoxlabError if the token is not known there.
+    """
     headers = {"Authorization": f"Bearer {token}"}
     while True:
         try:
-            url = front_url.rstrip("/").replace("http", "ws", 1) + JOIN_PATH
-            async with connect(url, additional_headers=headers, proxy=None) as connection:
-                await _work(worker, connection)
+            address = url.rstrip("/").replace("http", "ws", 1) + path
+            async with connect(address, additional_headers=headers, proxy=None) as connection:
+                await hold(connection)
         except InvalidStatus as error:
             if error.response.status_code == 401:
                 raise VoxlabError(
-                    f"{front_url} does not know this worker: both need the same token in "
+                    f"{url} does not know our token: both sides need the same one in "
                     "VOXLAB_WORKER_TOKEN"
                 ) from error
-        except (OSError, ConnectionClosed, TimeoutError):
+        except InvalidURI as error:
+            raise VoxlabError(f"{url} is no address: needs one such as {EXAMPLE_URL}") from error
+        except (OSError, ConnectionClosed, TimeoutError, InvalidHandshake):
             pass
-        log.warning("the front is not there: joining again in %g s", AGAIN_S)
+        log.warning("%s is not there: again in %g s", url, AGAIN_S)
         await asyncio.sleep(AGAIN_S)
 
 
@@ -47,14 +65,17 @@ async def _work(worker: Worker, connection: ClientConnection) -> None:
     reader = NewsReader(worker.live)
 
     async def report() -> None:
+        news = {"load": worker.load.to_json(), "news": reader.read()}
+        await connection.send(json.dumps(news))
+
+    async def report_changes() -> None:
         while True:
             await changed.wait()
             changed.clear()
-            report = {"load": worker.load.to_json(), "news": reader.read()}
-            await connection.send(json.dumps(report))
+            await report()
             await asyncio.sleep(REPORTS_EVERY_S)
 
-    reporting = asyncio.create_task(report())
+    reporting = asyncio.create_task(report_changes())
     try:
         async for message in connection:
             call = json.loads(message)["place"]
@@ -64,3 +85,5 @@ async def _work(worker: Worker, connection: ClientConnection) -> None:
     finally:
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
+        with suppress(ConnectionClosed):  # of a worker that stops: how its last call ended
+            await report()

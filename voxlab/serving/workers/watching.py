@@ -30,9 +30,11 @@ from voxlab.timeline import Event
 WATCH_PATH = "/watch"
 TOLD_EVERY_S = 0.1
 MOST_EVENTS = 2000  # of a call; a quarter of an hour has fewer
+LAST_NEWS_S = 1.0
 MOST_AT_ONCE = 500  # events in one message, so that writing it takes about a millisecond
 MOST_OVER = 20  # calls that are over and are still told of
 MOST_WATCHERS = 8
+NOTHING: Mapping[str, Any] = {"calls": (), "gone": ()}  # of a worker whose load alone is new
 NAME = 6  # of an address that opens once and has been opened: what the log shows of it
 
 Tell = Callable[[Event], None]
@@ -158,11 +160,11 @@ class Watchable(Protocol):
         ...
 
 
-@dataclass
 class Watchers:
     """Those who watch. They are so many at most: the next one is refused."""
 
-    count: int = 0
+    def __init__(self) -> None:
+        self._watching: dict[ServerConnection, Callable[[], list[dict[str, Any]]]] = {}
 
     def admit(
         self, connection: ServerConnection, request: Request, token: str | None
@@ -170,48 +172,69 @@ class Watchers:
         """Let a watcher in who has the token, or refuse them; without a token nobody watches."""
         if not token or not is_bearer(request.headers.get("Authorization", ""), token):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "This is no worker's token.\n")
-        if self.count >= MOST_WATCHERS:
-            said = f"{self.count} watch already, and more may not. Please close a dashboard.\n"
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, said)
-        return None
+        return self.refuse_more(connection)
+
+    def refuse_more(self, connection: ServerConnection) -> Response | None:
+        """Refuse a watcher too many."""
+        if len(self._watching) < MOST_WATCHERS:
+            return None
+        said = f"{len(self._watching)} watch already, and more may not. Please close a dashboard.\n"
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, said)
 
     async def hold(
-        self, connection: ServerConnection, find_workers: Callable[[], Iterable[Watchable]]
+        self, connection: ServerConnection, next_messages: Callable[[], list[dict[str, Any]]]
     ) -> None:
-        """Tell a watcher of workers until they leave."""
-        self.count += 1
+        """Tell a watcher what is new, again and again, until they leave."""
+        self._watching[connection] = next_messages
         try:
             async with asyncio.TaskGroup() as group:
-                telling = group.create_task(_tell(connection, find_workers))
+                telling = group.create_task(self._tell(connection))
                 await connection.wait_closed()
                 telling.cancel()
         finally:
-            self.count -= 1
+            del self._watching[connection]
+
+    async def _tell(self, connection: ServerConnection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await self._tell_news(connection)
+                await asyncio.sleep(TOLD_EVERY_S)
+
+    async def _tell_news(self, connection: ServerConnection) -> None:
+        for message in self._watching[connection]():
+            await connection.send(json.dumps(message))
+
+    async def tell_last(self) -> None:
+        """Tell all what is new, before the server closes; who does not read has a second."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_NEWS_S):
+                telling = map(self._tell_news, tuple(self._watching))
+                await asyncio.gather(*telling, return_exceptions=True)
 
 
-async def _tell(
-    connection: ServerConnection, find_workers: Callable[[], Iterable[Watchable]]
-) -> None:
-    """Send {"workers": {NUMBER: {"load", "calls", "gone"}}}; a worker that has left is null."""
-    numbers = itertools.count(1)
-    readers: dict[Watchable, tuple[str, NewsReader]] = {}
-    loads: dict[Watchable, Load] = {}
-    with suppress(ConnectionClosed):
-        while True:
-            workers, told = list(find_workers()), dict[str, Any]()
-            for gone in readers.keys() - set(workers):
-                del loads[gone]
-                told[readers.pop(gone)[0]] = None
-            for worker in workers:
-                if (load := worker.load) is None:
-                    continue
-                if worker not in readers:
-                    readers[worker] = (str(next(numbers)), NewsReader(worker.live))
-                number, reader = readers[worker]
-                news = reader.read()
-                if news or loads.get(worker) != load:
-                    told[number] = {"load": load.to_json(), "calls": [], "gone": [], **(news or {})}
-                    loads[worker] = load
-            if told:
-                await connection.send(json.dumps({"workers": told}))
-            await asyncio.sleep(TOLD_EVERY_S)
+class WorkersReader:
+    """Reads what is new of several workers. find_workers: those that are there."""
+
+    def __init__(self, find_workers: Callable[[], Iterable[Watchable]]) -> None:
+        self._find_workers = find_workers
+        self._numbers = itertools.count(1)
+        self._known: dict[Watchable, tuple[int, NewsReader]] = {}
+        self._loads: dict[Watchable, Load] = {}
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return a message a worker, {"worker", "load", "calls", "gone"}; load: null if it left."""
+        workers = {each: load for each in self._find_workers() if (load := each.load) is not None}
+        messages: list[dict[str, Any]] = []
+        for left in self._known.keys() - workers.keys():
+            del self._loads[left]
+            number, reader = self._known.pop(left)
+            messages.append({"worker": number, "load": None, **(reader.read() or NOTHING)})
+        for worker, load in workers.items():
+            if worker not in self._known:
+                self._known[worker] = next(self._numbers), NewsReader(worker.live)
+            number, reader = self._known[worker]
+            news = reader.read()
+            if news or self._loads.get(worker) != load:
+                self._loads[worker] = load
+                messages.append({"worker": number, "load": load.to_json(), **(news or NOTHING)})
+        return messages

@@ -32,7 +32,13 @@ from voxlab.serving.workers import admission
 from voxlab.serving.workers.admission import Accept, Action, Limits, Refuse, WorkerState
 from voxlab.serving.workers.loads import Load
 from voxlab.serving.workers.protocols import CallProtocol, MakeProtocol
-from voxlab.serving.workers.watching import WATCH_PATH, LiveCalls, Watchers, is_watcher
+from voxlab.serving.workers.watching import (
+    WATCH_PATH,
+    LiveCalls,
+    Watchers,
+    WorkersReader,
+    is_watcher,
+)
 
 CALLS = "/calls/"
 MEASURES_EVERY_S = 0.1
@@ -74,7 +80,7 @@ class Worker:
         self._leaving = leaving
         self._state = WorkerState()
         self._timer: asyncio.TimerHandle | None = None
-        self._watchers = Watchers()
+        self.watchers = Watchers()
         self.url = ""
 
     @property
@@ -160,7 +166,7 @@ class Worker:
             status = HTTPStatus.SERVICE_UNAVAILABLE if is_busy else HTTPStatus.OK
             return connection.respond(status, json.dumps(load.to_json()) + "\n")
         if path == WATCH_PATH:
-            return self._watchers.admit(connection, request, self._options.token)
+            return self.watchers.admit(connection, request, self._options.token)
         asked = re.fullmatch(rf"{CALLS}([\w-]{{1,64}}){re.escape(protocol.path)}", path)
         call = self._find(asked[1]) if asked else ""
         if call and isinstance(connection, CallConnection):
@@ -193,7 +199,7 @@ class Worker:
     async def hold(self, protocol: CallProtocol, connection: ServerConnection) -> None:
         """Hold one call, or tell a watcher of all of them."""
         if is_watcher(connection):
-            await self._watchers.hold(connection, lambda: (self,))
+            await self.watchers.hold(connection, WorkersReader(lambda: (self,)).read)
             return
         call = connection.call if isinstance(connection, CallConnection) else ""
         if not isinstance(self._step(admission.Open(call))[0], Accept):
@@ -244,6 +250,7 @@ async def serving_worker(
         try:
             yield worker
         finally:
+            await worker.watchers.tell_last()
             measuring.cancel()
             if worker._timer is not None:
                 worker._timer.cancel()
