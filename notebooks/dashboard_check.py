@@ -229,7 +229,7 @@ class Replaying:
                 worker.place(f"{number:04}")
                 url = f"{worker.url}/calls/{number:04}/media"
                 await calls.enter_async_context(websockets.connect(url, proxy=None))
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
             await self._stop.wait()
 
     def __enter__(self) -> str:
