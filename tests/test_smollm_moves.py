@@ -1,0 +1,77 @@
+"""What the agent does about an answer of the small model."""
+
+import pytest
+
+from voxlab import data
+from voxlab.agents.shop import shop_tools
+from voxlab.providers.protocols import Message, ToolCall
+from voxlab.providers.smollm.moves import Ask, question, read_answer, read_value
+
+TOOLS = [tool.spec for tool in shop_tools(data.shop())]
+
+
+def after(answer: str, *said: str) -> object:
+    move = read_answer(answer, [Message("user", text) for text in said], TOOLS)
+    return (move.name, dict(move.arguments)) if isinstance(move, ToolCall) else move
+
+
+def test_the_callers_words_become_values() -> None:
+    answer = '{"book_table": {"day": "friday", "time": "half past seven", "party_size": "four"}}'
+    assert after(answer, "For four, on Friday, at half past seven.") == (
+        "book_table",
+        {"day": "Friday", "time": "19:30", "party_size": 4},
+    )
+
+
+def test_words_that_no_caller_said_are_asked_for() -> None:
+    answer = '{"book_table": {"day": "Friday", "time": "seven", "party_size": "four"}}'
+    assert after(answer, "A table for four on Friday, please.") == Ask("book_table", "time")
+
+
+def test_words_without_a_value_are_asked_for() -> None:
+    answer = '{"check_shipping": {"order_id": "four eight two"}}'
+    assert after(answer, "It's four eight two.") == Ask("check_shipping", "order_id")
+
+
+def test_words_of_an_earlier_turn_count() -> None:
+    answer = '{"get_weather": {"city": "Paris", "day": "Friday"}}'
+    assert after(answer, "The weather in Paris?", "On Friday.") == (
+        "get_weather",
+        {"city": "Paris", "day": "Friday"},
+    )
+
+
+def test_a_change_needs_something_that_is_changed() -> None:
+    answer = '{"change_reservation": {"customer": "Rossi"}}'
+    assert after(answer, "It's under Rossi.") == Ask("change_reservation", "change")
+
+
+def test_a_guests_number_comes_from_the_result_of_the_booking() -> None:
+    call = ToolCall("call_1", "book_table", {})
+    messages = [
+        Message("assistant", "", (call,)),
+        Message("tool", '{"customer": "Guest 8", "day": "Friday"}', tool_call_id="call_1"),
+        Message("user", "No, on Monday."),
+    ]
+    move = read_answer('{"change_reservation": {"day": "Monday"}}', messages, TOOLS)
+    assert isinstance(move, ToolCall)
+    assert move.arguments == {"customer": "Guest 8", "day": "Monday"}
+
+
+@pytest.mark.parametrize("answer", ["", "I think so", '{"fly": {}}', '{"book_table": 3}', "[1]"])
+def test_an_answer_that_says_nothing_offers_help(answer: str) -> None:
+    assert after(answer, "Hm.") == "help"
+
+
+def test_own_arguments_are_read_by_what_their_description_says() -> None:
+    assert read_value("phone", {"description": "number to ring"}, "five five, oh one") == "5501"
+    assert read_value("months", {"type": "integer"}, "three months") == 3
+    assert read_value("start", {"description": "24 hour, HH:MM"}, "half past seven") == "19:30"
+    assert read_value("state", {"enum": ["on", "off"]}, "off please") == "off"
+    assert read_value("dish", {}, "the soup.") == "the soup"
+
+
+def test_a_question_asked_before_is_put_otherwise() -> None:
+    first = question("bike_number")
+    again = question("bike_number", [Message("assistant", first), Message("user", "What?")])
+    assert again not in (first, "")

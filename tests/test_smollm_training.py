@@ -1,0 +1,124 @@
+"""What SmolLM2's adapter is trained on, and the tensors that it is trained with."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from voxlab import data
+from voxlab.agents.shop import shop_tools
+from voxlab.data.yaml_files import read_yaml
+from voxlab.models.gguf_blocks import LlamaShape
+from voxlab.providers.smollm import spoken_values, trades
+from voxlab.providers.smollm.dialogues import Dialogue, dialogue
+from voxlab.providers.smollm.moves import read_value
+from voxlab.providers.smollm.network import AdaptedLlama
+from voxlab.providers.smollm.packs import Branch, grow, lay
+from voxlab.providers.smollm.prompt import render_prompt
+from voxlab.text import plain_words
+
+SHAPE = LlamaShape(
+    layers=2, width=16, heads=4, kv_heads=2, positions=2000, rope_base=1e4, epsilon=1e-5
+)
+
+
+def encode(text: str) -> list[int]:
+    """Return bytes as tokens."""
+    return [*text.encode()]
+
+
+def tiny_network() -> AdaptedLlama:
+    """Return a network of chance weights whose adapter changes something."""
+    rng = np.random.default_rng(1)
+    sizes = {"attn_q": (16, 16), "attn_k": (8, 16), "attn_v": (8, 16), "attn_output": (16, 16)}
+    sizes |= {"ffn_gate": (24, 16), "ffn_up": (24, 16), "ffn_down": (16, 24)}
+    sizes |= {"attn_norm": (16,), "ffn_norm": (16,)}
+    weights = {
+        f"blk.{n}.{name}": rng.normal(0, 0.3, size) for n in (0, 1) for name, size in sizes.items()
+    }
+    weights |= {"token_embd": rng.normal(0, 1, (256, 16)), "output_norm": np.ones(16)}
+    torch.manual_seed(0)
+    network = AdaptedLlama(SHAPE, {k: v.astype(np.float32) for k, v in weights.items()}, 2, 1)
+    for name, matrix in network.adapter().items():
+        if name.endswith(".b"):
+            torch.nn.init.normal_(matrix)
+    return network
+
+
+def draw(seed: int) -> Dialogue:
+    rng = np.random.default_rng(seed)
+    foreign = trades.other_trade(rng, trades.draw_names(rng, 1))
+    return dialogue(trades.shop(), foreign, trades.ask, trades.tell, rng)
+
+
+def test_the_shop_of_the_training_has_the_tools_of_the_shop() -> None:
+    real = [tool.spec for tool in shop_tools(data.shop())]
+    ours = [*trades.shop().specs.values()]
+    assert [(s.name, s.description) for s in ours] == [(s.name, s.description) for s in real]
+    for mine, theirs in zip(ours, real, strict=True):
+        assert [*mine.parameters["properties"]] == [*theirs.parameters["properties"]]
+        assert mine.parameters["required"] == theirs.parameters["required"]
+
+
+def test_an_answer_is_learned_after_the_prompt_of_its_turn_and_nothing_else() -> None:
+    network, prefix = tiny_network(), encode("tools")
+    talks = sorted(map(draw, range(12)), key=lambda talk: len(str(talk.messages)))[:3]
+    pack = lay(prefix, [[grow(talk, encode) for talk in talks[:2]], [grow(talks[2], encode)]])
+    together = network(pack)
+    at = 0
+    for talk in talks:
+        for index, answer in talk.answers.items():
+            prompt = encode(render_prompt(talk.messages[: index + 1]))
+            written = encode(f"{answer}<|im_end|>")
+            text = [*prompt, *written[:-1]]
+            wanted = [*range(len(prompt) - 1, len(text))]
+            count = len(text)
+            alone = Branch(
+                text, [*range(count)], [0] * count, [*range(1, count + 1)], wanted, written
+            )
+            single = network(lay(prefix, [[alone]]))
+            several = together[at : at + len(written)]
+            torch.testing.assert_close(several, single, atol=1e-3, rtol=1e-3)
+            assert pack.targets[at : at + len(written)].tolist() == written
+            at += len(written)
+    assert at == len(pack.targets)
+
+
+def test_the_words_of_a_taught_call_are_the_callers() -> None:
+    for seed in range(40):
+        talk = draw(seed)
+        for index, answer in talk.answers.items():
+            if answer.startswith("{"):
+                said = [m.text for m in talk.messages[: index + 1] if m.role == "user"]
+                ((_, arguments),) = json.loads(answer).items()
+                assert all(any(words in text for text in said) for words in arguments.values())
+
+
+@pytest.mark.slow
+def test_no_sentence_for_training_stands_in_the_blind_sets() -> None:
+    shop = read_yaml(data.path("language_model/blind_shop.yaml"))
+    own = read_yaml(data.path("language_model/blind_tools.yaml"))
+    turns = [turn for group in shop.values() for turn in group]
+    turns += [turn for domain in own.values() for turn in domain["turns"]]
+    blind = {" ".join(plain_words(turn["says"])) for turn in turns}
+    said = {
+        " ".join(plain_words(message.text))
+        for seed in range(400)
+        for message in draw(seed).messages
+        if message.role == "user"
+    }
+    assert not blind & said
+    tools = {name for domain in own.values() for name in domain["tools"]}
+    names = [*trades.phrases("training_tools")]
+    assert not tools & {*trades.other_trade(np.random.default_rng(0), names).specs}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("digits5", "order_id"), ("time", "time"), ("people", "party_size")]
+)
+def test_the_rules_parsers_read_what_training_callers_say(kind: str, name: str) -> None:
+    rng = np.random.default_rng(5)
+    said = [spoken_values.draw(kind, rng) for _ in range(100)]
+    unread = [words for words in said if not read_value(name, {}, words)]
+    assert len(unread) <= 5, unread

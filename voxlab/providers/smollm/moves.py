@@ -1,0 +1,156 @@
+"""What a small model's answer makes the agent do: call a tool, ask for a value, or say something.
+
+The model names a tool and copies the caller's words. Here words become values, by the parsers of
+the rules; words that no caller said, or that name no value, are dropped, and what is then missing
+is asked for. So a wrong answer can choose a wrong tool or a wrong value of the caller's, and never
+a value that was not said.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voxlab.providers.protocols import Message, ToolCall, ToolSpec
+from voxlab.providers.rule_based.language_model import HINTS, OR_A_PERSON, QUESTIONS
+from voxlab.providers.rule_based.slots import ANSWERS, FINDERS, digit_runs, find_slots
+from voxlab.text import normalise
+
+CHANGES = {"change_reservation"}  # tools of which one optional argument is needed at least
+REPLIES = {  # what the model writes, and what is said for it: the first, or the next if it was said
+    "hello": ("Hello! What can I do for you?", "Hello again! How can I help?"),
+    "goodbye": ("Thank you for calling. Goodbye!",),
+    "thanks": ("You're welcome. Is there anything else?", "My pleasure. Anything else?"),
+    "cannot": ("I'm sorry, I can't do that on this line.", "I'm afraid that is not possible here."),
+    "never mind": ("All right. Is there anything else?", "Okay. Anything else?"),
+    "wait": ("Okay, I'm listening.", "Take your time."),
+}
+HELP, REPEAT = "help", "repeat"  # these depend on the tools, and on what was said
+KINDS = (*REPLIES, HELP, REPEAT)
+STARTS_ANEW = {"goodbye", "never mind"}  # after these nothing is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A value that has to be asked for before a tool can be called."""
+
+    tool: str
+    name: str
+
+
+Move = ToolCall | Ask | str  # a kind of reply is a str
+
+
+def read_answer(answer: str, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Move:
+    """Return the move that a model's answer makes: JSON with one tool, or the kind of a reply.
+
+    An answer that is neither counts as `help`.
+    """
+    kind = answer.strip().strip(".!").lower()
+    if kind in KINDS:
+        return kind
+    try:
+        ((name, words),) = json.loads(answer).items()
+    except (ValueError, AttributeError):
+        return HELP
+    spec = next((tool for tool in tools if tool.name == name), None)
+    if spec is None or not isinstance(words, dict):
+        return HELP
+    return fill_call(spec, words, messages)
+
+
+def fill_call(
+    spec: ToolSpec, words: Mapping[str, Any], messages: Sequence[Message]
+) -> ToolCall | Ask:
+    """Return the call with the values that the caller's words name, or what to ask for first."""
+    properties: Mapping[str, Any] = spec.parameters.get("properties", {})
+    required: Sequence[str] = spec.parameters.get("required", ())
+    said = [_comparable(message.text) for message in messages if message.role == "user"]
+    values = {}
+    for name, schema in properties.items():
+        told = str(words.get(name, ""))
+        is_said = any(f" {_comparable(told)} " in f" {text} " for text in said)
+        value = read_value(name, schema, told) if told and is_said else None
+        if value not in (None, "", 0):
+            values[name] = value
+    for name in required:  # a guest's number, which the tool gave and no caller said
+        if name not in values and (known := _from_results(name, messages)):
+            values[name] = known
+    missing = [name for name in required if name not in values]
+    if not required and properties and not values:
+        missing = [next(iter(properties))]
+    if spec.name in CHANGES and not missing and not {*values} - {*required}:
+        missing = ["change"]
+    if missing:
+        return Ask(spec.name, missing[0])
+    return ToolCall(f"call_{len(messages)}", spec.name, values)
+
+
+def read_value(name: str, schema: Mapping[str, Any], words: str) -> Any:
+    """Return the value that words name; None, "" or 0 if they name none.
+
+    name: those of the shop have parsers of their own. schema: of the argument; its type and its
+    description tell what is meant.
+
+    >>> read_value("phone", {"description": "six digits"}, "five five oh, one two three")
+    '550123'
+    >>> read_value("bags", {"type": "integer"}, "two bags"), read_value("dish", {}, "the soup")
+    (2, 'the soup')
+    """
+    said = normalise(words)
+    told = f"{name} {schema.get('description', '')}".lower()
+    if "enum" in schema:
+        return next((each for each in schema["enum"] if normalise(str(each)) in said), None)
+    if name not in FINDERS:
+        name = next((kind for sign, kind in KINDS_BY_SIGN if re.search(sign, told)), "")
+    if schema.get("type") in ("integer", "number") and name != "party_size":
+        return ANSWERS["party_size"](said)
+    if name == "digits":
+        return "".join(digit_runs(said))
+    if name in FINDERS:
+        return find_slots(said, name).get(name) or (ANSWERS[name](said) if name in ANSWERS else "")
+    return words.strip(" .,!?")
+
+
+KINDS_BY_SIGN = (  # how an argument's name or description tells what it is
+    (r"\bdigits?\b|phone|number of the|\bpin\b", "digits"),
+    (r"e-?mail", "email"),
+    (r"hh:mm|\btime\b", "time"),
+    (r"\bday\b|weekday", "day"),
+)
+
+
+def question(name: str, messages: Sequence[Message] = ()) -> str:
+    """Return the question for a value, in other words when it was asked before.
+
+    >>> question("day"), question("bike_number")
+    ('For which day?', 'What is the bike number, please?')
+    """
+    words = name.replace("_", " ")
+    first = QUESTIONS.get(name, f"What is the {words}, please?")
+    again = HINTS.get(name, f"I still need the {words}. What is it?")
+    ways = (first, again, *([f"{again} {OR_A_PERSON}"] if name in HINTS else []))
+    asked = 0
+    for message in reversed(messages):
+        if message.role == "assistant" and message.text not in ways:
+            break
+        asked += message.role == "assistant"
+    return ways[min(asked, len(ways) - 1)]
+
+
+def _comparable(text: str) -> str:
+    return " ".join(re.findall(r"\w+", normalise(text)))
+
+
+def _from_results(name: str, messages: Sequence[Message]) -> Any:
+    """Return what the latest tool's result says for a name."""
+    for message in reversed(messages):
+        if message.role == "tool":
+            try:
+                result = json.loads(message.text)
+            except ValueError:
+                continue
+            if isinstance(result, dict) and name in result:
+                return result[name]
+    return None

