@@ -70,7 +70,8 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "anyio": r"providers\.openai\.\w+",
     "hibari": r"providers\.hibari",
     "espeakng_loader": r"providers\.espeak",
-    "aiosipua": r"agents\.telephone\.sip_(endpoint|phone|transport)|serving\.sip",
+    "aiosipua": r"agents\.telephone\.sip_(endpoint|phone|transport)"
+    r"|serving(\.workers)?\.sip",
     "G722": r"telephony\.codecs",
     "silero_vad": r"vad\.silero",
     "encodec": r"codec\.encodec",

@@ -266,10 +266,11 @@ def test_whatever_comes_the_server_goes_on_answering(damages):
 
 # --- our telephone calls a peer -------------------------------------------------------------
 
+MOVED = "Contact: <sip:carol@127.0.0.1:6000>, <sip:dave@127.0.0.1:6000>\r\n"
 ANSWER = "Contact: <sip:bob@127.0.0.1:6000;room=7>\r\nContent-Type: application/sdp\r\n"
 
 
-def called(*statuses):
+def called(*statuses, moved=MOVED, holds=False):
     """Let our telephone call a peer that answers its INVITEs so; return (call, what it got)."""
     got, left = [], list(statuses)
 
@@ -285,7 +286,9 @@ def called(*statuses):
             if line.startswith(("Via", "From", "To", "Call-ID", "CSeq"))
         ]
         body = ANSWER + f"Content-Length: {len(OFFER)}\r\n\r\n{OFFER}"
-        rest = body if status == 200 and text.startswith("INVITE") else "Content-Length: 0\r\n\r\n"
+        rest = "Content-Length: 0\r\n\r\n"
+        if text.startswith("INVITE"):
+            rest = {200: body, 302: moved + rest}.get(status, rest)
         socket.send("\r\n".join([f"SIP/2.0 {status} X", *head, rest]).encode(), sender)
 
     async def main():
@@ -294,7 +297,7 @@ def called(*statuses):
         socket = await network.open("127.0.0.1", 6000)
         socket.on_datagram = reply
         phone = SipPhone("sip:bob@127.0.0.1:6000", None, network)
-        steps = ((0.5, lambda line: phone.call.hold()),) if len(statuses) > 1 else ()
+        steps = ((0.5, lambda line: phone.call.hold()),) if holds else ()
         call = await hold_call(phone, Doing(*steps, until_s=1.0))
         await asyncio.sleep(0.1)
         return call
@@ -309,6 +312,31 @@ def test_a_refusal_is_acknowledged_once():
     assert "refused: 486" in end_reason(call)
 
 
+def test_a_call_that_is_redirected_goes_on_at_the_first_address_that_is_named():
+    call, got = called(302, 200)
+    assert [text.split()[:2] for text in got] == [
+        ["INVITE", "sip:bob@127.0.0.1:6000"],
+        ["ACK", "sip:bob@127.0.0.1:6000"],
+        ["INVITE", "sip:carol@127.0.0.1:6000"],
+        ["ACK", "sip:bob@127.0.0.1:6000;room=7"],
+        ["BYE", "sip:bob@127.0.0.1:6000;room=7"],
+    ]
+    assert end_reason(call) == "the caller left"
+
+
+def test_servers_that_send_a_call_to_each_other_are_left():
+    call, got = called(*[302] * 9)
+    assert [text.split()[0] for text in got] == ["INVITE", "ACK"] * 6
+    assert "refused: 302" in end_reason(call)
+
+
+@pytest.mark.parametrize("moved", ["", "Contact: <sips:carol@127.0.0.1:6000>\r\n"])
+def test_a_redirection_that_leads_nowhere_is_a_refusal(moved):
+    call, got = called(302, moved=moved)
+    assert [text.split()[0] for text in got] == ["INVITE", "ACK"]
+    assert "refused: 302" in end_reason(call)
+
+
 def test_what_follows_the_answer_goes_to_the_address_that_it_names():
     call, got = called(200)
     assert [text.split()[:2] for text in got[1:]] == [
@@ -319,7 +347,7 @@ def test_what_follows_the_answer_goes_to_the_address_that_it_names():
 
 
 def test_a_hold_that_is_refused_leaves_the_call_as_it_was(caplog):
-    call, got = called(200, 488)
+    call, got = called(200, 488, holds=True)
     assert [text.split()[0] for text in got] == ["INVITE", "ACK", "INVITE", "ACK", "BYE"]
     assert "a new offer was refused" in caplog.text
     assert not call.timeline.select("transport", "held")

@@ -104,11 +104,21 @@ class Phone:
                 await socket.send(from_twilio(command, 1, sid))
 
 
+def serving(protocol, options):
+    """Return what runs the front of a protocol."""
+    if protocol == "sip":
+        from voxlab.serving.workers.sip import serving_sip_front
+
+        return serving_sip_front(options)
+    return serving_front(protocol, options)
+
+
 @asynccontextmanager
 async def workers(kind, folder, count, most_calls, drain_s=60.0):
     """Run a front with so many processes of `worker_process.py` behind it."""
     options = FrontOptions(calls=OFTEN)
-    async with serving_front("realtime" if kind == "realtime" else "twilio", options) as front:
+    protocol = "twilio" if kind == "echo" else kind
+    async with serving(protocol, options) as front:
         command = [sys.executable, WORKER, kind, front.url]
         command += [str(most_calls), str(drain_s), str(folder)]
         processes = Processes(front, command, {"VOXLAB_WORKER_TOKEN": options.worker_token})

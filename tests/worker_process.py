@@ -1,9 +1,10 @@
 """A worker process for tests, whose calls say what they hear, or answer each question.
 
-python worker_process.py echo|twilio|realtime FRONT_URL MOST_CALLS DRAIN_S FOLDER
+python worker_process.py echo|sip|twilio|realtime FRONT_URL MOST_CALLS DRAIN_S FOLDER
 
-echo: an agent on a Twilio line says what it hears a quarter of a second later. twilio, realtime:
-scripted engines with a voice that is heard. The records of Twilio calls go to the folder.
+echo: an agent on a Twilio line says what it hears a quarter of a second later; sip: on a SIP line.
+twilio, realtime: scripted engines with a voice that is heard. The records of telephone calls go to
+the folder.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import itertools
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from voxlab.providers.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
 from voxlab.serving.realtime.engines import LevelVAD
 from voxlab.serving.workers.admission import Limits
 from voxlab.serving.workers.joining import stay_joined
-from voxlab.serving.workers.protocols import REALTIME, TWILIO, realtime_calls, twilio_calls
+from voxlab.serving.workers.protocols import REALTIME, SIP, TWILIO, realtime_calls, twilio_calls
 from voxlab.serving.workers.worker import WorkerOptions, serving_worker
 from voxlab.telephony.g711 import MULAW
 from voxlab.turn_taking.manager import TurnOptions
@@ -82,6 +84,9 @@ async def main(kind, front_url, most_calls, drain_s, folder):
     def keep(start, call):
         call.save(Path(folder) / start.call_sid)
 
+    def keep_sip(start, call):
+        call.save(Path(folder) / start.name)
+
     limits = Limits(int(most_calls), most_lag_s=9.0, opens_within_s=2.0, drain_s=float(drain_s))
     options = WorkerOptions(elsewhere=front_url + "/calls", limits=limits)
     if kind == REALTIME:
@@ -90,7 +95,13 @@ async def main(kind, front_url, most_calls, drain_s, folder):
         answer = answer_calls if kind == TWILIO else lambda start: Echo()
         calls = twilio_calls(answer, ScriptedTTS(), keep)
     protocol = REALTIME if kind == REALTIME else TWILIO
-    async with serving_worker(protocol, calls, options) as worker:
+    serving = serving_worker(protocol, calls, options)
+    if kind == SIP:
+        from voxlab.serving.workers.sip import serving_sip_worker
+
+        options = replace(options, elsewhere=front_url.replace("http://", "sip:agent@"))
+        serving = serving_sip_worker(lambda start: Echo(), ScriptedTTS(), keep_sip, options)
+    async with serving as worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
         joining = asyncio.create_task(
             stay_joined(worker, front_url, os.environ["VOXLAB_WORKER_TOKEN"])

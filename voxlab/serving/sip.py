@@ -10,7 +10,7 @@ unless it is told otherwise. For calls from outside put a provider's trunk or a 
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from voxlab.agents.telephone.sip_endpoint import (
 )
 from voxlab.errors import TelephonyError
 from voxlab.serving.telephone_calls import hold_telephone_call
-from voxlab.timeline import Call
+from voxlab.timeline import Call, Event
 
 if TYPE_CHECKING:
     from aiosipua import IncomingCall
@@ -71,8 +71,8 @@ class SipStart:
         return re.sub(r"[^A-Za-z0-9@-]", "_", self.call_id)[:64]
 
 
-class _Host:
-    """Answers who calls."""
+class SipHost:
+    """Answers who calls; see `serving_sip`."""
 
     def __init__(
         self,
@@ -85,19 +85,26 @@ class _Host:
         self._make_agent = make_agent
         self._options = options
         self._on_call = on_call
-        self.calls: set[asyncio.Task[None]] = set()
+        self._calls = 0
 
-    def take(self, dialog: "IncomingCall") -> None:
-        """Answer a call, or refuse it when there are enough."""
-        if len(self.calls) >= self._options.most_calls:
-            log.warning("refused a call: there are %d already", len(self.calls))
+    async def take(
+        self, dialog: "IncomingCall", on_event: Callable[[Event], None] | None = None
+    ) -> None:
+        """Answer a call and hold it until it is over, or refuse it when there are enough.
+
+        on_event: is told of everything as it happens.
+        """
+        if self._calls >= self._options.most_calls:
+            log.warning("refused a call: there are %d already", self._calls)
             self._endpoint.refuse(dialog, BUSY)
             return
-        task = asyncio.get_running_loop().create_task(self._hold(dialog))
-        self.calls.add(task)
-        task.add_done_callback(self.calls.discard)
+        self._calls += 1
+        try:
+            await self._hold(dialog, on_event)
+        finally:
+            self._calls -= 1
 
-    async def _hold(self, dialog: "IncomingCall") -> None:
+    async def _hold(self, dialog: "IncomingCall", on_event: Callable[[Event], None] | None) -> None:
         try:
             sip_call = await self._endpoint.answer(dialog)
         except TelephonyError as error:
@@ -107,8 +114,9 @@ class _Host:
             start = _start(dialog, sip_call.link.codec)
             log.info("call %s begins with %s", start.name, start.codec)
             agent, limit_s = self._make_agent(start), self._options.limit_s
+            caller, name = SipCaller(sip_call), start.name
             call = await hold_telephone_call(
-                agent, SipCaller(sip_call), log, start.name, lag_s=LAG_S, limit_s=limit_s
+                agent, caller, log, name, lag_s=LAG_S, limit_s=limit_s, on_event=on_event
             )
         finally:
             sip_call.hang_up()
@@ -144,12 +152,28 @@ async def serving_sip(
     options = options or SipOptions()
     where = EndpointOptions(options.host, options.port, options.codecs, options.lost_s)
     async with sip_endpoint(where, network) as endpoint:
-        host = _Host(endpoint, make_agent, options, on_call)
-        endpoint.on_call = host.take
-        try:
+        host = SipHost(endpoint, make_agent, options, on_call)
+        async with taking_calls(endpoint, host.take):
             yield SipServer(endpoint.url)
-        finally:
-            calls = tuple(host.calls)
-            for task in calls:
-                task.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
+
+
+@asynccontextmanager
+async def taking_calls(
+    endpoint: SipEndpoint, take: Callable[["IncomingCall"], Coroutine[None, None, None]]
+) -> AsyncIterator[None]:
+    """Give each call that comes in a task of its own; those that are left at the end are ended."""
+    calls: set[asyncio.Task[None]] = set()
+
+    def begin(dialog: "IncomingCall") -> None:
+        task = asyncio.get_running_loop().create_task(take(dialog))
+        calls.add(task)
+        task.add_done_callback(calls.discard)
+
+    endpoint.on_call = begin
+    try:
+        yield
+    finally:
+        left = tuple(calls)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

@@ -6,7 +6,9 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,14 @@ from voxlab.errors import VoxlabError
 
 if TYPE_CHECKING:
     from voxlab.agents.calls import Party
-    from voxlab.serving.workers.protocols import MakeProtocol
+    from voxlab.providers.protocols import Providers
+    from voxlab.serving.sip import SipStart
+    from voxlab.serving.workers.front import Front, FrontOptions
+    from voxlab.serving.workers.worker import Worker, WorkerOptions
     from voxlab.telephony.twilio import Start
     from voxlab.timeline import Call
+
+    Serve = Callable[[WorkerOptions], AbstractAsyncContextManager[Worker]]
 
 TOKEN, KEY = "VOXLAB_WORKER_TOKEN", "VOXLAB_CALL_KEY"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -24,7 +31,8 @@ EPILOG = f"""\
 example: voxlab serve worker --protocol twilio --processes 2
 
 POST /calls gives a call the address of the process that will hold it; Twilio's web hook is /voice,
-and a Realtime client may open /v1/realtime: it is redirected. SIGTERM drains: calls that are on
+and a Realtime client may open /v1/realtime: it is redirected, as is a SIP telephone that calls
+sip:agent@HOST:PORT (UDP, at the number of the HTTP port). SIGTERM drains: calls that are on
 finish, new ones are refused, and at the deadline the rest end with a goodbye. SIGHUP replaces the
 processes one after another. /healthz, /readyz and /load tell how it is.
 Environment: {KEY}: callers need it as "Authorization: Bearer ..." (default: none is needed);
@@ -41,7 +49,7 @@ def add(
     about = "hold calls in processes that drain, each call at an address of its own"
     worker = add_command(kinds, "worker", _worker, about, "")
     worker.formatter_class, worker.epilog = argparse.RawDescriptionHelpFormatter, EPILOG
-    worker.add_argument("--protocol", choices=("realtime", "twilio"), default="realtime")
+    worker.add_argument("--protocol", choices=("realtime", "twilio", "sip"), default="realtime")
     worker.add_argument("--port", type=int, default=8090, help="default: 8090; 0 for any")
     worker.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine")
     worker.add_argument(
@@ -58,7 +66,14 @@ def add(
         "--public-url",
         default="",
         metavar="URL",
-        help="how callers reach it, such as wss://one.example.com",
+        help="how callers reach it, such as wss://one.example.com; SIP callers are told --host",
+    )
+    worker.add_argument(
+        "--elsewhere",
+        default="",
+        metavar="URL",
+        help="where SIP callers are sent while this front drains, such as sip:agent@HOST:PORT of "
+        "another; default: they are refused",
     )
     worker.add_argument(
         "--most-calls", type=int, default=8, metavar="N", help="of one process; default: 8"
@@ -72,7 +87,7 @@ def add(
     )
     worker.add_argument("--providers", choices=("offline", "scripted"), default="offline")
     worker.add_argument(
-        "--out", type=Path, metavar="DIR", help="write each Twilio call's record there"
+        "--out", type=Path, metavar="DIR", help="write each telephone call's record there"
     )
     add_verbose(worker)
 
@@ -90,6 +105,12 @@ def _worker(arguments: argparse.Namespace) -> int:
             f"{TOKEN} is not set: workers and a front that is not on this machine only need a "
             "secret that they share"
         )
+    if arguments.protocol == "sip":
+        _check_sip(arguments)
+    elif arguments.elsewhere:
+        raise VoxlabError(
+            "--elsewhere is for --protocol sip: others ask the front that they choose"
+        )
     start_log(arguments)
     if arguments.join:
         run_real(_serve_process(arguments, token, _calls(arguments)))
@@ -98,48 +119,85 @@ def _worker(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _calls(arguments: argparse.Namespace) -> "MakeProtocol":
-    """Return what a process's calls speak, with their engines."""
+def _check_sip(arguments: argparse.Namespace) -> None:
+    """Raise VoxlabError if SIP is missing, or cannot do what is asked of it."""
+    from voxlab.agents.telephone.sip_endpoint import check_sip
+
+    check_sip()
+    if arguments.public_url:
+        raise VoxlabError("--public-url: SIP callers are told --host, an address of this machine")
+    if arguments.elsewhere and not arguments.elsewhere.startswith("sip:"):
+        raise VoxlabError(f"--elsewhere {arguments.elsewhere}: needs sip:NAME@HOST:PORT")
+
+
+def _calls(arguments: argparse.Namespace) -> "Serve":
+    """Return what runs a worker: its calls speak the protocol, with the engines asked for."""
     from voxlab.serving.realtime.engines import offline_engines, scripted_engines
     from voxlab.serving.workers import protocols
+    from voxlab.serving.workers.worker import serving_worker
 
     engines = offline_engines() if arguments.providers == "offline" else scripted_engines()
     if arguments.protocol == protocols.REALTIME:
-        return protocols.realtime_calls(engines)
-    from voxlab.agents.shop import shop_agent
-    from voxlab.agents.telephone.agent import telephone_agent
+        return partial(serving_worker, protocols.REALTIME, protocols.realtime_calls(engines))
     from voxlab.serving.commands import keep_record
+    from voxlab.telephony import g711
+    from voxlab.telephony.codecs import CODECS
+
+    if arguments.protocol == protocols.SIP:
+        from voxlab.serving.workers.sip import serving_sip_worker
+
+        def answer_sip(start: "SipStart") -> "Party":
+            return _agent(arguments, engines(), start.parameters, CODECS[start.codec].rate_hz)
+
+        def note_sip(start: "SipStart", call: "Call") -> None:
+            keep_record(start.name, call, arguments.out)
+
+        return partial(serving_sip_worker, answer_sip, engines().tts, note_sip)
 
     def answer(start: "Start") -> "Party":
-        if arguments.providers == "scripted":
-            return shop_agent(engines())
-        return telephone_agent(start.parameters, providers=engines())
+        return _agent(arguments, engines(), start.parameters, g711.RATE_HZ)
 
     def note(start: "Start", call: "Call") -> None:
         keep_record(start.call_sid, call, arguments.out)
 
-    return protocols.twilio_calls(answer, engines().tts, note)
+    calls = protocols.twilio_calls(answer, engines().tts, note)
+    return partial(serving_worker, protocols.TWILIO, calls)
 
 
-async def _serve_process(
-    arguments: argparse.Namespace, token: str, make_protocol: "MakeProtocol"
-) -> None:
+def _agent(
+    arguments: argparse.Namespace,
+    providers: "Providers",
+    parameters: Mapping[str, str],
+    rate_hz: int,
+) -> "Party":
+    """Return the agent of one telephone call."""
+    from voxlab.agents.shop import shop_agent
+    from voxlab.agents.telephone.agent import TelephoneOptions, telephone_agent
+
+    if arguments.providers == "scripted":
+        return shop_agent(providers)
+    return telephone_agent(parameters, TelephoneOptions(rate_hz), providers)
+
+
+async def _serve_process(arguments: argparse.Namespace, token: str, serve: "Serve") -> None:
     """Be one worker process until it has drained."""
     from voxlab.serving.realtime.transport.server import use_few_threads
     from voxlab.serving.workers.admission import Limits
     from voxlab.serving.workers.joining import stay_joined
-    from voxlab.serving.workers.worker import WorkerOptions, serving_worker
+    from voxlab.serving.workers.worker import WorkerOptions
 
+    front = arguments.join.rstrip("/")
+    sip_front = "sip:agent@" + front.partition("://")[2]
     options = WorkerOptions(
         arguments.host,
         arguments.port,
         arguments.public_url,
-        elsewhere=arguments.join.rstrip("/") + "/calls",
+        elsewhere=sip_front if arguments.protocol == "sip" else front + "/calls",
         limits=Limits(most_calls=arguments.most_calls, drain_s=arguments.drain_limit),
         token=token,
     )
     use_few_threads()
-    async with serving_worker(arguments.protocol, make_protocol, options) as worker:
+    async with serve(options) as worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
         print(f"worker {os.getpid()} at {worker.url}  (SIGTERM drains)", flush=True)
         joining = asyncio.create_task(stay_joined(worker, arguments.join, token))
@@ -155,7 +213,7 @@ async def _serve_process(
 
 async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
     """Be the front, with processes of its own, until all of them have drained."""
-    from voxlab.serving.workers.front import FrontOptions, serving_front
+    from voxlab.serving.workers.front import FrontOptions
     from voxlab.serving.workers.processes import Processes
 
     options = FrontOptions(
@@ -166,7 +224,7 @@ async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
         os.environ.get("TWILIO_AUTH_TOKEN"),
         arguments.public_url,
     )
-    async with serving_front(arguments.protocol, options) as front:
+    async with _front(arguments, options) as front:
         command = [sys.executable, "-m", "voxlab", *_worker_arguments(arguments), front.url]
         processes = Processes(front, command, {TOKEN: token})
         restarts: set[asyncio.Task[None]] = set()
@@ -178,15 +236,27 @@ async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
         )
         try:
             await processes.start(arguments.processes)
-            print(
-                f"{front.url}/calls  ({arguments.processes} processes; SIGTERM drains)", flush=True
-            )
+            where = f"{front.sip_url}  {front.url}/calls".strip()
+            print(f"{where}  ({arguments.processes} processes; SIGTERM drains)", flush=True)
             await stop.wait()
         finally:
             front.is_stopping = True
             for restart in restarts:
                 restart.cancel()
             await processes.drain()
+
+
+def _front(
+    arguments: argparse.Namespace, options: "FrontOptions"
+) -> "AbstractAsyncContextManager[Front]":
+    """Return what runs the front of a protocol."""
+    if arguments.protocol == "sip":
+        from voxlab.serving.workers.sip import serving_sip_front
+
+        return serving_sip_front(options, arguments.elsewhere)
+    from voxlab.serving.workers.front import serving_front
+
+    return serving_front(arguments.protocol, options)
 
 
 def _worker_arguments(arguments: argparse.Namespace) -> list[str]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from aiosipua import IncomingCall, OutgoingCall, SdpMessage, SipRequest, SipResponse
     from aiosipua.transport import SipTransport
 
-BUSY, NOT_ACCEPTABLE, UNAVAILABLE = 486, 488, 480
+MOVED, NOT_FOUND, UNAVAILABLE, BUSY, NOT_ACCEPTABLE, NO_SERVICE = 302, 404, 480, 486, 488, 503
+MOST_REDIRECTS = 5  # of one call: two servers that send it to each other are left
 log = logging.getLogger(__name__)
 
 
@@ -66,6 +67,7 @@ class SipCall:
         self.on_over: Callable[[str], None] = lambda why: None
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.dialog: IncomingCall | OutgoingCall | None = None
+        self.redirects = 0
         self._endpoint = endpoint
         self._version = 0
         self._remote: Description | None = None
@@ -91,6 +93,11 @@ class SipCall:
     def take_back(self) -> None:
         """Take the other side back from hold."""
         self._endpoint.offer_again(self, self.offer(Direction.BOTH))
+
+    def follow(self, peer: str) -> None:
+        """Go on with another peer. peer: the host that signals there."""
+        self._peer = peer
+        self.redirects += 1
 
     # --- offers and answers --------------------------------------------------------------------
 
@@ -181,10 +188,20 @@ class SipEndpoint:
 
     # --- calls that come in --------------------------------------------------------------------
 
-    def refuse(self, dialog: "IncomingCall", status: int) -> None:
-        """Refuse a call. status: BUSY, NOT_ACCEPTABLE or UNAVAILABLE."""
-        dialog.reject(status)
+    def refuse(self, dialog: "IncomingCall", status: int, why: str = "", **headers: str) -> None:
+        """Refuse a call, unless it was given up. status: such as BUSY; headers: with _ for -."""
+        if _has_ended(dialog):
+            return
+        response = dialog.dialog.create_response(dialog.invite, status, why)
+        for name, value in headers.items():
+            response.set_header(name.replace("_", "-"), value)
+        self._transport.send_reply(response)
+        dialog.dialog.terminate()
         self._uas._calls.pop(dialog.call_id, None)  # it would keep it until the ACK
+
+    def redirect(self, dialog: "IncomingCall", url: str) -> None:
+        """Let a caller call somebody else. url: a sip: address."""
+        self.refuse(dialog, MOVED, "Moved Temporarily", Contact=f"<{url}>")
 
     async def answer(self, dialog: "IncomingCall") -> SipCall:
         """Answer a call; one without an offer gets ours, and is answered by its ACK.
@@ -192,10 +209,8 @@ class SipEndpoint:
         Raises TelephonyError if it is given up meanwhile; also, and refuses it, if its offer cannot
         be answered, or its answer not be used.
         """
-        from aiosipua import DialogState
-
         call = await self._open(dialog.source_addr[0])
-        if dialog.dialog.state is DialogState.TERMINATED:
+        if _has_ended(dialog):
             call.link.close()
             raise TelephonyError("the caller gave up while it rang")
         dialog.ringing()
@@ -243,12 +258,14 @@ class SipEndpoint:
             raise TelephonyError(f"{url!r} is no address: needs sip:NAME@HOST:PORT")
         to = found[1], int(found[2] or SIP_PORT)
         call = await self._open(to[0])
-        here = "sip:{}@{}:{}".format(caller, *self.address)
+        self._invite(call, url, to, "sip:{}@{}:{}".format(caller, *self.address))
+        return call
+
+    def _invite(self, call: SipCall, url: str, to: Address, here: str) -> None:
         offered = _theirs(call.offer(Direction.BOTH))
         dialog = self._uac.send_invite(here, url, to, offered, user_agent="voxlab")
         call.dialog = dialog
         self._calls[dialog.call_id] = call
-        return call
 
     def offer_again(self, call: SipCall, offered: Description) -> None:
         """Make a new offer in mid-call."""
@@ -268,6 +285,8 @@ class SipEndpoint:
             if call.answered.done():  # aiosipua would take a refused offer for a refused call
                 log.warning("a new offer was refused")
                 return True
+            if response.status_code < 400 and self._follow(call, response):
+                return True
             reason = f"{response.status_code} {response.reason_phrase}"
             call.answered.set_exception(TelephonyError(f"the call was refused: {reason}"))
         elif response.status_code >= 200:
@@ -275,6 +294,25 @@ class SipEndpoint:
                 call.dialog.dialog.remote_target = stringify_uri(response.contact[0].uri)
             self._take_answer(call, response.text)
         return False
+
+    def _follow(self, call: SipCall, response: "SipResponse") -> bool:
+        """Call the first address that a redirection names; False if there is none, or no end.
+
+        The new INVITE has a Call-ID of its own, which RFC 3261, section 8.1.3.4, leaves to us.
+        """
+        from aiosipua.headers import stringify_uri
+
+        old = cast("OutgoingCall", call.dialog)
+        uri = response.contact[0].uri if response.contact else None
+        if uri is None or uri.scheme != "sip" or call.redirects >= MOST_REDIRECTS:
+            return False
+        self.forget(call)
+        self._uac.remove_call(old.call_id)
+        call.follow(uri.host)
+        url, to = stringify_uri(uri), (uri.host, uri.port or SIP_PORT)
+        log.info("call %s is redirected", old.call_id)
+        self._invite(call, url, to, old.caller)
+        return True
 
     def _take_answer(self, call: SipCall, answer: str) -> None:
         try:
@@ -320,6 +358,12 @@ class SipEndpoint:
             call.end(why)
             if not call.answered.done():
                 call.answered.set_exception(TelephonyError(f"the other side {why}"))
+
+
+def _has_ended(dialog: "IncomingCall") -> bool:
+    from aiosipua import DialogState
+
+    return dialog.dialog.state is DialogState.TERMINATED
 
 
 def _theirs(description: Description) -> "SdpMessage":

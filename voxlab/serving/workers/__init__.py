@@ -6,6 +6,7 @@
 | `worker` | one process: calls counted, refused, ended |
 | `protocols`, `goodbye` | what the calls speak; the goodbye of a call that must end |
 | `front`, `loads` | the door that gives a call its address; reports, and who gets the next call |
+| `sip` | the same for SIP: a front that redirects, workers with a UDP port each |
 | `joining` | a worker's connection to the front |
 | `watching` | what is told of calls while they are on, to whoever has the token |
 | `processes` | the processes of one machine: started, replaced, drained |

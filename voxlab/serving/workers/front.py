@@ -6,7 +6,8 @@
 The call itself never passes through here, so that a call stays with its process without a proxy,
 and the front may be restarted while calls go on. A protocol may be asked in its own way: a
 Realtime client that opens /v1/realtime is redirected, and Twilio's web hook /voice gets the stream
-to open. A front that has no room says so at once: 503 and Retry-After, to Twilio a busy signal.
+to open; `sip` adds a SIP address. A front that has no room says so at once: 503 and Retry-After,
+to Twilio a busy signal.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from voxlab.serving.twilio import VOICE_PATH, answer_web_hook, is_signed, respon
 from voxlab.serving.workers.admission import RETRY_S
 from voxlab.serving.workers.joining import JOIN_PATH
 from voxlab.serving.workers.loads import Load, in_order, read_load
-from voxlab.serving.workers.protocols import PATHS, REALTIME
+from voxlab.serving.workers.protocols import PATHS, REALTIME, TWILIO, call_address
 from voxlab.serving.workers.watching import (
     WATCH_PATH,
     LiveCalls,
@@ -38,7 +39,6 @@ from voxlab.serving.workers.watching import (
     WorkersReader,
     is_watcher,
 )
-from voxlab.serving.workers.worker import CALLS
 
 CALLS_PATH = "/calls"
 ANSWERS_WITHIN_S = 2.0  # a worker that does not is passed over
@@ -91,10 +91,9 @@ class _Joined:
 
 
 class Front:
-    """Knows the workers and places calls. url: where it answers."""
+    """Knows the workers and places calls. url: where it answers; sip_url: where telephones call."""
 
     def __init__(self, protocol: str, options: FrontOptions) -> None:
-        self._path = PATHS[protocol]
         self._protocol = protocol
         self._options = options
         self._workers: set[_Joined] = set()
@@ -102,6 +101,7 @@ class Front:
         self._changed = asyncio.Condition()
         self.watchers = Watchers()
         self.url = ""
+        self.sip_url = ""
         self.is_stopping = False
 
     @property
@@ -125,7 +125,7 @@ class Front:
             call = secrets.token_urlsafe(16)
             refused = await self._ask(by_url[load.url], call)
             if not refused:
-                return f"{load.url}{CALLS}{call}{self._path}"
+                return call_address(self._protocol, load.url, call)
             said = refused
         calls = sum(load.active + load.placed for load in self.loads)
         said = said or f"All lines are busy ({calls} calls). Please try again in {RETRY_S} s."
@@ -179,8 +179,8 @@ class Front:
 
     # --- callers ---------------------------------------------------------------------------
 
-    async def _admit(self, client: str, headers: Mapping[str, str]) -> str | Refusal:
-        """Place a call for whoever may have one."""
+    async def admit(self, client: str, headers: Mapping[str, str]) -> str | Refusal:
+        """Return the address of a new call for whoever may have one, or why there is none."""
         wait_s = self._buckets.wait_s(client, asyncio.get_running_loop().time())
         if wait_s:
             said = "You ask for calls too often."
@@ -196,7 +196,7 @@ class Front:
         if (request.method, request.target) != ("POST", CALLS_PATH):
             said = f"No such request here: POST {CALLS_PATH} gives a call its address."
             return HttpAnswer(HTTPStatus.NOT_FOUND, error_body("unknown_url", said))
-        placed = await self._admit(request.host, request.headers)
+        placed = await self.admit(request.host, request.headers)
         if isinstance(placed, Refusal):
             body = error_body(placed.code, placed.said)
             return HttpAnswer(placed.status, body, placed.headers)
@@ -223,15 +223,15 @@ class Front:
             status = HTTPStatus.OK if is_ok else HTTPStatus.SERVICE_UNAVAILABLE
             body = json.dumps({"workers": [load.to_json() for load in self.loads]})
             return connection.respond(status, body + "\n")
-        if path == VOICE_PATH and self._protocol != REALTIME:
+        if path == VOICE_PATH and self._protocol == TWILIO:
             return await self._answer_web_hook(connection, request)
-        if path == self._path == PATHS[REALTIME]:
+        if path == PATHS[REALTIME] and self._protocol == REALTIME:
             return await self._redirect(connection, request)
         said = f"No such path here: POST {CALLS_PATH} gives a call its address.\n"
         return connection.respond(HTTPStatus.NOT_FOUND, said)
 
     async def _redirect(self, connection: ServerConnection, request: Request) -> Response:
-        placed = await self._admit(_host(connection), request.headers)
+        placed = await self.admit(_host(connection), request.headers)
         if isinstance(placed, Refusal):
             response = connection.respond(placed.status, placed.said + "\n")
             for name, value in placed.headers.items():

@@ -16,8 +16,22 @@ from voxlab.serving.workers.watching import Tell
 from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
 from voxlab.timeline import Call
 
-REALTIME, TWILIO = "realtime", "twilio"
+REALTIME, TWILIO, SIP = "realtime", "twilio", "sip"
 PATHS = {REALTIME: "/v1/realtime", TWILIO: MEDIA_PATH}
+CALLS = "/calls/"
+
+
+def call_address(protocol: str, url: str, call: str) -> str:
+    """Return the address of one call. url: the worker's.
+
+    >>> call_address("realtime", "ws://127.0.0.1:8091", "call-1")
+    'ws://127.0.0.1:8091/calls/call-1/v1/realtime'
+    >>> call_address("sip", "sip:127.0.0.1:5061", "call-1")
+    'sip:call-1@127.0.0.1:5061'
+    """
+    if protocol == SIP:
+        return url.replace(":", f":{call}@", 1)
+    return f"{url}{CALLS}{call}{PATHS[protocol]}"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -31,17 +31,18 @@ from voxlab.serving.sockets import MESSAGES, listen
 from voxlab.serving.workers import admission
 from voxlab.serving.workers.admission import Accept, Action, Limits, Refuse, WorkerState
 from voxlab.serving.workers.loads import Load
-from voxlab.serving.workers.protocols import CallProtocol, MakeProtocol
+from voxlab.serving.workers.protocols import CALLS, CallProtocol, MakeProtocol
 from voxlab.serving.workers.watching import (
     WATCH_PATH,
     LiveCalls,
+    Tell,
     Watchers,
     WorkersReader,
     is_watcher,
 )
 
-CALLS = "/calls/"
 MEASURES_EVERY_S = 0.1
+PROBES = ("/healthz", "/readyz", "/load", WATCH_PATH)
 log = logging.getLogger(__name__)
 
 
@@ -87,7 +88,7 @@ class Worker:
     def load(self) -> Load:
         """What the worker is doing."""
         state, limits = self._state, self._options.limits
-        refused = admission.refusal(state, limits)
+        refused = self.refusal
         return Load(
             url=self.url,
             protocol=self._protocol,
@@ -99,6 +100,11 @@ class Worker:
             most_calls=limits.most_calls,
             lag_s=round(state.lag_s, 4),
         )
+
+    @property
+    def refusal(self) -> Refuse | None:
+        """Why the worker would refuse a new call; None if it has room."""
+        return admission.refusal(self._state, self._options.limits)
 
     def place(self, call: str) -> Refuse | None:
         """Promise room for a call; None if it has room."""
@@ -143,8 +149,19 @@ class Worker:
         self.on_change()
         return actions
 
-    async def measure_lag(self) -> None:
-        """Measure again and again how late the event loop is."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Measure how late the event loop is until the block ends; tell watchers the last news."""
+        task = asyncio.create_task(self._measure_lag())
+        try:
+            yield
+        finally:
+            await self.watchers.tell_last()
+            task.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due_s = loop.time() + MEASURES_EVERY_S
@@ -153,22 +170,27 @@ class Worker:
 
     # --- who comes -------------------------------------------------------------------------
 
+    def answer_probe(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Tell the worker's health to whoever asks one of PROBES; None lets a watcher in."""
+        path = path_of(request)
+        if path == WATCH_PATH:
+            return self.watchers.admit(connection, request, self._options.token)
+        if path == "/healthz":
+            return connection.respond(HTTPStatus.OK, "alive\n")
+        load = self.load
+        is_busy = path == "/readyz" and load.refuses
+        status = HTTPStatus.SERVICE_UNAVAILABLE if is_busy else HTTPStatus.OK
+        return connection.respond(status, json.dumps(load.to_json()) + "\n")
+
     def route(
         self, protocol: CallProtocol, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Let a placed call in, tell the worker's health, refuse the rest."""
-        path = request.path.partition("?")[0].rstrip("/")
-        if path == "/healthz":
-            return connection.respond(HTTPStatus.OK, "alive\n")
-        if path in ("/readyz", "/load"):
-            load = self.load
-            is_busy = path == "/readyz" and load.refuses
-            status = HTTPStatus.SERVICE_UNAVAILABLE if is_busy else HTTPStatus.OK
-            return connection.respond(status, json.dumps(load.to_json()) + "\n")
-        if path == WATCH_PATH:
-            return self.watchers.admit(connection, request, self._options.token)
+        path = path_of(request)
+        if path in PROBES:
+            return self.answer_probe(connection, request)
         asked = re.fullmatch(rf"{CALLS}([\w-]{{1,64}}){re.escape(protocol.path)}", path)
-        call = self._find(asked[1]) if asked else ""
+        call = self.find(asked[1]) if asked else ""
         if call and isinstance(connection, CallConnection):
             connection.call = call
             # a client that followed a redirect left its key behind: the address is the key
@@ -176,13 +198,13 @@ class Worker:
             return None
         return self._turn_away(connection)
 
-    def _find(self, asked: str) -> str:
+    def find(self, asked: str) -> str:
         """Return the placed call of a name, compared in constant time; "" if there is none."""
         calls = self._state.placed
         return next((call for call in calls if secrets.compare_digest(call, asked)), "")
 
     def _turn_away(self, connection: ServerConnection) -> Response:
-        refused = admission.refusal(self._state, self._options.limits)
+        refused = self.refusal
         ask = self._options.elsewhere
         log.info("refused a call: %s", refused.why if refused else "it was not placed")
         if refused is None:
@@ -199,20 +221,41 @@ class Worker:
     async def hold(self, protocol: CallProtocol, connection: ServerConnection) -> None:
         """Hold one call, or tell a watcher of all of them."""
         if is_watcher(connection):
-            await self.watchers.hold(connection, WorkersReader(lambda: (self,)).read)
+            await self.tell_watcher(connection)
             return
         call = connection.call if isinstance(connection, CallConnection) else ""
+        with self.opening(call) as tell:
+            if tell:
+                await protocol.hold(connection, tell)
+            else:
+                await connection.close(CloseCode.POLICY_VIOLATION, "this call is on already")
+
+    async def tell_watcher(self, connection: ServerConnection) -> None:
+        """Tell a watcher who was let in of the calls until they leave."""
+        await self.watchers.hold(connection, WorkersReader(lambda: (self,)).read)
+
+    @contextmanager
+    def opening(self, call: str) -> Iterator[Tell | None]:
+        """Count a call that has come until the block ends.
+
+        The block gets who is to be told of the call's events; None if the call is not expected.
+        """
         if not isinstance(self._step(admission.Open(call))[0], Accept):
-            await connection.close(CloseCode.POLICY_VIOLATION, "this call is on already")
+            yield None
             return
         log.info("call %.6s begins: %d are on", call, len(self._state.active))
         number, tell = self.live.begin(call)
         try:
-            await protocol.hold(connection, tell)
+            yield tell
         finally:
             self.live.end(number)
             self._step(admission.End(call))
             log.info("call %.6s is over: %d are on", call, len(self._state.active))
+
+
+def path_of(request: Request) -> str:
+    """Return what a request asks for."""
+    return request.path.partition("?")[0].rstrip("/")
 
 
 class CallConnection(ServerConnection):
@@ -243,14 +286,7 @@ async def serving_worker(
         max_queue=protocol.messages_ahead,
         **protocol.options,
     )
-    async with server:
+    async with server, worker.running():
         port = server.sockets[0].getsockname()[1]
         worker.url = options.public_url.rstrip("/") or f"ws://{options.host}:{port}"
-        measuring = asyncio.create_task(worker.measure_lag())
-        try:
-            yield worker
-        finally:
-            await worker.watchers.tell_last()
-            measuring.cancel()
-            if worker._timer is not None:
-                worker._timer.cancel()
+        yield worker
