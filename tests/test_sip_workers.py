@@ -85,16 +85,16 @@ def ports(front):
     return {int(load.url.rpartition(":")[2]) for load in front.loads}
 
 
-def test_a_rolling_restart_in_the_middle_of_four_sip_calls_loses_no_packet_either_way(tmp_path):
+def test_a_rolling_restart_in_the_middle_of_three_sip_calls_loses_no_packet_either_way(tmp_path):
     async def main():
-        async with workers("sip", tmp_path, 2, most_calls=3) as (front, started):
+        async with workers("sip", tmp_path, 1, most_calls=3) as (front, started):
             old, is_enough = ports(front), asyncio.Event()
-            phones = [Phone(front.sip_url, is_enough) for _ in range(5)]
+            phones = [Phone(front.sip_url, is_enough) for _ in range(4)]
             *early, late = phones
             async with asyncio.TaskGroup() as group:
                 holding = [group.create_task(phone.hold()) for phone in early]
                 await asyncio.gather(*(phone.answered.wait() for phone in early))
-                assert Counter(phone.port for phone in early) == dict.fromkeys(old, 2)
+                assert Counter(phone.port for phone in early) == dict.fromkeys(old, 3)
                 await started.restart()
                 holding.append(group.create_task(late.hold()))
                 await late.answered.wait()
@@ -105,13 +105,13 @@ def test_a_rolling_restart_in_the_middle_of_four_sip_calls_loses_no_packet_eithe
 
     near = run(main())
     far = [Call.load(folder) for folder in tmp_path.iterdir()]
-    assert Counter(map(end_reason, near)) == {"the caller left": 5}
-    assert Counter(map(end_reason, far)) == {"the caller hung up": 5}
+    assert Counter(map(end_reason, near)) == {"the caller left": 4}
+    assert Counter(map(end_reason, far)) == {"the caller hung up": 4}
     for call in [*near, *far]:
         (media,) = call.timeline.select("transport", "media")
         assert media.data["received"] > 40
         assert media.data["lost"] == 0
-    for call in near:
+    for call in near[:3]:  # the late one is short
         heard = call.agent.between(0.6, call.timeline.duration_s - 0.1)
         assert usual_level(heard, 440) > -20
 

@@ -50,6 +50,9 @@ class Processes:
             raise VoxlabError(
                 f"worker process {process.pid} has not joined within {STARTS_WITHIN_S:g} s"
             ) from None
+        except asyncio.CancelledError:  # a restart that is given up: `drain` waits for it
+            _drain(process)
+            raise
         return process
 
     async def restart(self) -> None:
