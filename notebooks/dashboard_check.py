@@ -47,9 +47,9 @@ CALLS = 100
 
 
 @contextlib.contextmanager
-def command(*given: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def command(*given: str, port: str = "0") -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Run `voxlab serve` until the block ends; yield its process and the address that it prints."""
-    asked = [sys.executable, "-m", "voxlab", "serve", *given, "--port", "0"]
+    asked = [sys.executable, "-m", "voxlab", "serve", *given, "--port", port]
     process = subprocess.Popen(asked, env=os.environ | SECRET, stdout=subprocess.PIPE, text=True)
     try:
         found = (re.search(r"http://[\w.:]+", line) for line in process.stdout or ())
@@ -110,7 +110,7 @@ def check_calls_and_drain(browser: Browser, out: Path) -> None:
     """Three calls move, the keyboard chooses one, and the page tells how the worker drains."""
     with (
         command(*WORKER) as (worker, front),
-        command("dashboard", front) as (_, address),
+        command("dashboard", front) as (dashboard, address),
         browser.new_page(viewport={"width": 1100, "height": 800}, bypass_csp=True) as page,
     ):
         page.goto(address)
@@ -133,6 +133,11 @@ def check_calls_and_drain(browser: Browser, out: Path) -> None:
         expect(states == ["ended"] * 3, f"it says when the worker has stopped; calls: {states}")
         page.wait_for_selector("#source:has-text('No connection')", timeout=WAIT_MS)
         expect(True, "without a worker it says so, and keeps what was last")
+        dashboard.terminate()
+        page.wait_for_selector("#source:has-text('to the dashboard')", timeout=WAIT_MS)
+        with command("dashboard", front, port=address.rpartition(":")[2]):
+            page.wait_for_selector(f"#source:has-text('to {front}')", timeout=WAIT_MS)
+            expect(True, "the page finds a dashboard that has come back")
 
 
 def check_calls(page: Page) -> None:

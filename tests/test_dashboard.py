@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -23,9 +23,11 @@ from voxlab.cli import main as voxlab
 from voxlab.evaluation.turn_times import speech_spans
 from voxlab.observability import measure_session
 from voxlab.serving.dashboard import serving_dashboard
+from voxlab.serving.realtime.engines import scripted_engines
 from voxlab.serving.sockets import WebSocket
-from voxlab.serving.workers import watching
+from voxlab.serving.workers import WorkerOptions, joining, serving_worker, watching
 from voxlab.serving.workers.front import FrontOptions, serving_front
+from voxlab.serving.workers.protocols import realtime_calls
 from voxlab.timeline import Call
 
 
@@ -219,6 +221,53 @@ def test_only_our_own_page_under_our_own_name_is_told_anything():
     run(main())
 
 
+@pytest.mark.slow
+def test_a_worker_that_comes_back_is_watched_again_and_its_new_calls_are_new_to_the_page(
+    monkeypatch,
+):
+    monkeypatch.setattr(joining, "AGAIN_S", 0.01)
+    page = Page()
+
+    async def main():
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            async with one_call(token=TOKEN) as (worker, _):
+                port = int(worker.url.rpartition(":")[2])
+                dashboard = await stack.enter_async_context(
+                    serving_dashboard("", worker.url.replace("ws", "http"), TOKEN)
+                )
+                watching = group.create_task(page.follow(dashboard.url))
+                await page.shows(lambda page: page.rows)
+                before = page.rows["call"]["id"]
+            await page.shows(lambda page: not page.header["is_connected"])
+            async with one_call(token=TOKEN, port=port):
+                await page.shows(lambda page: before in page.header["gone"])
+                await page.shows(lambda page: page.rows["call"]["id"] != before)
+            watching.cancel()
+
+    run(main())
+
+
+@pytest.mark.slow
+def test_a_realtime_session_of_a_worker_can_be_watched():
+    async def main():
+        calls = realtime_calls(scripted_engines())
+        async with serving_worker("realtime", calls, WorkerOptions(token=TOKEN)) as worker:
+            worker.place("call")
+            address = f"{worker.url}/calls/call/v1/realtime?model=gpt-realtime"
+            async with websockets.connect(address, proxy=None) as session:
+                await session.recv()
+                await session.send(json.dumps({"type": "response.create"}))
+                async with watch(worker.url, TOKEN) as watcher:
+                    told = []
+                    while "speech_started" not in told:
+                        for call in json.loads(await watcher.recv())["calls"]:
+                            told += [kind for _, _, kind, _ in call["events"]]
+                    assert told[:2] == ["call_started", "state"]
+
+    run(main())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "no address"])
 def test_without_a_token_or_an_address_the_command_says_what_it_needs(url, monkeypatch, capsys):
     monkeypatch.delenv("VOXLAB_WORKER_TOKEN", raising=False)
