@@ -4,8 +4,11 @@ import pytest
 
 from voxlab import data
 from voxlab.agents.shop import shop_tools
-from voxlab.providers.protocols import Message, ToolCall
+from voxlab.clock import run_virtual
+from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice
+from voxlab.providers.scripted import ScriptedLLM
 from voxlab.providers.smollm.moves import Ask, question, read_answer, read_value
+from voxlab.providers.smollm.trained import TrainedSmolLM
 
 TOOLS = [tool.spec for tool in shop_tools(data.shop())]
 
@@ -75,3 +78,37 @@ def test_a_question_asked_before_is_put_otherwise() -> None:
     first = question("bike_number")
     again = question("bike_number", [Message("assistant", first), Message("user", "What?")])
     assert again not in (first, "")
+
+
+def told(answer: str | ToolCall, *said: str, required: bool = False) -> list[TextDelta | ToolCall]:
+    """Return what the agent's model gives if the network writes this answer."""
+    messages = [Message("user", text) for text in said]
+
+    async def ask() -> list[TextDelta | ToolCall]:
+        model = TrainedSmolLM(ScriptedLLM([answer]))
+        return [part async for part in model.stream(messages, TOOLS, ToolChoice(required))]
+
+    return run_virtual(ask())
+
+
+def test_the_model_s_call_reaches_the_agent_with_values() -> None:
+    words = ToolCall("1", "get_weather", {"city": "paris", "day": "this friday"})
+    (call,) = told(words, "How is Paris this Friday?")
+    assert isinstance(call, ToolCall)
+    assert call.arguments == {"city": "Paris", "day": "Friday"}
+
+
+def test_a_call_that_lacks_a_value_becomes_the_question_for_it() -> None:
+    words = ToolCall("1", "get_weather", {"city": "Paris", "day": "Monday"})
+    assert told(words, "How is Paris?") == [TextDelta("For which day?")]
+
+
+def test_a_call_that_is_insisted_on_is_made_with_the_values_that_were_told() -> None:
+    words = ToolCall("1", "get_weather", {"city": "Paris", "day": "Monday"})
+    (call,) = told(words, "How is Paris?", required=True)
+    assert isinstance(call, ToolCall)
+    assert call.arguments == {"city": "Paris"}
+
+
+def test_a_kind_of_reply_becomes_its_sentence() -> None:
+    assert told("goodbye", "Bye.") == [TextDelta("Thank you for calling. Goodbye!")]

@@ -9,10 +9,11 @@ a value that was not said.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from voxlab.providers.protocols import Message, ToolCall, ToolSpec
+from voxlab.providers.rule_based.language_model import HELP as HELP_WITH_THE_SHOP
 from voxlab.providers.rule_based.language_model import HINTS, OR_A_PERSON, QUESTIONS
 from voxlab.providers.rule_based.slots import ANSWERS, FINDERS, digit_runs, find_slots
 from voxlab.text import normalise
@@ -27,16 +28,17 @@ REPLIES = {  # what the model writes, and what is said for it: the first, or the
     "wait": ("Okay, I'm listening.", "Take your time."),
 }
 HELP, REPEAT = "help", "repeat"  # these depend on the tools, and on what was said
+SHOP, TOLD_AT_MOST = ("lookup_order", "check_shipping", "book_table", "get_weather"), 4
 KINDS = (*REPLIES, HELP, REPEAT)
-STARTS_ANEW = {"goodbye", "never mind"}  # after these nothing is asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A value that has to be asked for before a tool can be called."""
+    """A value that has to be asked for before a tool can be called; values: those that are told."""
 
     tool: str
     name: str
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 Move = ToolCall | Ask | str  # a kind of reply is a str
@@ -83,7 +85,7 @@ def fill_call(
     if spec.name in CHANGES and not missing and not {*values} - {*required}:
         missing = ["change"]
     if missing:
-        return Ask(spec.name, missing[0])
+        return Ask(spec.name, missing[0], values)
     return ToolCall(f"call_{len(messages)}", spec.name, values)
 
 
@@ -119,6 +121,24 @@ KINDS_BY_SIGN = (  # how an argument's name or description tells what it is
     (r"hh:mm|\btime\b", "time"),
     (r"\bday\b|weekday", "day"),
 )
+
+
+def reply(kind: str, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> str:
+    """Return what the agent says in a plain reply; a phrasing that was not its last words.
+
+    >>> reply("help", [], [ToolSpec("find", "Find a book."), ToolSpec("renew", "Renew a loan.")])
+    'Here is what I can do: find a book; renew a loan. What would you like?'
+    """
+    last = next((m.text for m in reversed(messages) if m.role == "assistant" and m.text), "")
+    if kind == REPEAT and last:
+        return last
+    if kind in REPLIES:
+        return next((words for words in REPLIES[kind] if words != last), REPLIES[kind][0])
+    if {tool.name for tool in tools} >= {*SHOP}:
+        return HELP_WITH_THE_SHOP
+    does = (re.split(r"[,.]", tool.description)[0].strip() for tool in tools[:TOLD_AT_MOST])
+    told = "; ".join(f"{each[:1].lower()}{each[1:]}" for each in does if each)
+    return f"Here is what I can do: {told}. What would you like?" if told else "How can I help?"
 
 
 def question(name: str, messages: Sequence[Message] = ()) -> str:

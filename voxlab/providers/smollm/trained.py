@@ -1,0 +1,87 @@
+"""SmolLM2 with the adapter that voxlab trained: the model chooses, code checks and speaks.
+
+The model's answer names a tool and copies the caller's words, or is a kind of reply. `moves` makes
+of it a call with values, a question for one that lacks, or a sentence.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from voxlab import data
+from voxlab.providers.protocols import (
+    FREE_CHOICE,
+    LLM,
+    Message,
+    ReadsAhead,
+    TextDelta,
+    ToolCall,
+    ToolChoice,
+    ToolSpec,
+    WarmedUp,
+)
+from voxlab.providers.smollm.language_model import SmolLM
+from voxlab.providers.smollm.moves import Ask, fill_call, question, read_answer, reply
+
+ADAPTER = "language_model/adapter.npz"
+
+
+class TrainedSmolLM:
+    """SmolLM2-135M for tools: Acme's, and others that it knows from their descriptions alone.
+
+    model: one that answers as the adapter was taught to.
+    """
+
+    def __init__(self, model: LLM) -> None:
+        self._model = model
+
+    @classmethod
+    def load(cls, adapter: Path | str | None = None, threads: int = 1) -> Self:
+        """Return the model with an adapter, voxlab's own if None.
+
+        threads: of the processor, for one run. Raises ModelError if the model was not fetched, or
+        the adapter does not fit.
+        """
+        return cls(SmolLM(adapter or data.path(ADAPTER), threads))
+
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        tool_choice: ToolChoice = FREE_CHOICE,
+    ) -> AsyncIterator[TextDelta | ToolCall]:
+        """Yield the answer to a conversation: a sentence, or one tool call.
+
+        A tool whose values lack is asked for, unless tool_choice insists on a call.
+        """
+        answer = self._model.stream(messages, tools, tool_choice)
+        written = [part async for part in answer]
+        if messages and messages[-1].role == "tool":  # put into words by rules
+            for part in written:
+                yield part
+            return
+        call = next((part for part in written if isinstance(part, ToolCall)), None)
+        text = "".join(part.text for part in written if isinstance(part, TextDelta))
+        if call is None:
+            move = read_answer(text, messages, tools)
+        else:
+            spec = next(tool for tool in tools if tool.name == call.name)
+            move = fill_call(spec, call.arguments, messages)
+        if isinstance(move, Ask) and tool_choice.required:
+            move = ToolCall(f"call_{len(messages)}", move.tool, move.values)
+        if isinstance(move, ToolCall):
+            yield move
+        elif isinstance(move, Ask):
+            yield TextDelta(question(move.name, messages))
+        else:
+            yield TextDelta(reply(move, messages, tools))
+
+    async def read_ahead(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
+        """Read a conversation whose last message may go on, so that its answer comes sooner."""
+        if isinstance(self._model, ReadsAhead):
+            await self._model.read_ahead(messages, tools)
+
+    async def warm_up(self) -> None:
+        """Run the network once."""
+        if isinstance(self._model, WarmedUp):
+            await self._model.warm_up()
