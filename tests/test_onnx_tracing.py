@@ -28,8 +28,9 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20)
 def test_any_chain_of_steps_computes_in_onnxruntime_what_it_computes_in_torch(names, seed):
     def chain(x):
         for name in names:
