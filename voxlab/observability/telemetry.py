@@ -80,7 +80,6 @@ def make_telemetry(
         raise VoxlabError("no calls: telemetry is of one call or more")
     from opentelemetry.sdk.metrics import MeterProvider, TraceBasedExemplarFilter
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -88,13 +87,7 @@ def make_telemetry(
 
     roots = [build_trace(call.timeline, call.session_id, with_text) for call in calls]
     instance = hashlib.sha256(" ".join(root.label for root in roots).encode()).hexdigest()[:32]
-    resource = Resource(
-        {
-            "service.name": "voxlab",
-            "service.version": __version__,
-            "service.instance.id": instance,
-        }
-    )
+    resource = _make_resource(instance)
     finished, reader = InMemorySpanExporter(), InMemoryMetricReader()
     ids = _make_ids()
     tracing = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=ids)
@@ -110,6 +103,58 @@ def make_telemetry(
     tracing.shutdown()
     metering.shutdown()
     return Telemetry(spans, _at_call_times(collected, calls, spans))
+
+
+class RunningMetrics:
+    """The metrics of all calls that a server has finished; they grow with each.
+
+    `add` takes a finished call, of which nothing else is kept; `collect` tells all so far, for
+    `prometheus_text`. instance: names the process.
+    """
+
+    def __init__(self, instance: str) -> None:
+        from opentelemetry.sdk.metrics import MeterProvider, TraceBasedExemplarFilter
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+        resource, self._reader, self._ids = (
+            _make_resource(instance),
+            InMemoryMetricReader(),
+            _make_ids(),
+        )
+        tracing = TracerProvider(
+            ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids
+        )
+        metering = MeterProvider(
+            [self._reader], resource, TraceBasedExemplarFilter(), shutdown_on_exit=False
+        )
+        instruments = _Instruments(metering.get_meter("voxlab", __version__), VOICE_BUCKETS_S)
+        self._recorder = _Recorder(tracing.get_tracer("voxlab", __version__), instruments)
+
+    def add(self, call: ObservedCall) -> None:
+        """Measure a finished call."""
+        self._ids.begin(timeline_digest(call.timeline, call.session_id))
+        self._recorder.record(call, build_trace(call.timeline, call.session_id))
+
+    def collect(self) -> Telemetry:
+        """Return the metrics of all calls so far, and no spans."""
+        from opentelemetry.sdk.metrics.export import MetricsData
+
+        return Telemetry((), self._reader.get_metrics_data() or MetricsData([]))
+
+
+def _make_resource(instance: str) -> Any:
+    """Return who tells: this service, and which instance of it."""
+    from opentelemetry.sdk.resources import Resource
+
+    return Resource(
+        {
+            "service.name": "voxlab",
+            "service.version": __version__,
+            "service.instance.id": instance,
+        }
+    )
 
 
 def _make_ids() -> Any:

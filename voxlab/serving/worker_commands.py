@@ -34,7 +34,8 @@ POST /calls gives a call the address of the process that will hold it; Twilio's 
 and a Realtime client may open /v1/realtime: it is redirected, as is a SIP telephone that calls
 sip:agent@HOST:PORT (UDP, at the number of the HTTP port). SIGTERM drains: calls that are on
 finish, new ones are refused, and at the deadline the rest end with a goodbye. SIGHUP replaces the
-processes one after another. /healthz, /readyz and /load tell how it is.
+processes one after another. /healthz, /readyz and /load tell how it is, /metrics what its calls
+were like.
 Environment: {KEY}: callers need it as "Authorization: Bearer ..." (default: none is needed);
 TWILIO_AUTH_TOKEN: only signed web hooks are answered; {TOKEN}: workers join with it.
 """
@@ -85,6 +86,11 @@ def add(
         metavar="SECONDS",
         help="calls that last longer after SIGTERM end with a goodbye; default: 600",
     )
+    worker.add_argument(
+        "--metrics",
+        action="store_true",
+        help=f"measure the calls that are over: /metrics, for Prometheus, with {TOKEN} as bearer",
+    )
     worker.add_argument("--providers", choices=("offline", "scripted"), default="offline")
     worker.add_argument(
         "--out", type=Path, metavar="DIR", help="write each telephone call's record there"
@@ -111,6 +117,8 @@ def _worker(arguments: argparse.Namespace) -> int:
         raise VoxlabError(
             "--elsewhere is for --protocol sip: others ask the front that they choose"
         )
+    if arguments.metrics and not token:
+        raise VoxlabError(f"--metrics needs {TOKEN}: who asks for /metrics sends it as bearer")
     start_log(arguments)
     if arguments.join:
         run_real(_serve_process(arguments, token, _calls(arguments)))
@@ -195,6 +203,7 @@ async def _serve_process(arguments: argparse.Namespace, token: str, serve: "Serv
         elsewhere=sip_front if arguments.protocol == "sip" else front + "/calls",
         limits=Limits(most_calls=arguments.most_calls, drain_s=arguments.drain_limit),
         token=token,
+        measures=arguments.metrics,
     )
     use_few_threads()
     async with serve(options) as worker:
@@ -223,6 +232,7 @@ async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
         os.environ.get(KEY),
         os.environ.get("TWILIO_AUTH_TOKEN"),
         arguments.public_url,
+        measures=arguments.metrics,
     )
     async with _front(arguments, options) as front:
         command = [sys.executable, "-m", "voxlab", *_worker_arguments(arguments), front.url]
@@ -265,4 +275,5 @@ def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
     for name in ("protocol", "most_calls", "drain_limit", "providers", "out"):
         if (value := getattr(arguments, name)) is not None:
             given += ["--" + name.replace("_", "-"), str(value)]
-    return [*given, *(["--verbose"] if arguments.verbose else []), "--join"]
+    given += [f"--{name}" for name in ("verbose", "metrics") if getattr(arguments, name)]
+    return [*given, "--join"]

@@ -9,6 +9,7 @@
 | `sip` | the same for SIP: a front that redirects, workers with a UDP port each |
 | `joining` | a worker's connection to the front |
 | `watching` | what is told of calls while they are on, to whoever has the token |
+| `measuring` | what was measured of calls that are over, for Prometheus |
 | `processes` | the processes of one machine: started, replaced, drained |
 """
 

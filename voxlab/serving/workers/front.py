@@ -31,6 +31,7 @@ from voxlab.serving.twilio import VOICE_PATH, answer_web_hook, is_signed, respon
 from voxlab.serving.workers.admission import RETRY_S
 from voxlab.serving.workers.joining import JOIN_PATH
 from voxlab.serving.workers.loads import Load, in_order, read_load
+from voxlab.serving.workers.measuring import METRICS_PATH, CallMetrics
 from voxlab.serving.workers.protocols import PATHS, REALTIME, TWILIO, call_address
 from voxlab.serving.workers.watching import (
     WATCH_PATH,
@@ -54,6 +55,7 @@ class FrontOptions:
     port: 0 for any that is free. worker_token: that workers join with. key: that callers need as
     "Authorization: Bearer KEY"; None: none. auth_token, public_url: as in TwilioOptions.
     calls: of one client, by their address; of Twilio, where it signs, as many as there are.
+    measures: whether /metrics tells what the calls of all workers were like, for who has the token.
     """
 
     host: str = "127.0.0.1"
@@ -63,6 +65,7 @@ class FrontOptions:
     auth_token: str | None = None
     public_url: str = ""
     calls: Rate = field(default_factory=lambda: Rate(per_s=5, burst=20))
+    measures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,10 @@ class Refusal:
 class _Joined:
     """A worker that has joined: its last report, its calls, and those it was asked to place."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: ServerConnection, metrics: CallMetrics | None) -> None:
         self.connection = connection
         self.load: Load | None = None
-        self.live = LiveCalls()
+        self.live = LiveCalls(metrics.add) if metrics else LiveCalls()
         self.asked: dict[str, asyncio.Future[str]] = {}
 
 
@@ -100,6 +103,7 @@ class Front:
         self._buckets = Buckets(options.calls)
         self._changed = asyncio.Condition()
         self.watchers = Watchers()
+        self._metrics = CallMetrics("front") if options.measures else None
         self.url = ""
         self.sip_url = ""
         self.is_stopping = False
@@ -152,7 +156,7 @@ class Front:
         if is_watcher(connection):
             await self.watchers.hold(connection, WorkersReader(lambda: self._workers).read)
             return
-        joined = _Joined(connection)
+        joined = _Joined(connection, self._metrics)
         self._workers.add(joined)
         try:
             async for message in connection:
@@ -213,6 +217,8 @@ class Front:
             if is_bearer(sent, self._options.worker_token):
                 return None
             return connection.respond(HTTPStatus.UNAUTHORIZED, "This is no worker's token.\n")
+        if path == METRICS_PATH and self._metrics:
+            return self._metrics.answer(connection, request, self._options.worker_token)
         if path == WATCH_PATH:
             return self.watchers.admit(connection, request, self._options.worker_token)
         if path == "/healthz":

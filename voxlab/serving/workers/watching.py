@@ -52,9 +52,13 @@ class LiveCall:
 
 
 class LiveCalls:
-    """The calls of one worker that are on, and the last ones that are over, by number."""
+    """The calls of one worker that are on, and the last ones that are over, by number.
 
-    def __init__(self) -> None:
+    on_over: is told of each call's events when it is over.
+    """
+
+    def __init__(self, on_over: Callable[[Iterable[Event]], None] = lambda events: None) -> None:
+        self._on_over = on_over
         self.calls: dict[int, LiveCall] = {}
         self._numbers = itertools.count(1)
 
@@ -77,6 +81,7 @@ class LiveCalls:
     def end(self, number: int) -> None:
         """Note that a call is over; forget those that have been over for longest."""
         self.calls[number].is_over = True
+        self._on_over(self.calls[number].events)
         over = [each for each, call in self.calls.items() if call.is_over]
         for each in over[:-MOST_OVER]:
             del self.calls[each]
@@ -95,7 +100,9 @@ class LiveCalls:
                     call.events.clear()  # what is kept has no hole
                 call.events.extend(events)
                 call.count += lost + len(events)
-                call.is_over = bool(told["is_over"])
+                if told["is_over"] and not call.is_over:
+                    call.is_over = True
+                    self._on_over(call.events)
             for number in news["gone"]:
                 self.calls.pop(number, None)
         except (KeyError, TypeError, ValueError) as error:

@@ -31,6 +31,7 @@ from voxlab.serving.sockets import MESSAGES, listen
 from voxlab.serving.workers import admission
 from voxlab.serving.workers.admission import Accept, Action, Limits, Refuse, WorkerState
 from voxlab.serving.workers.loads import Load
+from voxlab.serving.workers.measuring import METRICS_PATH, CallMetrics
 from voxlab.serving.workers.protocols import CALLS, CallProtocol, MakeProtocol
 from voxlab.serving.workers.watching import (
     WATCH_PATH,
@@ -42,7 +43,7 @@ from voxlab.serving.workers.watching import (
 )
 
 MEASURES_EVERY_S = 0.1
-PROBES = ("/healthz", "/readyz", "/load", WATCH_PATH)
+PROBES = ("/healthz", "/readyz", "/load", METRICS_PATH, WATCH_PATH)
 log = logging.getLogger(__name__)
 
 
@@ -53,7 +54,7 @@ class WorkerOptions:
     port: 0 for any that is free. public_url: how callers reach it, such as wss://one.example.com;
     by default the address that it listens on. elsewhere: where a refused caller may ask, the
     front's address. messages: of one call, more must wait. token: that watchers need; None: nobody
-    watches.
+    watches. measures: whether /metrics tells those who have the token what calls were like.
     """
 
     host: str = "127.0.0.1"
@@ -63,6 +64,7 @@ class WorkerOptions:
     limits: Limits = field(default_factory=Limits)
     messages: Rate = MESSAGES
     token: str | None = None
+    measures: bool = False
 
 
 class Worker:
@@ -74,7 +76,8 @@ class Worker:
 
     def __init__(self, protocol: str, options: WorkerOptions, leaving: asyncio.Event) -> None:
         self.stopped = asyncio.Event()
-        self.live = LiveCalls()
+        self._metrics = CallMetrics(f"{os.getpid()}") if options.measures else None
+        self.live = LiveCalls(self._metrics.add) if self._metrics else LiveCalls()
         self.on_change: Callable[[], None] = lambda: None
         self._protocol = protocol
         self._options = options
@@ -177,6 +180,10 @@ class Worker:
             return self.watchers.admit(connection, request, self._options.token)
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "alive\n")
+        if path == METRICS_PATH:
+            if self._metrics is not None:
+                return self._metrics.answer(connection, request, self._options.token)
+            return connection.respond(HTTPStatus.NOT_FOUND, "This worker measures no calls.\n")
         load = self.load
         is_busy = path == "/readyz" and load.refuses
         status = HTTPStatus.SERVICE_UNAVAILABLE if is_busy else HTTPStatus.OK

@@ -1,0 +1,53 @@
+"""Metrics: what a worker, or a front, has measured of the calls that are over, for Prometheus.
+
+    metrics = CallMetrics()
+    live = LiveCalls(metrics.add)  # as they end
+    metrics.answer(connection, request, token)  # GET /metrics, for whoever has the token
+
+They come from the same events that watchers get: times, states and counts, never a word. A front
+measures the calls of all its workers, and goes on when they are replaced; so scrape either the
+front or the workers, else every call counts twice.
+"""
+
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from voxlab.serving.http import is_bearer
+from voxlab.timeline import Event, Timeline
+
+METRICS_PATH = "/metrics"
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+class CallMetrics:
+    """Histograms and counters of finished calls. instance: names the process."""
+
+    def __init__(self, instance: str) -> None:
+        from voxlab.observability.telemetry import RunningMetrics
+
+        self._metrics = RunningMetrics(instance)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Measure a call that is over."""
+        from voxlab.observability.telemetry import SECOND, ObservedCall
+
+        timeline = Timeline()
+        for event in events:
+            timeline.add(event)
+        began_ns = time.time_ns() - round(SECOND * timeline.duration_s)
+        self._metrics.add(ObservedCall(timeline, began_ns=began_ns))
+
+    def answer(self, connection: ServerConnection, request: Request, token: str | None) -> Response:
+        """Return the metrics as OpenMetrics text; without a token nobody gets them."""
+        from voxlab.observability.exporters import prometheus_text
+
+        if not token or not is_bearer(request.headers.get("Authorization", ""), token):
+            return connection.respond(HTTPStatus.UNAUTHORIZED, "This is no worker's token.\n")
+        response = connection.respond(HTTPStatus.OK, prometheus_text(self._metrics.collect()))
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = OPEN_METRICS
+        return response
