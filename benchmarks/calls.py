@@ -11,11 +11,12 @@ first audio of the answer, server_vad's silence of 500 ms included.
 Three tables. CPU-ms a call-second, of 4 calls with the offline engines and of 16 with scripted ones
 that take no time. Then the calls rise until replies come too late: the most that hold are the
 capacity. Then twice as many callers knock at a worker that takes so many, and at one that takes
-all of them.
+all of them. At last what Silero costs on a frame of each of several calls: one call after the
+other, and all in one run, as the worker does it.
 
 --beside FOLDER: another checkout of voxlab. For the first table its worker holds as many calls on
 the same core at the same time, so that whatever else the machine does disturbs both alike; after
-that they take turns. --costs: the first table only. Beside other work a core is not a
+that they take turns. --costs: the first table and the last. Beside other work a core is not a
 whole one: run it on a quiet machine, twice.
 """
 
@@ -35,6 +36,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import websockets
 
 sys.path.append(str(Path(__file__).parent))  # with --serve the other checkout comes first
@@ -51,6 +53,7 @@ from realtime import (
     pin,
 )
 
+from voxlab import audio, data
 from voxlab.serving.realtime.transport.server import use_few_threads
 from voxlab.serving.workers.admission import RETRY_S, Limits
 from voxlab.serving.workers.protocols import PATHS, REALTIME, realtime_calls
@@ -64,6 +67,7 @@ RUNGS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)  # calls
 RUNG_S = 24.0
 OVERLOAD_S = 32.0
 REPLY_LIMIT_S = 1.5
+TOGETHER, VAD_ROUNDS = (1, 2, 4, 8, 32), 200  # calls, and frames of each
 
 
 # --- the worker's process -------------------------------------------------------------------
@@ -291,6 +295,38 @@ async def measure_builds(
     return costs, {} if costs_only or name != "offline" else await climb(name, builds)
 
 
+def compare_vads() -> dict[str, float]:
+    """Print what a frame costs Silero, call after call and in one run; return the figures."""
+    from voxlab.vad.silero import SileroVAD  # a worker of another checkout may lack them
+    from voxlab.vad.silero_batches import SharedSilero
+
+    single, shared = SileroVAD(), SharedSilero()
+    sound = data.utterance("book_table", data.VOICES[0]).audio.resample(single.rate_hz)
+    frames = np.resize(audio.frames(sound, single.frame_size), (VAD_ROUNDS, single.frame_size))
+    print(f"\n{'Silero, us a frame':25}" + "".join(f"{n:>4} calls" for n in TOGETHER))
+    rows: dict[str, list[float]] = {"one after the other": [], "all in one run": []}
+    for calls in TOGETHER:
+        alone = [single.stream() for _ in range(calls)]
+        together = [shared.stream() for _ in range(calls)]
+        ways = (
+            lambda frame, alone=alone: [stream.probability(frame) for stream in alone],
+            lambda frame, streams=together: shared.probabilities(streams, [frame] * len(streams)),
+        )
+        times_s = np.zeros((2, VAD_ROUNDS))
+        for number, frame in enumerate(frames):  # they take turns
+            for index, way in enumerate(ways):
+                begun_s = time.thread_time()
+                way(frame)
+                times_s[index, number] = time.thread_time() - begun_s
+        for row, median_s in zip(rows.values(), np.median(times_s, axis=1), strict=True):
+            row.append(1e6 * float(median_s) / calls)
+    for name, row in rows.items():
+        print(f"{name:25}" + "".join(f"{us:10.0f}" for us in row))
+    alone, eight = rows["one after the other"], TOGETHER.index(8)
+    at_once_us = rows["all in one run"][eight]
+    return {"vad_us": alone[0], "vad_us_of_8": alone[eight], "vad_us_of_8_in_one_run": at_once_us}
+
+
 def key(figure: str, build: str) -> str:
     """Return the name of a build's figure."""
     return figure if build == OURS else f"beside_{figure}"
@@ -316,7 +352,7 @@ def main() -> None:
     names = [arguments.only] if arguments.only else ["offline", "scripted"]
     limit = f"P99 of the reply at most {REPLY_LIMIT_S:g} s, every question answered, in two tries"
     print(f"load average {os.getloadavg()[0]:.1f} before the start; limit: {limit}\n\n{HEADER}")
-    figures = asyncio.run(measure(names, folders, arguments.costs))
+    figures = asyncio.run(measure(names, folders, arguments.costs)) | compare_vads()
     if arguments.json:
         print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
 

@@ -160,6 +160,15 @@ class VADStream(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchedVADStream(VADStream, Protocol):
+    """A listener whose frames are heard together with those of others that come at the time."""
+
+    async def hear(self, frame: Samples, *, is_ahead: bool) -> float:
+        """Return what `probability` returns. is_ahead: more frames are here already, so hurry."""
+        ...
+
+
 class STT(Protocol):
     """Speech to text."""
 

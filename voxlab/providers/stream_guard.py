@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from voxlab.audio import Audio, Samples
 from voxlab.errors import ProviderError, ProviderTimeout
-from voxlab.providers.protocols import EndOfTurn, VADStream
+from voxlab.providers.protocols import BatchedVADStream, EndOfTurn, VADStream
 
 T = TypeVar("T")
 
@@ -75,6 +75,15 @@ def speech_probability(stream: VADStream, frame: Samples) -> float:
     """Return how likely a frame is speech. Raises ProviderError, however the VAD fails."""
     try:
         probability = stream.probability(frame)
+    except Exception as error:
+        raise ProviderError(f"the VAD failed: {type(error).__name__}: {error}") from error
+    return checked_probability(probability, "the VAD")
+
+
+async def batched_probability(stream: BatchedVADStream, frame: Samples, *, is_ahead: bool) -> float:
+    """Return how likely a frame is speech, from a run for several streams; as above."""
+    try:
+        probability = await stream.hear(frame, is_ahead=is_ahead)
     except Exception as error:
         raise ProviderError(f"the VAD failed: {type(error).__name__}: {error}") from error
     return checked_probability(probability, "the VAD")

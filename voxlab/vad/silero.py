@@ -101,7 +101,7 @@ class SileroStream:
         frame: float, 32 ms: (512,) at 16 kHz, (256,) at 8 kHz. Raises AudioError, and forgets
         nothing, if it has another shape or is not finite audio in [-1, 1].
         """
-        _refuse_unusable(frame, (self._size,), self._rate_hz)
+        refuse_unusable(frame, (self._size,), self._rate_hz)
         window = self._window[0]
         window[: self._context] = window[self._size :]
         window[self._context :] = frame
@@ -110,7 +110,7 @@ class SileroStream:
         return float(self._probability[0, 0])
 
 
-def _refuse_unusable(frames: Samples, shape: tuple[int, ...], rate_hz: int = RATE_HZ) -> None:
+def refuse_unusable(frames: Samples, shape: tuple[int, ...], rate_hz: int = RATE_HZ) -> None:
     """Raise AudioError unless frames are finite audio of that shape."""
     if not isinstance(frames, np.ndarray) or frames.shape != shape or frames.dtype.kind != "f":
         what = f"{getattr(frames, 'dtype', type(frames).__name__)} {np.shape(frames)}"
@@ -231,7 +231,7 @@ def speech_probabilities(audio: Audio) -> Samples:
             f"audio is too short ({audio.samples.size} samples): Silero needs a frame of "
             f"{FRAME_SIZE} ({FRAME_S * 1000:.0f} ms) at least, add silence"
         )
-    _refuse_unusable(audio.samples, audio.samples.shape)
+    refuse_unusable(audio.samples, audio.samples.shape)
     count = math.ceil(audio.samples.size / FRAME_SIZE)
     padded = torch.zeros(CONTEXT_SIZE + count * FRAME_SIZE)
     padded.numpy()[CONTEXT_SIZE : CONTEXT_SIZE + audio.samples.size] = audio.samples
@@ -272,7 +272,7 @@ class SileroBatch:
         import torch
 
         windows = self._windows.numpy()
-        _refuse_unusable(frames, (len(windows), FRAME_SIZE))
+        refuse_unusable(frames, (len(windows), FRAME_SIZE))
         windows[:, :CONTEXT_SIZE] = windows[:, FRAME_SIZE:]
         windows[:, CONTEXT_SIZE:] = frames
         with inference():

@@ -16,6 +16,7 @@ SCRIPTED_QUESTIONS = (
     "Thank you, that's all. Goodbye.",
 )
 LOUD_DB = -40.0
+LOUD_POWER = 10 ** (LOUD_DB / 10)
 
 
 class LevelVAD:
@@ -30,7 +31,7 @@ class LevelVAD:
 
     def probability(self, frame: Samples) -> float:
         """Return 1 for a frame above -40 dB, else 0."""
-        return float(np.mean(np.square(frame)) > 10 ** (LOUD_DB / 10))
+        return float(np.vdot(frame, frame) > LOUD_POWER * frame.size)
 
 
 def offline_engines() -> Engines:
@@ -39,8 +40,9 @@ def offline_engines() -> Engines:
     Raises ModelError if `voxlab models` has not been run.
     """
     from voxlab.providers.offline import offline
+    from voxlab.serving.realtime.batched_vad import BatchedVAD
 
-    providers = offline()
+    providers = replace(offline(), vad=BatchedVAD())
     return lambda: providers
 
 

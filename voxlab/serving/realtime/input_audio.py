@@ -5,7 +5,7 @@ never go back. They are kept in ticks of 1/24000 s: every format's sample is a w
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from voxlab.providers.protocols import VAD
@@ -77,17 +77,23 @@ class InputAudio:
             said = "The input audio buffer is full: commit or clear it."
             raise Refused("input_audio_buffer_full", said)
 
-    def append(self, data: bytes) -> Iterator[Edge]:
-        """Add whole samples at the end; yield what their turns do, if a detector listens.
+    async def append(self, data: bytes, on_edge: Callable[[Edge], Awaitable[None]]) -> None:
+        """Add whole samples at the end; on_edge does what their turns ask for, if somebody listens.
 
-        What an edge asks for is to be done before the next one is taken.
+        It is done with an edge before the next frame is heard. Raises ProviderError if the VAD
+        fails.
         """
         self._data += data
         self._end += len(data) // self.wire.sample_bytes * (TICKS_PER_S // self.wire.rate_hz)
-        if self._detector is not None:
-            yield from self._detector.hear(self.wire.decode(data))
-            if not self.in_turn and self.duration_s > KEPT_SILENCE_S:
-                self.drop_before(self.end_s - KEPT_SILENCE_S)
+        if self._detector is None:
+            return
+        frames = self._detector.frames(data)
+        for frames_left, frame in zip(range(len(frames) - 1, -1, -1), frames, strict=True):
+            edge = await self._detector.hear(frame, is_ahead=frames_left > 0)
+            if edge is not None:
+                await on_edge(edge)
+        if not self.in_turn and self.duration_s > KEPT_SILENCE_S:
+            self.drop_before(self.end_s - KEPT_SILENCE_S)
 
     def drop_before(self, at_s: float) -> float:
         """Forget what came before an offset; return the offset where the rest begins."""

@@ -288,8 +288,7 @@ class Session:
         for start in range(0, len(audio), step):
             if start:
                 await asyncio.sleep(0)
-            for edge in self.audio.append(audio[start : start + step]):
-                await self._on_edge(edge)
+            await self.audio.append(audio[start : start + step], self._on_edge)
 
     async def _on_edge(self, edge: Edge) -> None:
         match edge:

@@ -1,21 +1,22 @@
 """Turn detection: server_vad ends a turn after a fixed silence, semantic_vad after a judged one.
 
-A machine over the session's audio without clock or await, as `vad.endpointing` is over
-probabilities; the judge is asked by the session. Offsets are those of the input audio buffer.
+A machine over the session's audio without a clock, as `vad.endpointing` is over probabilities. It
+waits for the VAD alone, whose runs several sessions share; the judge is asked by the session.
+Offsets are those of the input audio buffer.
 Source: openai/types/realtime/realtime_audio_input_turn_detection.py.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from voxlab.audio import Audio, Resampler, Samples
 from voxlab.errors import ProviderError
-from voxlab.providers.protocols import VAD, EndOfTurn
-from voxlab.providers.stream_guard import judged, speech_probability
+from voxlab.providers.protocols import VAD, BatchedVADStream, EndOfTurn
+from voxlab.providers.stream_guard import batched_probability, judged, speech_probability
 from voxlab.serving.realtime.protocol.audio_formats import DETECTOR_QUALITY, WireFormat
 from voxlab.vad.endpointing import (
     SpeechDetector,
@@ -96,14 +97,17 @@ class TurnDetector:
         self.in_turn = False
         self._vad = vad
         self._stream = vad.stream()
+        is_batched = isinstance(self._stream, BatchedVADStream)  # slow to ask: once
+        self._batched = cast(BatchedVADStream, self._stream) if is_batched else None
         self._begins_s = begins_s
         self._speech = SpeechDetector(VADOptions(), vad.frame_size / vad.rate_hz)
+        self._unheard = bytearray()  # of the wire: too little for a frame
         self._rest = np.zeros(0, np.float32)
         self._silent_since_s: float | None = None
         self._wait_s = self._ask_s = math.inf  # of silence: the turn ends, the judge is asked
         self._paused = False
         self.change(config)
-        self.change_format(wire)
+        self._use(wire)
 
     def change(self, config: dict[str, Any]) -> None:
         """Go on with other settings."""
@@ -118,8 +122,14 @@ class TurnDetector:
 
     def change_format(self, wire: WireFormat) -> None:
         """Go on in another format."""
+        self._resample()
+        self._use(wire)
+
+    def _use(self, wire: WireFormat) -> None:
+        self._wire = wire
         quality = DETECTOR_QUALITY[wire.rate_hz]
         self._resampler = Resampler(wire.rate_hz, self._vad.rate_hz, quality)
+        self._fed = self._got = 0  # samples: into the resampler, and out of it
 
     def reset(self) -> None:
         """Forget the turn: the client has committed or cleared its audio."""
@@ -130,14 +140,34 @@ class TurnDetector:
         """Answer a TurnPaused: the turn ends after so much silence, or less if that was said."""
         self._wait_s = min(silence_s, self._wait_s)
 
-    def hear(self, samples: Samples) -> Iterator[Edge]:
-        """Yield what happens in the next samples, frame by frame."""
+    def frames(self, data: bytes) -> Sequence[Samples]:
+        """Return the frames that are complete with the next samples of the wire: see `hear`."""
+        self._unheard += data
         size = self._vad.frame_size
-        self._rest = np.concatenate([self._rest, self._resampler.feed(samples)])
-        while self._rest.size >= size:
-            frame, self._rest = self._rest[:size], self._rest[size:]
-            if edge := self._step(speech_probability(self._stream, frame)):
-                yield edge
+        fed = self._fed + len(self._unheard) // self._wire.sample_bytes
+        most = fed * self._vad.rate_hz // self._wire.rate_hz - self._got  # the filter holds some
+        if self._rest.size + most < size:
+            return ()
+        self._resample()
+        count = self._rest.size // size
+        taken, self._rest = self._rest[: count * size], self._rest[count * size :]
+        return list(taken.reshape(count, size))
+
+    def _resample(self) -> None:
+        """Resample what has come: of several small messages at once."""
+        samples = self._wire.decode(bytes(self._unheard))
+        self._unheard.clear()
+        resampled = self._resampler.feed(samples)
+        self._fed, self._got = self._fed + samples.size, self._got + resampled.size
+        self._rest = np.concatenate([self._rest, resampled])
+
+    async def hear(self, frame: Samples, *, is_ahead: bool) -> Edge | None:
+        """Hear a frame; return what happens in it. is_ahead: the next one is here already."""
+        if self._batched is None:
+            probability = speech_probability(self._stream, frame)
+        else:
+            probability = await batched_probability(self._batched, frame, is_ahead=is_ahead)
+        return self._step(probability)
 
     @property
     def _now_s(self) -> float:
