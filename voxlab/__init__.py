@@ -42,6 +42,7 @@ NAMES = {  # name: (module below voxlab, what it is); a module's own name stands
     "SileroVAD": ("vad", "voice activity detection, frame by frame"),
     "MoonshineSTT": ("providers", "speech to text, English"),
     "RuleLLM": ("providers", "a language model of rules, for a shop's calls"),
+    "SmolLM": ("providers", "a small neural language model, SmolLM2, with a cache of what it read"),
     "HibariTTS": ("providers", "text to speech, English, with the time of each word"),
     "turn_times": ("evaluation.turn_times", "how long the caller waited for each answer of a call"),
     "interruptions": ("evaluation", "each barge-in: how soon the agent stopped, what was unheard"),
@@ -95,6 +96,7 @@ if TYPE_CHECKING:  # for editors and type checkers, who run nothing; a test hold
     from voxlab.providers import MoonshineSTT as MoonshineSTT
     from voxlab.providers import Providers as Providers
     from voxlab.providers import RuleLLM as RuleLLM
+    from voxlab.providers import SmolLM as SmolLM
     from voxlab.providers.offline import offline as offline
     from voxlab.serving.realtime.transport.in_memory import in_memory as in_memory
     from voxlab.turn_taking import TurnOptions as TurnOptions
