@@ -222,6 +222,19 @@ def test_the_last_event_of_a_call_is_read_before_its_end_and_what_is_long_over_i
     run_virtual(main())
 
 
+def test_a_long_call_that_ends_after_many_short_ones_is_told_of():
+    async def main():
+        live = LiveCalls()
+        long, _ = live.begin("long")
+        for _ in range(watching.MOST_OVER):
+            live.end(live.begin("short")[0])
+        live.end(long)
+        assert live.calls[long].is_over
+        assert len(live.calls) == watching.MOST_OVER
+
+    run_virtual(main())
+
+
 def test_a_call_runs_on_its_lines_clock():
     async def main():
         live = LiveCalls()

@@ -80,8 +80,9 @@ class LiveCalls:
 
     def end(self, number: int) -> None:
         """Note that a call is over; forget those that have been over for longest."""
-        self.calls[number].is_over = True
-        self._on_over(self.calls[number].events)
+        call = self.calls[number] = self.calls.pop(number)  # behind those that were over before
+        call.is_over = True
+        self._on_over(call.events)
         over = [each for each, call in self.calls.items() if call.is_over]
         for each in over[:-MOST_OVER]:
             del self.calls[each]
