@@ -22,7 +22,7 @@ CHROMIUM ?= $(firstword $(foreach b,chromium chromium-browser google-chrome chro
 BOOK_FILES := README.md CONTRIBUTING.md LICENSE docs exercises findings notebooks/first_call.png \
 	data/README.md solutions/README.md solutions/points.toml
 
-.PHONY: setup lab test notebooks browser frameworks clients book lint types check clean
+.PHONY: setup lab test notebooks browser frameworks clients ray book lint types check clean
 
 setup: $(VENV)/.ready
 	@$(BIN)/voxlab models
@@ -59,6 +59,12 @@ browser: setup
 # `voxlab call --agent livekit` finds them. The tests hold calls in real time.
 frameworks: setup $(FRAMEWORKS)/.ready
 	$(FRAMEWORKS)/bin/python -m pytest -o addopts=-q -rs tests/test_framework_calls.py
+
+# Workers as actors of a Ray cluster: two nodes on this machine. 240 MB, so no part of the tests'
+# environment; a raylet gives up where its agent takes more than 15 s to start.
+ray: setup
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[ray]'
+	$(BIN)/python -m pytest -n0 -rs tests/test_ray_actors.py
 
 # Realtime clients that other people wrote, in the same environment.
 clients: $(FRAMEWORKS)/.ready $(if $(shell command -v npm),$(AGENTS_JS)/.ready)

@@ -80,6 +80,7 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "pesq": r"codec\.perceptual_metrics",
     "pystoi": r"codec\.perceptual_metrics",
     "distributed": r"cli\.suite_calls",
+    "ray": r"serving\.workers\.ray_actors",
     "jiwer": r"evaluation\.word_errors",
     "joblib": r"cli\.suite_calls",
     "sounddevice": r"agents\.callers\.microphone",

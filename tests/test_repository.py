@@ -131,7 +131,7 @@ def imported_packages():
 def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is():
     owners = importlib.metadata.packages_distributions()
     owners |= {"sounddevice": ["sounddevice"], "espeakng_loader": ["espeakng-loader"]}  # extras
-    owners |= {name: [name] for name in ("distributed", "pesq", "pystoi")}
+    owners |= {name: [name] for name in ("distributed", "pesq", "pystoi", "ray")}
     owners |= {"livekit": ["livekit-agents"], "pipecat": ["pipecat-ai"], "loguru": ["pipecat-ai"]}
     foreign = set(imported_packages()) - sys.stdlib_module_names - {"voxlab"}
     needed = {name_of(owner) for package in foreign for owner in owners[package]}

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,12 @@ def answer_calls(start):
     """Return the agent of a Twilio call."""
     options = PipelineOptions(turns=TurnOptions(silence_s=SILENCE_S))
     return PipelineAgent(engines(TelephoneVAD(), Voice(8000)), options=options)
+
+
+def serve_echo():
+    """Return what runs a worker of echoing Twilio calls, in an actor."""
+    calls = twilio_calls(lambda start: Echo(), ScriptedTTS())
+    return partial(serving_worker, TWILIO, calls)
 
 
 async def main(kind, front_url, most_calls, drain_s, folder):

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from voxlab.providers.protocols import Providers
     from voxlab.serving.sip import SipStart
     from voxlab.serving.workers.front import Front, FrontOptions
+    from voxlab.serving.workers.processes import Processes
+    from voxlab.serving.workers.ray_actors import RayWorkers
     from voxlab.serving.workers.worker import Worker, WorkerOptions
     from voxlab.telephony.twilio import Start
     from voxlab.timeline import Call
@@ -62,6 +65,12 @@ def add(
     )
     worker.add_argument(
         "--join", metavar="URL", help="be one worker process of the front at URL, and no front"
+    )
+    worker.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="place the N workers as actors of the Ray cluster at ADDRESS, such as auto for the "
+        "one that runs here, each on a machine with a free CPU; --host must be what they reach",
     )
     worker.add_argument(
         "--public-url",
@@ -119,6 +128,8 @@ def _worker(arguments: argparse.Namespace) -> int:
         )
     if arguments.metrics and not token:
         raise VoxlabError(f"--metrics needs {TOKEN}: who asks for /metrics sends it as bearer")
+    if arguments.ray and (arguments.join or arguments.public_url):
+        raise VoxlabError("--ray: a front whose workers are actors; without --join, --public-url")
     start_log(arguments)
     if arguments.join:
         run_real(_serve_process(arguments, token, _calls(arguments)))
@@ -190,13 +201,23 @@ def _agent(
 async def _serve_process(arguments: argparse.Namespace, token: str, serve: "Serve") -> None:
     """Be one worker process until it has drained."""
     from voxlab.serving.realtime.transport.server import use_few_threads
+    from voxlab.serving.workers.joining import work_until_stopped
+
+    options = _worker_options(arguments, arguments.join, token)
+    use_few_threads()
+    async with serve(options) as worker:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
+        print(f"worker {os.getpid()} at {worker.url}  (SIGTERM drains)", flush=True)
+        await work_until_stopped(worker, arguments.join, token)
+
+
+def _worker_options(arguments: argparse.Namespace, front_url: str, token: str) -> "WorkerOptions":
     from voxlab.serving.workers.admission import Limits
-    from voxlab.serving.workers.joining import stay_joined
     from voxlab.serving.workers.worker import WorkerOptions
 
-    front = arguments.join.rstrip("/")
+    front = front_url.rstrip("/")
     sip_front = "sip:agent@" + front.partition("://")[2]
-    options = WorkerOptions(
+    return WorkerOptions(
         arguments.host,
         arguments.port,
         arguments.public_url,
@@ -205,25 +226,11 @@ async def _serve_process(arguments: argparse.Namespace, token: str, serve: "Serv
         token=token,
         measures=arguments.metrics,
     )
-    use_few_threads()
-    async with serve(options) as worker:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
-        print(f"worker {os.getpid()} at {worker.url}  (SIGTERM drains)", flush=True)
-        joining = asyncio.create_task(stay_joined(worker, arguments.join, token))
-        stopping = asyncio.create_task(worker.stopped.wait())
-        try:
-            await asyncio.wait((joining, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if joining.done():
-                joining.result()  # it ends only by an error
-        finally:
-            joining.cancel()
-            stopping.cancel()
 
 
 async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
     """Be the front, with processes of its own, until all of them have drained."""
     from voxlab.serving.workers.front import FrontOptions
-    from voxlab.serving.workers.processes import Processes
 
     options = FrontOptions(
         arguments.host,
@@ -235,8 +242,7 @@ async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
         measures=arguments.metrics,
     )
     async with _front(arguments, options) as front:
-        command = [sys.executable, "-m", "voxlab", *_worker_arguments(arguments), front.url]
-        processes = Processes(front, command, {TOKEN: token})
+        processes = _workers(arguments, front, token)
         restarts: set[asyncio.Task[None]] = set()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -247,13 +253,27 @@ async def _serve_front(arguments: argparse.Namespace, token: str) -> None:
         try:
             await processes.start(arguments.processes)
             where = f"{front.sip_url}  {front.url}/calls".strip()
-            print(f"{where}  ({arguments.processes} processes; SIGTERM drains)", flush=True)
+            kind = "actors" if arguments.ray else "processes"
+            print(f"{where}  ({arguments.processes} {kind}; SIGTERM drains)", flush=True)
             await stop.wait()
         finally:
             front.is_stopping = True
             for restart in restarts:
                 restart.cancel()
             await processes.drain()
+
+
+def _workers(arguments: argparse.Namespace, front: "Front", token: str) -> "Processes | RayWorkers":
+    """Return the workers behind a front: processes of this machine, or actors of a cluster."""
+    if arguments.ray:
+        from voxlab.serving.workers.ray_actors import RayOptions, RayWorkers
+
+        options = replace(_worker_options(arguments, front.url, token), port=0)
+        return RayWorkers(front, partial(_calls, arguments), options, RayOptions(arguments.ray))
+    from voxlab.serving.workers.processes import Processes
+
+    command = [sys.executable, "-m", "voxlab", *_worker_arguments(arguments), front.url]
+    return Processes(front, command, {TOKEN: token})
 
 
 def _front(

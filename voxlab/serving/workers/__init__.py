@@ -11,6 +11,7 @@
 | `watching` | what is told of calls while they are on, to whoever has the token |
 | `measuring` | what was measured of calls that are over, for Prometheus |
 | `processes` | the processes of one machine: started, replaced, drained |
+| `ray_actors` | the same on many machines, as actors of a Ray cluster |
 """
 
 from voxlab.serving.workers.admission import (

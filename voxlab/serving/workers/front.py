@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -115,9 +115,16 @@ class Front:
 
     async def joined(self, pid: int) -> None:
         """Wait until the worker of a process takes calls."""
+        await self._find(lambda load: load.pid == pid)
+
+    async def joined_at(self, url: str) -> None:
+        """Wait until the worker of an address takes calls."""
+        await self._find(lambda load: load.url == url)
+
+    async def _find(self, is_meant: Callable[[Load], bool]) -> None:
         async with self._changed:
             await self._changed.wait_for(
-                lambda: any(each.pid == pid and not each.refuses for each in self.loads)
+                lambda: any(is_meant(each) and not each.refuses for each in self.loads)
             )
 
     async def place(self) -> str | Refusal:

@@ -58,6 +58,19 @@ async def stay_connected(
         await asyncio.sleep(AGAIN_S)
 
 
+async def work_until_stopped(worker: Worker, front_url: str, token: str) -> None:
+    """Stay joined until the worker has drained. Raises VoxlabError as `stay_joined` does."""
+    joining = asyncio.create_task(stay_joined(worker, front_url, token))
+    stopping = asyncio.create_task(worker.stopped.wait())
+    try:
+        await asyncio.wait((joining, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if joining.done():
+            joining.result()  # it ends only by an error
+    finally:
+        joining.cancel()
+        stopping.cancel()
+
+
 async def _work(worker: Worker, connection: ClientConnection) -> None:
     changed = asyncio.Event()
     changed.set()
