@@ -107,9 +107,8 @@ def test_an_engine_that_fails_in_mid_turn_is_named_and_the_record_goes_on(framew
 
 
 def test_in_a_room_the_same_agent_has_the_chapters_plugins_or_our_engines(monkeypatch):
-    from livekit_endpoint import KEY, SECRET
-
     from voxlab.frameworks import livekit_room as room
+    from voxlab.frameworks.livekit_endpoint import KEY, SECRET
 
     monkeypatch.setenv("LIVEKIT_API_KEY", KEY)
     monkeypatch.setenv("LIVEKIT_API_SECRET", SECRET)
@@ -134,14 +133,16 @@ def test_in_a_room_the_same_agent_has_the_chapters_plugins_or_our_engines(monkey
 
 
 def test_a_worker_registers_and_its_agent_knocks_at_the_room_it_is_sent_to(monkeypatch):
-    from livekit_endpoint import KEY, ROOM, SECRET, LiveKitEndpoint
+    from voxlab.frameworks.livekit_endpoint import KEY, ROOM, SECRET, LiveKitEndpoint
 
     async def be_sent():
-        async with LiveKitEndpoint(asyncio.get_running_loop().create_future()) as endpoint:
+        async with LiveKitEndpoint() as endpoint:
             monkeypatch.setenv("LIVEKIT_URL", endpoint.url)
             command = [sys.executable, "-m", "voxlab", "serve", "livekit"]
             worker = await asyncio.create_subprocess_exec(*command, start_new_session=True)
             try:
+                await asyncio.wait_for(endpoint.registered, 60)
+                assert await endpoint.offer("job-1")
                 return endpoint, await asyncio.wait_for(endpoint.knocked, 60)
             finally:
                 os.killpg(worker.pid, signal.SIGINT)  # as Ctrl-C does
@@ -152,5 +153,5 @@ def test_a_worker_registers_and_its_agent_knocks_at_the_room_it_is_sent_to(monke
     monkeypatch.setenv("LIVEKIT_API_SECRET", SECRET)
     endpoint, claims = asyncio.run(be_sent())
     assert endpoint.worker.video.agent
-    assert endpoint.registered.allowed_permissions.can_publish
+    assert endpoint.registered.result().allowed_permissions.can_publish
     assert (claims.video.room, claims.video.room_join) == (ROOM, True)

@@ -7,6 +7,7 @@ from voxlab.frameworks.processes import HeldCall, hold_in_process
 from voxlab.frameworks.recorded import (
     adapter_source,
     hold_or_recall,
+    recorded_drain,
     recorded_echo,
     recorded_figures,
     recorded_reactions,
@@ -19,6 +20,7 @@ __all__ = [
     "adapter_source",
     "hold_in_process",
     "hold_or_recall",
+    "recorded_drain",
     "recorded_echo",
     "recorded_figures",
     "recorded_reactions",

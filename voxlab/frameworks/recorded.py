@@ -1,4 +1,4 @@
-"""What lesson 06 shows: the frameworks at work where they are installed, else their last run.
+"""What lessons 06 and 12 show: frameworks at work where they are installed, else the last run.
 
 data/frameworks has that run: a call of each, the harness's events, the tables of the benchmarks,
 and what `voxlab compare` told of data/calls/habits.yaml.
@@ -83,6 +83,15 @@ def recorded_echo() -> list[dict[str, Any]]:
     """Return the rows of benchmarks/echo.py, as they were measured last."""
     rows: list[dict[str, Any]] = _recorded("echo")
     return rows
+
+
+def recorded_drain() -> dict[str, Any]:
+    """Return what LiveKit's worker did on SIGTERM, as `livekit_drain` measured it last.
+
+    runs: by name, times in seconds after SIGTERM; default_drain_timeout_s: its own deadline.
+    """
+    found: dict[str, Any] = _recorded("drain")
+    return found
 
 
 def _recorded(name: str) -> Any:

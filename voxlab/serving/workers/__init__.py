@@ -22,6 +22,7 @@ from voxlab.serving.workers.admission import (
     Open,
     Place,
     WorkerState,
+    refusal,
     step,
 )
 from voxlab.serving.workers.front import FrontOptions, serving_front
@@ -39,6 +40,7 @@ __all__ = [
     "Place",
     "WorkerOptions",
     "WorkerState",
+    "refusal",
     "serving_front",
     "serving_worker",
     "step",
