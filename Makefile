@@ -84,7 +84,7 @@ $(AGENTS_JS)/.ready: Makefile
 
 # The lessons, documents and exercises as pages that need no network, build/book/index.html, and
 # with Chromium each lesson as a PDF. Sphinx reads a copy that lies as the repository does.
-book: build/notebooks/.ready
+book: docs/book/conf.py build/notebooks/.ready
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[book,browser]'
 	rm -rf build/book build/book-source
 	mkdir -p build/book-source/notebooks
@@ -94,6 +94,9 @@ book: build/notebooks/.ready
 	$(BIN)/sphinx-build -q -W --keep-going $(if $(CHROMIUM),-t pdf) -c docs/book \
 		-d build/book-source/.doctrees build/book-source build/book
 	$(if $(CHROMIUM),$(BIN)/python notebooks/book_pdf.py,@echo "no Chromium, no PDFs")
+
+docs/book/conf.py:
+	@echo "the book is made in the whole repository: $@ is not here, as in a class kit"; exit 1
 
 build/notebooks/.ready: $(shell find notebooks/*.ipynb voxlab data solutions -type f ! -name '*.pyc')
 	$(MAKE) notebooks

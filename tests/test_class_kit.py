@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -50,6 +51,15 @@ def test_the_students_page_has_the_figure_and_the_lessons_of_the_project(checkou
     assert "| 00 | [What happens?](notebooks/00_first_call.ipynb) |" in page
     assert "More text" not in page
     assert Path("kit/grader/docs").is_dir()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_book_says_at_once_that_a_kit_has_no_book(tmp_path):
+    shutil.copy(Path(__file__).parents[1] / "Makefile", tmp_path)
+    done = subprocess.run(["make", "book"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the book is made in the whole repository" in done.stdout
+    assert list(tmp_path.iterdir()) == [tmp_path / "Makefile"]
 
 
 @pytest.mark.slow

@@ -125,7 +125,8 @@ def live_call(agent: Party, *, limit_s: float = 300.0) -> LiveCall:
     """Return a widget in which you talk to an agent; nothing happens before you press Start.
 
     limit_s: the call ends then in any case. When it is over, `.call` is the call, for plot_call
-    and for the ear. Needs a page on localhost or https, and headphones or a good echo canceller.
+    and for the ear. Needs a page on localhost or https. The browser cancels the agent's echo, well
+    or badly: headphones make sure.
     Without a microphone: `voxlab.agents.calls.play` with a call script.
     """
     return LiveCall(agent, limit_s)
