@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from pipeline_calls import (
     APOLOGY,
     CAREFUL,
@@ -14,6 +16,7 @@ from pipeline_calls import (
     hold,
     llm,
     reason,
+    say,
     stt,
     times,
     told,
@@ -21,6 +24,7 @@ from pipeline_calls import (
     tts,
 )
 
+from voxlab.agents.pipeline.options import HeadStart
 from voxlab.providers.protocols import Providers
 
 
@@ -120,3 +124,51 @@ def test_a_tool_that_fails_does_not_end_the_call():
     call = hold([HELLO, NEXT], Providers(stt("Hi.", "Well."), model, tts()), tools)
     assert told(call, "tool", "failed", "error") == ["RuntimeError: no line"]
     assert reason(call) == "the caller hung up"
+
+
+QUESTIONS = ("Are you still there?", "Hello, can you hear me?", "Is anybody there?")
+
+
+@settings(max_examples=25, deadline=None)
+@example(8, QUESTIONS[0])
+@given(st.integers(7, 38), st.sampled_from(QUESTIONS))
+def test_who_asks_if_the_agent_is_there_while_a_tool_runs_gets_its_answer(eighths, question):
+    """The tool runs from 3.75 to 8.75; they speak from anywhere in it, also beyond its end."""
+    lines = [HELLO, say(question, f"{eighths / 8} s after line 1 ends")]
+    model = llm(calls("look"), "It comes on Friday.")
+    call = hold(
+        lines,
+        Providers(stt("Where is it?", question), model, tts()),
+        [tool("look", latency_s=5.0)],
+        replace(FILLED, head_start=HeadStart(False, False)),
+        hang_up="8 s after line 2 ends",
+    )
+    assert len(times(call, "tool", "started")) == len(times(call, "tool", "finished")) == 1
+    (said,) = told(call, "agent", "said")
+    assert said.endswith("It comes on Friday.")
+    assert told(call, "turn", "commit") == ["Where is it?"]
+
+
+def test_who_hears_nothing_while_a_tool_runs_and_asks_hears_the_filler_again():
+    lines = [HELLO, say(QUESTIONS[0], "2.5 s after line 1 ends")]
+    model = llm(calls("look"), "It comes on Friday.")
+    call = hold(
+        lines,
+        Providers(stt("Where is it?", QUESTIONS[0]), model, tts()),
+        [tool("look", latency_s=5.0)],
+        replace(FILLED, head_start=HeadStart(False, False)),
+        hang_up="8 s after line 2 ends",
+    )
+    assert told(call, "agent", "said") == ["One moment. One moment. It comes on Friday."]
+
+
+def test_another_question_while_a_tool_runs_takes_the_floor_as_before():
+    lines = [HELLO, say("What is the weather?", "2.5 s after line 1 ends")]
+    model = llm(calls("look"), "It is sunny.")
+    call = hold(
+        lines,
+        Providers(stt("Where is it?", "What is the weather?"), model, tts()),
+        [tool("look", latency_s=5.0)],
+        FILLED,
+    )
+    assert told(call, "agent", "said")[-1] == "It is sunny."

@@ -126,6 +126,13 @@ _CORRECTION = re.compile(
     r"correction)\b|"
     r"\b(it's|it is|ends in|that's|spelled|spelt) .*\b(not|without) (\w+ )?\w+$"
 )
+_PRESENCE = re.compile(
+    rf"{_FIRST}((hello|hi|hey) )*"
+    r"((are )?you (still )?(there|here|with me|on the line|listening)|"
+    r"(is )?(anybody|anyone|somebody|someone) (still )?(there|here)|"
+    r"(can|do) you (still )?hear me|(did i lose|have i lost) you|hello)"
+    rf"( (hello|are you (still )?there))*{_LAST}"
+)
 _SHORT_WORDS = frozenset(  # what people do say in half a second to get a word in
     plain_words(
         "no nope not what why how who when where which help hello hey hi again repeat sorry pardon "
@@ -168,6 +175,16 @@ def classify(text: str, unheard: str = "", lasted_s: float = 1.0) -> Meaning:
         return Meaning.CORRECTION
     is_grunt = lasted_s < _SHORT_S and _SHORT_WORDS.isdisjoint(words)
     return Meaning.BACKCHANNEL if is_grunt else Meaning.REQUEST
+
+
+def asks_for_presence(text: str) -> bool:
+    """Tell whether the caller only asks if the agent is still there.
+
+    >>> [asks_for_presence(text) for text in ("Are you still there?", "Is Tuesday still there?")]
+    [True, False]
+    """
+    said = _without_repeats(" ".join(plain_words(without_sound_marks(text))))
+    return bool(_PRESENCE.fullmatch(said))
 
 
 def _without_repeats(said: str) -> str:

@@ -98,7 +98,6 @@ class _Session:
         self._speculation: PlayedReply | None = None
         self._prepared = Preparation(agent.providers, agent.options, line)
         self._mute_replies = 0
-        self._tasks: asyncio.TaskGroup
         self._reading: ReadingAhead
 
     async def run(self) -> None:
@@ -209,7 +208,7 @@ class _Session:
         since_s = self._line.now_s - vad.min_speech_s  # the first sound, as far as we know
         if self._turn_since_s is None:
             self._turn_since_s = since_s - vad.padding_s
-        self._segment = Segment(since_s, self._options.stt_timeout_s)
+        self._segment = Segment(since_s, self._options.stt_timeout_s, self._reply)
         self._tasks.create_task(self._recognise(self._segment))
         self._read_ahead()
 
@@ -256,11 +255,14 @@ class _Session:
             if self._turn.state is manager.State.INTERRUPTED:
                 self._line.record("turn", "interruption", text=text, meaning=meaning)
             self.post(events.Transcribed(text, meaning))
+            segment.reassure(text)
 
     def _meaning(self, text: str, segment: Segment) -> Meaning:
         """Return what words mean that are said over the agent."""
         if self._turn.state is not manager.State.INTERRUPTED:
             return Meaning.REQUEST
+        if segment.asks_for_presence(text):
+            return Meaning.BACKCHANNEL
         lasted_s = self._silent_since_s - segment.since_s
         return self._options.classify(text, self._playback.unheard, lasted_s)
 
@@ -368,8 +370,7 @@ class _Session:
         stopped = self._playback.stop()
         heard = [*self._heard, *(played.heard for played in stopped)]
         self._heard.clear()
-        unheard = (played.unheard for played in stopped)
-        return " ".join(filter(None, heard)), " ".join(filter(None, unheard))
+        return " ".join(filter(None, heard)), " ".join(p.unheard for p in stopped if p.unheard)
 
     def _finish_reply(self) -> None:
         """The reply is over once all its speech is made and played."""

@@ -69,6 +69,7 @@ class PlayedReply:
     failed: bool = False
     begun_s: float = 0.0
     task: asyncio.Task[None] | None = None
+    is_working: bool = False  # tools are running
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _written: list[Written] = field(default_factory=list)
     _kept_notes: list[tuple[float, str, str, dict[str, Any]]] = field(default_factory=list)
@@ -169,7 +170,7 @@ class PlayedReply:
 
     async def _run_tools(self, calls: Sequence[ToolCall], put: Put, may_fill: bool) -> None:
         """Run the tools side by side, a filler over them if they take long; note the results."""
-        first, begun_s = len(self.notes), self.line.now_s
+        first, begun_s, self.is_working = len(self.notes), self.line.now_s, True
         self.notes += [Message("tool", UNFINISHED, tool_call_id=call.id) for call in calls]
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -182,6 +183,13 @@ class PlayedReply:
                 await asyncio.sleep(0)  # a tool that is done at this very moment was not too slow
                 if not all(task.done() for task in tasks):
                     await put(self.options.filler)
+
+        self.is_working = False
+
+    def reassure(self) -> None:
+        """Say the filler again, to a caller who hears nothing while a tool runs."""
+        if self.is_working and self.playback.idle and self.filler:
+            self._play_filler()
 
     async def _until_heard(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Wait till the reply is released or all tools are done: nobody hears a filler before."""

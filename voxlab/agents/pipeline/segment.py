@@ -5,10 +5,12 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
+from voxlab.agents.pipeline.reply import PlayedReply
 from voxlab.audio import Audio
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import STT, GuessingSTT, MayEnd, Transcript
 from voxlab.providers.stream_guard import guarded
+from voxlab.turn_taking.interruptions import asks_for_presence
 
 SEGMENT_FRAMES = 10_000  # more than five minutes of speech without a pause
 
@@ -16,11 +18,15 @@ SEGMENT_FRAMES = 10_000  # more than five minutes of speech without a pause
 class Segment:
     """The user's speech from one pause to the next.
 
-    since_s: when it began. final_within_s: the recogniser has so long, from its end on.
+    since_s: when it began. final_within_s: the recogniser has so long, from its end on. over: the
+    agent's reply that is due.
     """
 
-    def __init__(self, since_s: float, final_within_s: float) -> None:
+    def __init__(
+        self, since_s: float, final_within_s: float, over: PlayedReply | None = None
+    ) -> None:
         self.since_s = since_s
+        self._over = over if over is not None and over.is_working else None
         self._frames: asyncio.Queue[Audio | int | None] = asyncio.Queue(SEGMENT_FRAMES + 1)
         self._taken: list[Audio] = []  # by the recogniser so far
         self._doubts = 0  # how often the user may have been done
@@ -29,6 +35,18 @@ class Segment:
         self._final_within_s = final_within_s
         self.closed = asyncio.Event()
         self.limit = asyncio.timeout(None)  # runs from the end of the segment on
+
+    def asks_for_presence(self, text: str) -> bool:
+        """Tell whether these words only ask if the agent is there, and began over a running tool.
+
+        What the caller waits for is the answer: as a new question they would cancel the tool.
+        """
+        return self._over is not None and asks_for_presence(text)
+
+    def reassure(self, text: str) -> None:
+        """Give a sign of life to who asks for one."""
+        if self._over is not None and asks_for_presence(text):
+            self._over.reassure()
 
     def push(self, frame: Audio) -> None:
         """Take the next frame."""
