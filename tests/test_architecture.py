@@ -49,6 +49,8 @@ LOADS_AT_ONCE = {  # what a module is about is loaded with it; everything else o
     "serving.realtime.protocol.client_models": {"openai"},
     "serving.realtime.transport.in_memory": {"openai"},
     "frameworks.livekit": {"livekit"},
+    "frameworks.livekit_drain": {"livekit"},
+    "frameworks.livekit_endpoint": {"livekit"},
     "frameworks.livekit_room": {"livekit"},
     "frameworks.pipecat": {"pipecat"},
     "frameworks.text_run": {"livekit"},
@@ -65,7 +67,7 @@ VENDORS = {  # a vendor's package: the only modules that may know it
     "openai": r"providers\.openai\.\w+|agents\.realtime\.connection"
     r"|serving\.realtime\.protocol\.client_models",
     "httpx2": r"providers\.openai\.\w+",
-    "livekit": r"frameworks\.(livekit|livekit_room|text_run)|telephony\.echo",
+    "livekit": r"frameworks\.(livekit|livekit_\w+|text_run)|telephony\.echo",
     "pipecat": r"frameworks\.pipecat",
     "anyio": r"providers\.openai\.\w+",
     "hibari": r"providers\.hibari",

@@ -143,7 +143,7 @@ def test_a_worker_registers_and_its_agent_knocks_at_the_room_it_is_sent_to(monke
             try:
                 await asyncio.wait_for(endpoint.registered, 60)
                 assert await endpoint.offer("job-1")
-                return endpoint, await asyncio.wait_for(endpoint.knocked, 60)
+                return endpoint, await asyncio.wait_for(endpoint.knocked, 180)
             finally:
                 os.killpg(worker.pid, signal.SIGINT)  # as Ctrl-C does
                 await asyncio.wait_for(worker.wait(), 30)

@@ -133,6 +133,7 @@ def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is
     owners |= {"sounddevice": ["sounddevice"], "espeakng_loader": ["espeakng-loader"]}  # extras
     owners |= {name: [name] for name in ("distributed", "pesq", "pystoi", "ray")}
     owners |= {"livekit": ["livekit-agents"], "pipecat": ["pipecat-ai"], "loguru": ["pipecat-ai"]}
+    owners |= {"aiohttp": ["livekit-agents"]}
     foreign = set(imported_packages()) - sys.stdlib_module_names - {"voxlab"}
     needed = {name_of(owner) for package in foreign for owner in owners[package]}
     brought = {  # openai's connection is made of anyio and httpx2
