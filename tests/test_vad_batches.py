@@ -41,13 +41,13 @@ class CountedSilero(SharedSilero):
         self.runs: list[int] = []
         self.is_broken = False
 
-    def probabilities(
+    def hear_checked(
         self, streams: Sequence[SharedStream], frames: Sequence[Samples]
     ) -> list[float]:
         self.runs.append(len(streams))
         if self.is_broken:
             raise RuntimeError("out of memory")
-        return super().probabilities(streams, frames)
+        return super().hear_checked(streams, frames)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -141,6 +142,7 @@ def finish(state: SpeechState, frame_s: float = FRAME_S) -> SpeechStopped | None
     return SpeechStopped((state.heard - state.against) * frame_s, state.heard * frame_s)
 
 
+@lru_cache  # asked at each frame, of a few durations
 def whole_frames(duration_s: float, frame_s: float = FRAME_S) -> int:
     """Return how many frames last duration_s or more, at least one.
 

@@ -68,6 +68,12 @@ class SharedSilero:
         """
         for frame in frames:
             self.check(frame)
+        return self.hear_checked(streams, frames)
+
+    def hear_checked(
+        self, streams: Sequence["SharedStream"], frames: Sequence[Samples]
+    ) -> list[float]:
+        """Return what `probabilities` returns, of frames that `check` has let pass."""
         windows = np.empty((len(streams), WINDOW_SIZE), np.float32)
         memories = np.empty((2, 1, len(streams), MEMORY_SIZE), np.float32)
         for index, (stream, frame) in enumerate(zip(streams, frames, strict=True)):

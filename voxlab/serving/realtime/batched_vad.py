@@ -86,7 +86,7 @@ class _Batch:
             return
         streams, frames, heard = zip(*waiting, strict=True)
         try:
-            probabilities = self._network.probabilities(streams, frames)
+            probabilities = self._network.hear_checked(streams, frames)
         except Exception as error:  # onnxruntime's failures have no common ancestor
             for each in heard:
                 each.set_exception(ProviderError(f"the VAD failed: {error}"))

@@ -92,8 +92,8 @@ class InputAudio:
             edge = await self._detector.hear(frame, is_ahead=frames_left > 0)
             if edge is not None:
                 await on_edge(edge)
-        if not self.in_turn and self.duration_s > KEPT_SILENCE_S:
-            self.drop_before(self.end_s - KEPT_SILENCE_S)
+        if not self.in_turn:
+            del self._data[: max(0, len(self._data) - self.wire.size(KEPT_SILENCE_S))]
 
     def drop_before(self, at_s: float) -> float:
         """Forget what came before an offset; return the offset where the rest begins."""
