@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import threading
 from dataclasses import replace
 
 import jiwer
@@ -95,8 +96,8 @@ def test_the_decoder_stops_by_itself_at_a_snippet_of_a_word(stt, spoken, monkeyp
     written = []  # (tokens, limit): without margins it writes "do do do ..." to the limit
     recognise = moonshine._Network.recognise
 
-    def noted(self, recording, draft=()):
-        heard = recognise(self, recording, draft)
+    def noted(self, recording, draft=(), run=None):
+        heard = recognise(self, recording, draft, run)
         natural = int(recording.duration_s * moonshine.TOKENS_PER_S)
         written.append((len(heard.tokens), natural + moonshine.SPARE_TOKENS))
         return heard
@@ -288,8 +289,35 @@ def test_a_rate_that_changes_within_a_segment_is_a_provider_error(stt):
         run_virtual(hear())
 
 
+def test_a_recognition_that_nobody_waits_for_any_more_stops(stt, monkeypatch):
+    begun, stopped, runs = threading.Event(), threading.Event(), []
+
+    def work(self, recording, draft=(), run=None):
+        runs.append(run)
+        begun.set()
+        assert stopped.wait(10)
+        return moonshine.Recognised("")
+
+    async def give_up():
+        hearing = asyncio.create_task(transcripts(stt, silence(1.0, 16_000)))
+        await asyncio.to_thread(begun.wait, 10)
+        assert not runs[0].terminate
+        hearing.cancel()
+        await asyncio.wait([hearing])
+        assert runs[0].terminate
+        stopped.set()
+
+    monkeypatch.setattr(moonshine._Network, "recognise", work)
+    asyncio.run(give_up())
+    monkeypatch.undo()
+    run = stt._network.run_options()
+    run.terminate = True
+    with pytest.raises(ProviderError, match="terminate"):
+        stt._text(silence(1.0, 16_000), (), run)
+
+
 def test_a_failing_engine_is_a_provider_error(stt, monkeypatch):
-    def fail(self, recording, draft=()):
+    def fail(self, recording, draft=(), run=None):
         raise RuntimeError("no memory")
 
     monkeypatch.setattr(moonshine._Network, "recognise", fail)

@@ -134,10 +134,18 @@ class MoonshineSTT:
         yield Transcript(segment.text, is_final=True)
 
     async def _hear(self, piece: Audio, draft: Sequence[int]) -> Recognised:
-        if not self.drafts:
-            return await compute(self._text, piece, cost_s=cost_s(piece.duration_s))
-        lasts_s = piece.duration_s
-        return await compute(self._text, piece, draft, cost_s=lambda heard: heard.cost_s(lasts_s))
+        lasts_s, run = piece.duration_s, self._network.run_options()
+        charge_s = Recognised.cost_s if self.drafts else lambda _, lasts_s: cost_s(lasts_s)
+        try:
+            return await compute(
+                self._text,
+                piece,
+                draft if self.drafts else (),
+                run,
+                cost_s=lambda heard: charge_s(heard, lasts_s),
+            )
+        finally:  # nobody waits any more: a thread that is still at it need not finish
+            run.terminate = True
 
     async def _hear_again(self, piece: Audio) -> str:
         return await compute(self._second_text, piece, cost_s=cost_s(piece.duration_s))
@@ -153,8 +161,8 @@ class MoonshineSTT:
             return self._ask(self._network.insist, piece).text
         return self._text(_narrower(piece)).text
 
-    def _text(self, piece: Audio, draft: Sequence[int] = ()) -> Recognised:
-        return self._ask(lambda audio: self._network.recognise(audio, draft), piece)
+    def _text(self, piece: Audio, draft: Sequence[int] = (), run: Any = None) -> Recognised:
+        return self._ask(lambda audio: self._network.recognise(audio, draft, run), piece)
 
     def _ask(self, recognise: Callable[[Audio], Recognised], piece: Audio) -> Recognised:
         if piece.duration_s < SHORTEST_S:
@@ -257,12 +265,21 @@ class _Network:
     decoder: Any
     tokens: tuple[bytes, ...]
 
-    def recognise(self, audio: Audio, draft: Sequence[int] = ()) -> Recognised:
-        """Recognise up to LONGEST_S of audio at RATE_HZ. draft: what may have been said."""
+    def run_options(self) -> Any:
+        """Return the options of a recognition: if its `terminate` is set, it fails at once."""
+        import onnxruntime
+
+        return onnxruntime.RunOptions()
+
+    def recognise(self, audio: Audio, draft: Sequence[int] = (), run: Any = None) -> Recognised:
+        """Recognise up to LONGEST_S of audio at RATE_HZ.
+
+        draft: what may have been said. run: of `run_options`.
+        """
         natural = int(audio.duration_s * TOKENS_PER_S)
         longest = natural + SPARE_TOKENS
         draft, passes = draft[: longest - 1], list[int]()
-        written = (token for token, _ in self._write(audio, longest, passes, draft))
+        written = (token for token, _ in self._write(audio, longest, passes, draft, run))
         tokens = [token for token in written if token > END]
         said = _without_loop(tokens) if len(tokens) > natural else tokens
         return Recognised(self._spell(said), tuple(tokens), len(passes), len(draft))
@@ -288,6 +305,7 @@ class _Network:
         longest: int,
         passes: list[int],
         draft: Sequence[int] = (),
+        run: Any = None,
         *,
         insist: bool = False,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -299,7 +317,7 @@ class _Network:
         right. passes: collects how many tokens each pass reads. insist: the end is not the first.
         Yields each token and the logits (tokens,).
         """
-        states = self.encoder.run(None, {"input_values": audio.samples[None]})[0]
+        states = self.encoder.run(None, {"input_values": audio.samples[None]}, run)[0]
         past = {name: np.zeros((0, 8, 1, 52), np.float32) for name in self._past_names()}
         outputs = [output.name for output in self.decoder.get_outputs()]
         read, written = [START, *draft], 0
@@ -309,7 +327,8 @@ class _Network:
                 "encoder_hidden_states": states,
                 "use_cache_branch": np.array([bool(passes)]),
             }
-            results = dict(zip(outputs, self.decoder.run(outputs, feed | past), strict=True))
+            values = self.decoder.run(outputs, feed | past, run)
+            results = dict(zip(outputs, values, strict=True))
             passes.append(len(read))
             for logits, drafted in zip(results.pop("logits")[0], [*read[1:], None], strict=True):
                 if insist and not written:
