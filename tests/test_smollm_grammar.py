@@ -36,7 +36,7 @@ def write(writing, rng):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tools=TOOLS, seed=st.integers(0, 2**32))
 def test_a_random_network_calls_an_offered_tool_with_its_own_arguments(tools, seed):
     writing = Writing(load_tokenizer(), specs(tools), required=True)
@@ -52,7 +52,7 @@ WORDS = st.from_regex(r"[a-z0-9é€][a-z 0-9:.'@é€-]{0,30}", fullmatch=True)
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data(), tools=TOOLS)
 def test_each_legal_call_can_be_written_as_it_would_be_tokenized(data, tools):
     tools = {name: arguments for name, arguments in tools.items() if name.isascii()}
