@@ -61,6 +61,7 @@ class EnCodec:
     codebook_size = 1024
     look_ahead_s = 0.0
     latency_s = FRAME_SIZE / 24_000
+    published_quality = PUBLISHED_QUALITY
 
     def __init__(self, weights: Path | None = None, *, sha256_start: str = SHA256_START) -> None:
         self.model = _model(weights or fetch(), sha256_start)
