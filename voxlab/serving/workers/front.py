@@ -140,7 +140,9 @@ class Front:
             said = refused
         calls = sum(load.active + load.placed for load in self.loads)
         said = said or f"All lines are busy ({calls} calls). Please try again in {RETRY_S} s."
-        if self.is_stopping or not self.loads:
+        if self.is_stopping:
+            said = f"No new calls are taken here any more. Please try again in {RETRY_S} s."
+        elif not self.loads:
             said = f"No worker is here to hold a call. Please try again in {RETRY_S} s."
         return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "all_lines_busy", said, RETRY_S)
 
