@@ -18,7 +18,7 @@ import pytest
 from voxlab.data.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA_BYTES_AT_MOST = 25_000_000
+DATA_BYTES_AT_MOST = 30_000_000
 NOT_TEXT = {".flac", ".wav", ".ogg", ".mp3", ".png", ".jpg", ".gif", ".npz", ".onnx", ".gz"}
 
 

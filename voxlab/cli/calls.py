@@ -258,9 +258,9 @@ def _providers(script: "CallScript", arguments: argparse.Namespace) -> "Provider
 
 def _language_model(providers: str) -> "LLM":
     if providers == "smollm":
-        from voxlab.providers.smollm.language_model import SmolLM
+        from voxlab.providers.smollm.trained import TrainedSmolLM
 
-        return SmolLM()
+        return TrainedSmolLM.load()
     from voxlab.providers.rule_based.language_model import RuleLLM
 
     return RuleLLM()
