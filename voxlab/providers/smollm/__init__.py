@@ -3,7 +3,8 @@
 `tokenizer` cuts text into tokens, `prompt` makes a conversation one text, `decoder` runs the
 network with its key-value cache, `adapter` reads what training has changed, `grammar` tells which
 tokens a tool call may have, `writing` chooses tokens, `caches` keeps conversations apart,
-`language_model` is the provider, and `likelihood` asks what the network holds likely.
+`language_model` is the provider, `trained` the one with our adapter, whose answers `moves` checks
+and completes, and `likelihood` asks what the network holds likely.
 """
 
 from voxlab.providers.smollm.decoder import SmolLMDecoder
@@ -11,11 +12,13 @@ from voxlab.providers.smollm.language_model import SmolLM
 from voxlab.providers.smollm.likelihood import likeliest_tokens, log_likelihood, score_tools
 from voxlab.providers.smollm.prompt import render_prompt, render_unfinished
 from voxlab.providers.smollm.tokenizer import load_tokenizer
+from voxlab.providers.smollm.trained import TrainedSmolLM
 from voxlab.providers.smollm.writing import Writing
 
 __all__ = [
     "SmolLM",
     "SmolLMDecoder",
+    "TrainedSmolLM",
     "Writing",
     "likeliest_tokens",
     "load_tokenizer",
