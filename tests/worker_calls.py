@@ -20,7 +20,7 @@ from voxlab.telephony.twilio import Connected, Mark, Media, Start, Stop, from_tw
 WORKER = str(Path(__file__).with_name("worker_process.py"))
 FRAME, FRAME_S = 160, 0.02
 OFTEN = Rate(per_s=100, burst=100)
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0  # on a machine that is busy with other things, a process starts in 20 s
 
 
 def run(main):
