@@ -269,7 +269,9 @@ class _Network:
         """Return the options of a recognition: if its `terminate` is set, it fails at once."""
         import onnxruntime
 
-        return onnxruntime.RunOptions()
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = 4  # it would report a run that was stopped as an error
+        return options
 
     def recognise(self, audio: Audio, draft: Sequence[int] = (), run: Any = None) -> Recognised:
         """Recognise up to LONGEST_S of audio at RATE_HZ.
