@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxlab.codec import augment, corpus
+from voxlab.codec.adversarial import AdversarialTrainer, Adversary
 from voxlab.codec.batches import Crops
 from voxlab.codec.corpus import Speaker
 from voxlab.codec.mini import MiniCodec
@@ -136,6 +137,46 @@ def test_a_run_that_starts_from_trained_weights_goes_on_where_they_are(crops, tm
     assert torch.allclose(before["sums"], before["codebooks"] * before["uses"][..., None])
 
 
+@pytest.mark.slow
+def test_adversarial_training_changes_the_decoder_alone_and_goes_on_after_a_break(crops, tmp_path):
+    Trainer(crops, SHORT, SMALL).save(tmp_path)
+    start = tmp_path / WEIGHTS
+    plan = dataclasses.replace(SHORT, steps=4, start=sha256(start), adversarial=True)
+    whole, broken, rest = (AdversarialTrainer(crops, plan, SMALL) for _ in range(3))
+    for trainer in (whole, broken):
+        trainer.start_from(start)
+    before = weights_of(whole)
+    while not whole.finished:
+        whole.step()
+    after = weights_of(whole)
+    changed = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
+    assert changed == {"decoder"}
+    broken.step()
+    broken.save(tmp_path)
+    rest.load(tmp_path / STATE)
+    while not rest.finished:
+        rest.step()
+    assert_equal(weights_of(rest), after)
+
+
+@pytest.mark.slow
+def test_an_adversary_learns_to_tell_noise_from_a_voice_and_passes_it_no_more(crops):
+    voices = torch.from_numpy(crops.batch(2, np.random.default_rng(0)))
+    noise = torch.randn(voices.shape, generator=torch.Generator().manual_seed(0)) * voices.std()
+    torch.manual_seed(0)
+    adversary = Adversary()
+    optimizer = torch.optim.Adam(adversary.parameters(), 3e-3)
+    guess, judged = adversary.tell_apart(noise, voices).item(), adversary.judge(noise, voices)
+    for _ in range(30):
+        optimizer.zero_grad()
+        adversary.tell_apart(noise, voices).backward()
+        optimizer.step()
+    assert guess == pytest.approx(2, abs=0.2)
+    assert adversary.tell_apart(noise, voices).item() < 1
+    assert adversary.judge(noise, voices) > judged
+    assert adversary.judge(voices, voices) < adversary.judge(noise, voices)
+
+
 def test_weights_of_another_network_are_no_start(crops, tmp_path):
     Trainer(crops, SHORT, SMALL).save(tmp_path)
     other = dataclasses.replace(SMALL, width=16)
@@ -161,6 +202,12 @@ def test_the_learning_rate_rises_then_falls_to_a_fiftieth():
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert rates[-1] == pytest.approx(0.02 * Plan().rate)
+
+
+def test_adversarial_training_of_nothing_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--adversarial"])
+    assert "--start" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_command_says_how_to_fetch_the_corpus(tmp_path, monkeypatch, capsys):

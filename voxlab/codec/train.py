@@ -49,6 +49,7 @@ class Plan:
 
     crop: samples an item. unquantized: steps before k-means, while the latents take shape.
     start: the SHA-256 of the trained weights to go on from, "" for none; then all steps quantize.
+    adversarial: train the decoder alone, against a discriminator (`adversarial`).
     """
 
     steps: int = 16_000
@@ -60,6 +61,7 @@ class Plan:
     unquantized: int = 600
     k_means_batches: int = 40
     start: str = ""
+    adversarial: bool = False
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate: a ramp, then half a cosine down to 2%."""
@@ -79,6 +81,8 @@ class Progress:
 
 class Trainer:
     """The mini codec under training. Call `step` until `finished`."""
+
+    parts: tuple[str, ...] = ("network", "quantizer", "optimizer")  # what makes up its state
 
     def __init__(self, crops: Crops, plan: Plan, config: MiniConfig, device: str = "cpu") -> None:
         self.crops, self.plan, self.config, self.device = crops, plan, config, device
@@ -107,17 +111,21 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + step)
         if step == self.plan.unquantized and not self.plan.start:
             self._k_means(generator)
-        sound = self._batch(step)
+        loss, quantized = self._learn(self._batch(step), generator)
+        first, last = (codes_in_use(quantized.codes[stage]) for stage in (0, -1))
+        self.steps_done += 1
+        self.seconds += time.perf_counter() - began
+        return Progress(loss.item(), quantized.commitment.item(), first, last)
+
+    def _learn(self, sound: Tensor, generator: torch.Generator) -> tuple[Tensor, Quantized]:
+        """Learn from a batch; return its loss and what the quantizer made of it."""
         latents = self.network.encode(sound)
         quantized = self._quantize(latents, generator)
         loss = self.loss(self.network.decode(quantized.latents), sound)
         self._descend(loss + COMMITMENT * quantized.commitment)
         if quantized.codes.numel():
-            self.quantizer.update(latents.detach(), quantized.codes, step, generator)
-        first, last = (codes_in_use(quantized.codes[stage]) for stage in (0, -1))
-        self.steps_done += 1
-        self.seconds += time.perf_counter() - began
-        return Progress(loss.item(), quantized.commitment.item(), first, last)
+            self.quantizer.update(latents.detach(), quantized.codes, self.steps_done, generator)
+        return loss, quantized
 
     def _quantize(self, latents: Tensor, generator: torch.Generator) -> Quantized:
         """Return the latents as the codebooks have them, or untouched before there are any."""
@@ -172,9 +180,7 @@ class Trainer:
             "config": json.dumps(asdict(self.config)),
             "steps_done": self.steps_done,
             "seconds": self.seconds,
-            "network": self.network.state_dict(),
-            "quantizer": self.quantizer.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **{part: getattr(self, part).state_dict() for part in self.parts},
         }
         torch.save(state, folder / f"{STATE}.new")
         os.replace(folder / f"{STATE}.new", folder / STATE)
@@ -194,7 +200,7 @@ class Trainer:
                 f"{file} is of the plan {plan}, asked for is {asdict(self.plan)}: "
                 "ask for the same, or choose another --out"
             )
-        for part in ("network", "quantizer", "optimizer"):
+        for part in self.parts:
             getattr(self, part).load_state_dict(state[part])
         self.steps_done, self.seconds = state["steps_done"], state["seconds"]
 
@@ -239,10 +245,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=Plan().seed)
     parser.add_argument("--rate", type=float, default=Plan().rate, help="the highest learning rate")
     parser.add_argument("--start", type=Path, help="trained weights to go on from")
+    parser.add_argument(
+        "--adversarial",
+        action="store_true",
+        help="train the decoder of the --start weights against a discriminator; codes stay",
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     default = models.cache_dir().with_name("codec_training")
     parser.add_argument("--out", type=Path, default=default, help=f"default: {default}")
     arguments = parser.parse_args(argv)
+    if arguments.adversarial and not arguments.start:
+        parser.error("--adversarial trains a decoder further: name its weights with --start")
+    from voxlab.codec.adversarial import AdversarialTrainer  # which builds on this module
+
     torch.set_num_threads(arguments.threads)
     try:
         plan = Plan(
@@ -250,10 +265,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.seed,
             rate=arguments.rate,
             start=sha256(arguments.start) if arguments.start else "",
+            adversarial=arguments.adversarial,
         )
         crops = Crops.of(corpus.load(), plan.crop)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        trainer = Trainer(crops, plan, MiniConfig(), device)
+        kind = AdversarialTrainer if plan.adversarial else Trainer
+        trainer = kind(crops, plan, MiniConfig(), device)
         if (arguments.out / STATE).exists():
             trainer.load(arguments.out / STATE)
         elif arguments.start:
