@@ -51,7 +51,7 @@ def test_every_file_names_its_source_licence_and_credit() -> None:
         assert all([source, licence, credit]), name
 
 
-def test_the_data_stays_under_25_megabytes() -> None:
+def test_the_data_stays_under_30_megabytes() -> None:
     assert sum(file.stat().st_size for file in DATA.rglob("*") if file.is_file()) <= 30_000_000
 
 
