@@ -86,6 +86,23 @@ def test_a_scrape_counts_what_session_metrics_count_and_a_front_goes_on_over_a_r
     assert [word for word in WORDS if word in text] == []
 
 
+def test_a_front_counts_a_call_once_though_its_worker_joins_again():
+    async def main():
+        front_options = FrontOptions(worker_token=TOKEN, calls=OFTEN, measures=True)
+        async with serving_front("twilio", front_options) as front:
+            async with serving_worker("twilio", make_protocol, WorkerOptions()) as worker:
+                for times_joined in (1, 2):
+                    joining = asyncio.create_task(stay_joined(worker, front.url, TOKEN))
+                    await front.joined_at(worker.url)
+                    if times_joined == 1:
+                        await hold_calls(worker, front, 1)
+                    joining.cancel()
+                    await answers(front.url + "/load", lambda status, load: not load["workers"])
+            return (await scrape(front.url))[0]
+
+    assert run(main())["voice_turns_total", "answered"] == ANSWERED
+
+
 def test_a_worker_that_does_not_measure_has_no_metrics():
     async def main():
         async with serving_worker("twilio", make_protocol, WorkerOptions(token=TOKEN)) as worker:

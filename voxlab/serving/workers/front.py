@@ -14,6 +14,7 @@ import asyncio
 import json
 import logging
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,9 @@ from voxlab.serving.workers.loads import Load, in_order, read_load
 from voxlab.serving.workers.measuring import METRICS_PATH, CallMetrics
 from voxlab.serving.workers.protocols import PATHS, REALTIME, TWILIO, call_address
 from voxlab.serving.workers.watching import (
+    MOST_OVER,
     WATCH_PATH,
+    LiveCall,
     LiveCalls,
     Watchers,
     WorkersReader,
@@ -44,6 +47,7 @@ from voxlab.serving.workers.watching import (
 CALLS_PATH = "/calls"
 ANSWERS_WITHIN_S = 2.0  # a worker that does not is passed over
 LARGEST_REPORT = 2**18  # a load, and 500 events of calls
+MOST_MEASURED = 100 * MOST_OVER  # calls that are remembered: the last of a hundred workers
 BUSY = '<?xml version="1.0" encoding="UTF-8"?><Response><Reject reason="busy"/></Response>'
 log = logging.getLogger(__name__)
 
@@ -86,10 +90,12 @@ class Refusal:
 class _Joined:
     """A worker that has joined: its last report, its calls, and those it was asked to place."""
 
-    def __init__(self, connection: ServerConnection, metrics: CallMetrics | None) -> None:
+    def __init__(
+        self, connection: ServerConnection, on_over: Callable[["_Joined", LiveCall], None]
+    ) -> None:
         self.connection = connection
         self.load: Load | None = None
-        self.live = LiveCalls(metrics.add) if metrics else LiveCalls()
+        self.live = LiveCalls(lambda call: on_over(self, call))
         self.asked: dict[str, asyncio.Future[str]] = {}
 
 
@@ -104,6 +110,7 @@ class Front:
         self._changed = asyncio.Condition()
         self.watchers = Watchers()
         self._metrics = CallMetrics("front") if options.measures else None
+        self._measured: deque[tuple[str, int, str]] = deque(maxlen=MOST_MEASURED)
         self.url = ""
         self.sip_url = ""
         self.is_stopping = False
@@ -165,7 +172,7 @@ class Front:
         if is_watcher(connection):
             await self.watchers.hold(connection, WorkersReader(lambda: self._workers).read)
             return
-        joined = _Joined(connection, self._metrics)
+        joined = _Joined(connection, self._measure)
         self._workers.add(joined)
         try:
             async for message in connection:
@@ -189,6 +196,15 @@ class Front:
         answer = joined.asked.get(str(report.get("call")))
         if answer is not None and not answer.done():
             answer.set_result(str(report["refused"]))
+
+    def _measure(self, joined: _Joined, call: LiveCall) -> None:
+        """Measure a call that is over, once: a worker that joins again tells of its last ones."""
+        if self._metrics is None or joined.load is None:
+            return
+        name = (joined.load.url, call.number, call.name)
+        if name not in self._measured:
+            self._measured.append(name)
+            self._metrics.add(call)
 
     # --- callers ---------------------------------------------------------------------------
 

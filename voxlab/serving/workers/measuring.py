@@ -1,6 +1,6 @@
 """Metrics: what a worker, or a front, has measured of the calls that are over, for Prometheus.
 
-    metrics = CallMetrics()
+    metrics = CallMetrics("front")
     live = LiveCalls(metrics.add)  # as they end
     metrics.answer(connection, request, token)  # GET /metrics, for whoever has the token
 
@@ -10,14 +10,14 @@ front or the workers, else every call counts twice.
 """
 
 import time
-from collections.abc import Iterable
 from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from voxlab.serving.http import is_bearer
-from voxlab.timeline import Event, Timeline
+from voxlab.serving.workers.watching import LiveCall
+from voxlab.timeline import Timeline
 
 METRICS_PATH = "/metrics"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -31,12 +31,12 @@ class CallMetrics:
 
         self._metrics = RunningMetrics(instance)
 
-    def add(self, events: Iterable[Event]) -> None:
+    def add(self, call: LiveCall) -> None:
         """Measure a call that is over."""
         from voxlab.observability.telemetry import SECOND, ObservedCall
 
         timeline = Timeline()
-        for event in events:
+        for event in call.events:
             timeline.add(event)
         began_ns = time.time_ns() - round(SECOND * timeline.duration_s)
         self._metrics.add(ObservedCall(timeline, began_ns=began_ns))

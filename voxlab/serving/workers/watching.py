@@ -42,8 +42,12 @@ Tell = Callable[[Event], None]
 
 @dataclass
 class LiveCall:
-    """A call's last events. began_s: on the loop's clock; count: of all its events so far."""
+    """A call's last events. began_s: on the loop's clock; count: of all its events so far.
 
+    number: among the calls of its worker.
+    """
+
+    number: int
     name: str
     began_s: float
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS))
@@ -54,10 +58,10 @@ class LiveCall:
 class LiveCalls:
     """The calls of one worker that are on, and the last ones that are over, by number.
 
-    on_over: is told of each call's events when it is over.
+    on_over: is told of each call when it is over.
     """
 
-    def __init__(self, on_over: Callable[[Iterable[Event]], None] = lambda events: None) -> None:
+    def __init__(self, on_over: Callable[[LiveCall], None] = lambda call: None) -> None:
         self._on_over = on_over
         self.calls: dict[int, LiveCall] = {}
         self._numbers = itertools.count(1)
@@ -65,9 +69,8 @@ class LiveCalls:
     def begin(self, name: str) -> tuple[int, Tell]:
         """Keep a new call; return its number, and who is to be told of its events."""
         now_s = asyncio.get_running_loop().time
-        call = LiveCall(name[:NAME], now_s())
         number = next(self._numbers)
-        self.calls[number] = call
+        call = self.calls[number] = LiveCall(number, name[:NAME], now_s())
 
         def tell(event: Event) -> None:
             if not call.count:  # a call's clock starts when its line does, not when it is let in
@@ -82,7 +85,7 @@ class LiveCalls:
         """Note that a call is over; forget those that have been over for longest."""
         call = self.calls[number] = self.calls.pop(number)  # behind those that were over before
         call.is_over = True
-        self._on_over(call.events)
+        self._on_over(call)
         over = [each for each, call in self.calls.items() if call.is_over]
         for each in over[:-MOST_OVER]:
             del self.calls[each]
@@ -93,9 +96,8 @@ class LiveCalls:
         try:
             for told in news["calls"]:
                 began_s = now_s - float(told["now_s"])
-                call = self.calls.setdefault(
-                    int(told["number"]), LiveCall(str(told["name"])[:NAME], began_s)
-                )
+                number, name = int(told["number"]), str(told["name"])[:NAME]
+                call = self.calls.setdefault(number, LiveCall(number, name, began_s))
                 events = [event for each in told["events"] if (event := read_event(each))]
                 if lost := int(told["lost"]):
                     call.events.clear()  # what is kept has no hole
@@ -103,7 +105,7 @@ class LiveCalls:
                 call.count += lost + len(events)
                 if told["is_over"] and not call.is_over:
                     call.is_over = True
-                    self._on_over(call.events)
+                    self._on_over(call)
             for number in news["gone"]:
                 self.calls.pop(number, None)
         except (KeyError, TypeError, ValueError) as error:
