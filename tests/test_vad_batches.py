@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxlab import audio, data
+from voxlab import audio, data, models
 from voxlab.audio import Samples
 from voxlab.clock import run_virtual
-from voxlab.errors import AudioError, ProviderError
+from voxlab.errors import AudioError, ModelError, ProviderError
 from voxlab.serving.realtime.batched_vad import WAIT_S, BatchedVAD
-from voxlab.vad.silero import FRAME_SIZE, RATE_HZ, SileroVAD
+from voxlab.vad.silero import FRAME_SIZE, GRAPH_FILE, RATE_HZ, SileroVAD
 from voxlab.vad.silero_batches import SharedSilero, SharedStream
 
 CALLS = 3
@@ -89,6 +89,15 @@ def test_a_bad_frame_is_refused_and_nothing_is_forgotten(
         with pytest.raises(AudioError, match="NaN"):
             network.probabilities([one, other], [frame, np.full_like(SILENT, np.nan)])
         assert one.probability(frame) == undisturbed.probability(frame)
+
+
+@pytest.mark.parametrize("kept", [0, 1000, -10])
+def test_a_network_that_is_cut_short_is_refused_by_its_name(tmp_path, monkeypatch, kept: int):
+    file = tmp_path / GRAPH_FILE
+    file.write_bytes(models.path("silero", GRAPH_FILE).read_bytes()[:kept])
+    monkeypatch.setattr(models, "path", lambda *_: file)
+    with pytest.raises(ModelError, match=GRAPH_FILE):
+        SharedSilero()
 
 
 def test_frames_that_come_at_nearly_one_time_are_heard_in_one_run():

@@ -18,6 +18,7 @@ import numpy as np
 
 from voxlab import models
 from voxlab.audio import Samples
+from voxlab.errors import ModelError
 from voxlab.models.onnx_sessions import open_session
 from voxlab.vad.silero import (
     CONTEXT_SIZE,
@@ -114,9 +115,16 @@ def _with_matrices(file: Path) -> "onnx.ModelProto":
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    given = onnx.load(file)
+    try:
+        given = onnx.load(file)
+    except Exception as error:  # at a damaged file onnx raises an error of protobuf's
+        raise ModelError(
+            f"onnx cannot read {file}: {error}. Run: voxlab models --verify"
+        ) from error
     weights = {each.name: numpy_helper.to_array(each) for each in given.graph.initializer}
-    lstm = next(node for node in given.graph.node if node.op_type == "LSTM")
+    lstm = next((node for node in given.graph.node if node.op_type == "LSTM"), None)
+    if lstm is None:
+        raise ModelError(f"{file} holds no Silero network. Run: voxlab models --verify")
     graph = _Graph()
     # the frame with its context, mirrored at its end: (calls, 5, 128), two neighbours are a window
     padded = graph.add("Pad", "windows", np.array([0, 0, 0, CONTEXT_SIZE]), mode="reflect")
