@@ -46,12 +46,22 @@ def test_any_chain_of_steps_computes_in_onnxruntime_what_it_computes_in_torch(na
         np.testing.assert_allclose(array, tensor, atol=1e-4, rtol=1e-4)
 
 
+def write_into(x):
+    """Return a tensor that an assignment has filled."""
+    filled = torch.zeros(SHAPE)
+    filled[:, :2] = x[:, 1:]
+    return filled
+
+
 @pytest.mark.parametrize(
     ("function", "name"),
     [
         (torch.sin, "sin"),
         (lambda x: x[:, 0], "__getitem__"),
         (lambda x: x.addcmul_(TAPS, TAPS), "addcmul_"),
+        (lambda x: x.chunk(2, -1)[0], "chunk"),
+        (lambda x: torch.square(input=x), "square"),
+        (write_into, "__setitem__"),
     ],
 )
 def test_an_operation_that_has_no_node_is_refused_by_its_name(function, name):

@@ -32,7 +32,7 @@ def trace(function: "Callable[..., Sequence[Tensor]]", inputs: "Mapping[str, Ten
             self, function: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             result = function(*args, **(kwargs or {}))
-            if isinstance(result, torch.Tensor):
+            if _is_computed(result):
                 graph.note(function.__name__, args, kwargs or {}, result)
             return result
 
@@ -48,6 +48,14 @@ def trace(function: "Callable[..., Sequence[Tensor]]", inputs: "Mapping[str, Ten
     model = helper.make_model(traced, opset_imports=[opset], ir_version=IR_VERSION)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _is_computed(result: Any) -> bool:
+    """Tell whether a function computed tensors: one, several, or None if it wrote into one."""
+    import torch
+
+    results = result if isinstance(result, tuple | list) else [result]
+    return result is None or any(isinstance(each, torch.Tensor) for each in results)
 
 
 def _described(tensors: "Mapping[str, Tensor]") -> list[Any]:
@@ -70,10 +78,11 @@ class _Graph:
         self._computed = set(self._names)  # those that depend on the inputs
 
     def note(
-        self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: "Tensor"
+        self, function: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
     ) -> None:
         """Append the nodes of one operation, if it depends on the inputs."""
-        flat = [each for arg in args for each in (arg if isinstance(arg, list | tuple) else [arg])]
+        given = (*args, *kwargs.values())
+        flat = [each for arg in given for each in (arg if isinstance(arg, list | tuple) else [arg])]
         if not any(id(each) in self._computed for each in flat):
             return
         try:
