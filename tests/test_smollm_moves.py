@@ -74,6 +74,20 @@ def test_own_arguments_are_read_by_what_their_description_says() -> None:
     assert read_value("dish", {}, "the soup.") == "the soup"
 
 
+@pytest.mark.parametrize(
+    ("choices", "words", "chosen"),
+    [
+        (["art", "party"], "for a party", "party"),
+        (["large", "extra large"], "extra large, please", "extra large"),
+        (["next_day", "standard"], "next day", "next_day"),
+        ([1, 2, 12], "12", 12),
+        (["on", "off"], "one", None),
+    ],
+)
+def test_a_choice_is_the_longest_whose_whole_words_were_said(choices, words, chosen) -> None:
+    assert read_value("kind", {"enum": choices}, words) == chosen
+
+
 def test_a_question_asked_before_is_put_otherwise() -> None:
     first = question("bike_number")
     again = question("bike_number", [Message("assistant", first), Message("user", "What?")])

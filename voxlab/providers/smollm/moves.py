@@ -68,11 +68,11 @@ def fill_call(
     """Return the call with the values that the caller's words name, or what to ask for first."""
     properties: Mapping[str, Any] = spec.parameters.get("properties", {})
     required: Sequence[str] = spec.parameters.get("required", ())
-    said = [_comparable(message.text) for message in messages if message.role == "user"]
+    said = [message.text for message in messages if message.role == "user"]
     values = {}
     for name, schema in properties.items():
         told = str(words.get(name, ""))
-        is_said = any(f" {_comparable(told)} " in f" {text} " for text in said)
+        is_said = any(_is_in(told, text) for text in said)
         value = read_value(name, schema, told) if told and is_said else None
         if value not in (None, "", 0):
             values[name] = value
@@ -100,10 +100,11 @@ def read_value(name: str, schema: Mapping[str, Any], words: str) -> Any:
     >>> read_value("bags", {"type": "integer"}, "two bags"), read_value("dish", {}, "the soup")
     (2, 'the soup')
     """
-    said = normalise(words)
     told = f"{name} {schema.get('description', '')}".lower()
     if "enum" in schema:
-        return next((each for each in schema["enum"] if normalise(str(each)) in said), None)
+        named = (each for each in schema["enum"] if _is_in(str(each).replace("_", " "), words))
+        return max(named, key=lambda each: len(str(each)), default=None)
+    said = normalise(words)
     if name not in FINDERS:
         name = next((kind for sign, kind in KINDS_BY_SIGN if re.search(sign, told)), "")
     if schema.get("type") in ("integer", "number") and name != "party_size":
@@ -157,6 +158,11 @@ def question(name: str, messages: Sequence[Message] = ()) -> str:
             break
         asked += message.role == "assistant"
     return ways[min(asked, len(ways) - 1)]
+
+
+def _is_in(words: str, text: str) -> bool:
+    """Tell whether a text has these whole words, one after the other."""
+    return f" {_comparable(words)} " in f" {_comparable(text)} "
 
 
 def _comparable(text: str) -> str:
