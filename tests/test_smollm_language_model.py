@@ -209,3 +209,18 @@ def test_the_fetched_network_answers_in_a_call():
     )
     assert text == "The capital of France is Paris."
     assert not calls
+
+
+def test_a_conversation_that_is_too_long_is_read_ahead_as_it_will_be_answered(llm):
+    turns = [Message("user", "Where is my order? " * 8), Message("assistant", "Soon. " * 8)] * 40
+    said = [SYSTEM, *turns, Message("user", "And when does it arrive, please?")]
+
+    async def call(*ahead):
+        for messages in ahead:
+            await llm.read_ahead(messages, [])
+        return await answer(llm, said)
+
+    text, _, times = run_virtual(call())
+    same, _, sooner = run_virtual(call(said))
+    assert same == text
+    assert sooner[0] < 0.3 * times[0]

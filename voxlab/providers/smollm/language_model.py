@@ -8,7 +8,7 @@ two runs of the network: a run reads a part of the prompt, or writes one token.
 import asyncio
 import json
 import weakref
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ class SmolLM:
 
     async def read_ahead(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
         """Read a conversation whose last message may go on, so that its answer comes sooner."""
-        text = self._tokenizer.encode(render_unfinished(messages, tools))
+        text = self._fitting(messages, tools, render_unfinished)
         with self._cache(text) as decoder:
             while decoder.same(text) < len(text) <= LONGEST:
                 await compute(decoder.read, text, cost_s=_cost_s)
@@ -96,12 +96,17 @@ class SmolLM:
         _, tokens = await compute(run, cost_s=lambda result: _cost_s(result[0]) + CHOOSE_S)
         return tokens
 
-    def _fitting(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[int]:
+    def _fitting(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        render: Callable[[Sequence[Message], Sequence[ToolSpec]], str] = render_prompt,
+    ) -> list[int]:
         """Return the prompt's tokens, without the oldest messages if it would be too long."""
         system = [message for message in messages if message.role == "system"]
         others = [message for message in messages if message.role != "system"]
         while True:
-            text = self._tokenizer.encode(render_prompt([*system, *others], tools))
+            text = self._tokenizer.encode(render([*system, *others], tools))
             if len(text) + TOKENS_AT_MOST <= LONGEST or len(others) <= FORGETS:
                 return text
             del others[:FORGETS]
