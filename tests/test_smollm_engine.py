@@ -1,5 +1,7 @@
 """SmolLM2's engine computes what the papers say, and its cache changes nothing but the time."""
 
+import io
+
 import numpy as np
 import pytest
 from gguf import GGUFReader
@@ -111,6 +113,20 @@ def test_likelihoods_are_the_softmax_of_the_logits_before_each_token(tiny, decod
     np.testing.assert_allclose(decoder.logits, logits[-1], atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("lost", ["by a copy", "by a reading that failed"])
+def test_a_likelihood_after_logits_that_are_lost_is_refused(tiny, decoder, lost):
+    decoder.prefill(TEXT)
+    if lost == "by a copy":
+        other = SmolLMDecoder(file=tiny[1], longest=64)
+        other.prefill([50] * 20)
+        decoder.take_over(other, 8)
+    else:
+        with pytest.raises(ProviderError):
+            decoder.read([])
+    with pytest.raises(ProviderError, match="prefill"):
+        decoder.log_likelihoods(TEXT[4:])
+
+
 def write_adapter(file, rng, **changed):
     """Write low-rank changes for every matrix of the tiny network; return them by name."""
     arrays = {}
@@ -160,6 +176,34 @@ def test_a_file_that_is_no_adapter_is_refused(tiny, tmp_path):
     (tmp_path / "notes.npz").write_text("no arrays")
     with pytest.raises(ModelError, match=r"cannot read the adapter .*notes\.npz"):
         SmolLMDecoder(tmp_path / "notes.npz", file=tiny[1], longest=64)
+
+
+def damage(arrays):
+    """Return a compressed adapter with bytes that are no compressed data."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    content = bytearray(packed.getvalue())
+    content[60:80] = b"\xff" * 20
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["damaged", "one array", "rank 0", "two alphas"])
+def test_a_damaged_or_odd_adapter_is_refused_by_its_name(tiny, tmp_path, kind):
+    file = tmp_path / "odd.npz"
+    arrays = write_adapter(file, np.random.default_rng(8))
+    if kind == "damaged":
+        file.write_bytes(damage(arrays))
+    elif kind == "one array":
+        with file.open("wb") as stream:
+            np.save(stream, np.zeros(3))
+    elif kind == "rank 0":
+        np.savez(
+            file, **{name: a[:0] if name[-1] == "a" else a[:, :0] for name, a in arrays.items()}
+        )
+    else:
+        np.savez(file, **arrays, alpha=np.zeros(2))
+    with pytest.raises(ModelError, match=r"adapter .*odd\.npz"):
+        SmolLMDecoder(file, file=tiny[1], longest=64)
 
 
 @pytest.mark.parametrize("length", [0, 65])

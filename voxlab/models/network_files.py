@@ -5,6 +5,7 @@ Nothing in such a file is executed when it is read.
 
 import json
 import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ UNREADABLE = (
     OSError,
     EOFError,
     zipfile.BadZipFile,
+    zlib.error,
     LookupError,
     TypeError,
     ValueError,

@@ -4,7 +4,6 @@ A trained matrix W becomes W + (alpha / rank) B A. Source: Hu et al. 2021, "LoRA
 Adaptation of Large Language Models".
 """
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlab.errors import ModelError
+from voxlab.models.network_files import UNREADABLE
 
 MATRICES = {  # of each part of a layer, as an adapter's file names them
     "qkv": ("q", "k", "v"),
@@ -19,7 +19,7 @@ MATRICES = {  # of each part of a layer, as an adapter's file names them
     "gate_up": ("gate", "up"),
     "down": ("down",),
 }
-ALPHA = 16.0  # unless the file tells it
+ALPHA = 16.0  # a product is scaled by alpha / rank; a file may tell another alpha
 
 Weights = NDArray[np.float32]
 
@@ -34,11 +34,11 @@ def read_adapter(file: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, 
     try:
         with np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name].astype(np.float32) for name in arrays.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        alpha = float(held.get("alpha", ALPHA))
+    except UNREADABLE as error:
         raise ModelError(
             f"cannot read the adapter {file}: {error}. It must be a .npz of matrices A and B"
         ) from error
-    alpha = float(held.get("alpha", ALPHA))
     made = {}
     for name, size in sizes.items():
         part, _, layer = name.rpartition("_")
@@ -68,6 +68,8 @@ def _fuse(
     row = column = 0
     for a, b in pairs:
         outputs, rank = b.shape
+        if not rank:
+            raise ValueError("its rank is 0, and 1 or more is needed")
         high[row : row + len(a), column : column + outputs] = b.T * (alpha / rank)
         row, column = row + rank, column + outputs
     if (low.shape[0], high.shape[1]) != size:

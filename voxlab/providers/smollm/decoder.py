@@ -28,6 +28,7 @@ LONGEST = 2048  # tokens that a cache holds: 46 KB each
 CHUNK = 64  # tokens read in one run at most; between two runs a reply can be cancelled
 
 Logits = NDArray[np.float32]
+UNKNOWN: Logits = np.zeros(0, np.float32)
 
 # Processor time of runs of 1 to 64 tokens after 50 to 1000 others, on a thread of an AMD EPYC with
 # other work beside: a pair is a token that looks at a token before it. No run is 12% off, and an
@@ -71,7 +72,7 @@ class SmolLMDecoder:
     ) -> None:
         self.longest = longest
         self.tokens: list[int] = []  # those whose keys and values are in the cache
-        self.logits: Logits = np.zeros(0, np.float32)  # after the last of them
+        self.logits: Logits = UNKNOWN  # after the last of them
         self._lock = threading.Lock()
         self._session = _session(file or models.path(MODEL, "decoder.onnx"), threads)
         self._binding = self._session.io_binding()
@@ -124,6 +125,7 @@ class SmolLMDecoder:
         with self._lock:
             del self.tokens[min(self.same(tokens), len(tokens) - 1) :]
             begin = len(self.tokens)
+            self.logits = UNKNOWN  # if this fails, those held are of a token that is forgotten
             logits = self.feed(tokens[begin : begin + CHUNK])
             return Read(len(self.tokens) - begin, begin, len(tokens) - len(self.tokens), logits)
 
@@ -136,7 +138,7 @@ class SmolLMDecoder:
     def take_over(self, other: "SmolLMDecoder", length: int) -> None:
         """Copy the first tokens of another cache, with their keys and values."""
         with self._lock, other._lock:
-            self.tokens = other.tokens[:length]
+            self.tokens, self.logits = other.tokens[:length], UNKNOWN
             for mine, its in zip(self._cache, other._cache, strict=True):
                 mine[:, :, :length] = its[:, :, :length]
 
@@ -149,9 +151,9 @@ class SmolLMDecoder:
         """Return how likely each token is after what is in the cache and those before it.
 
         The natural logarithm of its probability, (tokens,); their sum is the text's. Each gets a
-        place in the cache. Raises ProviderError if the cache is empty.
+        place in the cache. Raises ProviderError if nothing was read, or what was read is a copy.
         """
-        if not self.tokens:
+        if not self.logits.size:
             raise ProviderError("a likelihood needs a text before it: prefill one")
         before = [self.logits]
         for at in range(0, len(tokens), CHUNK):

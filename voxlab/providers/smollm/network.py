@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxlab.models.gguf_blocks import LlamaShape
-from voxlab.providers.smollm.adapter import MATRICES
+from voxlab.providers.smollm.adapter import ALPHA, MATRICES
 from voxlab.providers.smollm.packs import Pack
 
 FILE_NAMES = {"q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_output"}
@@ -23,7 +23,6 @@ FILE_NAMES |= {"gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"}
 Rotation = tuple[Tensor, Tensor]  # cosine and sine of each token's place
 
 Weights = Mapping[str, NDArray[np.float32]]
-ALPHA = 16.0  # the adapter's product is scaled by ALPHA / rank
 
 
 class Adapted(nn.Module):

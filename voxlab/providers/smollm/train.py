@@ -23,7 +23,8 @@ from torch.nn import functional
 from voxlab import models
 from voxlab.errors import ModelError, VoxlabError
 from voxlab.models.gguf_blocks import read_rows, read_shape, unpack_q4_1, unpack_q8_0
-from voxlab.providers.smollm.network import ALPHA, AdaptedLlama
+from voxlab.providers.smollm.adapter import ALPHA
+from voxlab.providers.smollm.network import AdaptedLlama
 from voxlab.providers.smollm.packs import draw_pack
 from voxlab.providers.smollm.tokenizer import load_tokenizer
 
