@@ -17,6 +17,7 @@ from worker_calls import PATIENCE_S, Phone, answers, ask, ask_for_call, run, wor
 
 from voxlab.agents.rates import Rate
 from voxlab.cli import main as voxlab
+from voxlab.serving.realtime.transport.authentication import Authenticator, NotAdmitted
 from voxlab.serving.twilio import sign
 from voxlab.serving.workers.admission import Limits, Refuse
 from voxlab.serving.workers.front import FrontOptions, serving_front
@@ -279,3 +280,23 @@ def test_an_address_that_is_only_looked_at_stays_free_for_the_call():
                 assert await socket.recv() == "hello"
 
     run(main())
+
+
+def test_a_wrong_secret_may_have_any_bytes():
+    async def main():
+        options = FrontOptions(worker_token="token", key="key", auth_token="auth", measures=True)
+        async with serving_front("twilio", options) as front:
+            key, signature = "Authorization: Bearer \udcff\r\n", "X-Twilio-Signature: \udcff\r\n"
+            assert (await ask(front.url + "/calls", "POST", key))[0] == 401
+            assert (await ask(front.url + "/metrics", headers=key))[0] == 401
+            assert (await ask(front.url + "/voice", headers=signature))[0] == 403
+        make = lambda leaving: CallProtocol("/media", None, 100, 8, {})  # noqa: E731
+        async with serving_worker("twilio", make) as worker:
+            worker.place("call-1")
+            assert worker.find("caf\u00e9") == ""  # of a SIP address
+            assert worker.find("call-1") == "call-1"
+
+    run(main())
+    headers = {"Authorization": "Bearer \udcff"}
+    with pytest.raises(NotAdmitted, match=r"Incorrect API key provided: \?\*\*\*"):
+        Authenticator(key="right").admit("/v1/realtime?model=gpt-realtime", headers, (), now=0.0)

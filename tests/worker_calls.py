@@ -36,7 +36,7 @@ async def ask(url, method="GET", headers="", host="x"):
     address, port, path = re.fullmatch(r"\w+://([^:/]+):(\d+)(/.*)", url).groups()
     reader, writer = await asyncio.open_connection(address, int(port))
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n{headers}\r\n"
-    writer.write(head.encode())
+    writer.write(head.encode(errors="surrogateescape"))
     head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
     lines = head.split("\r\n")

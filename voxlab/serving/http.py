@@ -48,9 +48,14 @@ def error_body(code: str, message: str, param: str | None = None) -> dict[str, A
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def is_same(sent: str, secret: str) -> bool:
+    """Tell whether what a client sent is a secret, in constant time; it may have any bytes."""
+    return secrets.compare_digest(sent.encode(errors="surrogateescape"), secret.encode())
+
+
 def is_bearer(sent: str, token: str | None) -> bool:
-    """Tell whether an Authorization header has the right token, in constant time; None: any is."""
-    return token is None or secrets.compare_digest(sent.encode(), f"Bearer {token}".encode())
+    """Tell whether an Authorization header has the right token; None: any is."""
+    return token is None or is_same(sent, f"Bearer {token}")
 
 
 class SharedPortConnection(ServerConnection):
@@ -96,7 +101,8 @@ class SharedPortConnection(ServerConnection):
                 if self._head is None:
                     return
                 headers = {
-                    name.decode().title(): text.decode() for name, text in self._head.headers
+                    name.decode().title(): text.decode("ascii", "surrogateescape")  # as websockets
+                    for name, text in self._head.headers
                 }
                 if max(len(self._body), int(headers.get("Content-Length", 0))) > LARGEST_BODY:
                     said = f"The body has more than {LARGEST_BODY} bytes."

@@ -29,6 +29,7 @@ from voxlab.agents.calls import Party
 from voxlab.agents.telephone.agent import LANGUAGE
 from voxlab.agents.telephone.twilio_caller import TwilioCaller
 from voxlab.errors import TelephonyError
+from voxlab.serving.http import is_same
 from voxlab.serving.sockets import WebSocket, listen, respond_content
 from voxlab.serving.telephone_calls import hold_telephone_call
 from voxlab.telephony.twilio import LONGEST_MESSAGE, Start
@@ -83,7 +84,7 @@ def is_signed(request: Request, base: str, auth_token: str | None) -> bool:
     if auth_token is None:
         return True
     expected = sign(base + request.path, auth_token)
-    return hmac.compare_digest(expected, request.headers.get("X-Twilio-Signature", ""))
+    return is_same(request.headers.get("X-Twilio-Signature", ""), expected)
 
 
 def answer_web_hook(connection: ServerConnection, request: Request, url: str) -> Response:

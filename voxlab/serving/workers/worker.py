@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import re
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from voxlab.agents.rates import Rate
+from voxlab.serving.http import is_same
 from voxlab.serving.sockets import MESSAGES, listen
 from voxlab.serving.workers import admission
 from voxlab.serving.workers.admission import Accept, Action, Limits, Refuse, WorkerState
@@ -208,7 +208,7 @@ class Worker:
     def find(self, asked: str) -> str:
         """Return the placed call of a name, compared in constant time; "" if there is none."""
         calls = self._state.placed
-        return next((call for call in calls if secrets.compare_digest(call, asked)), "")
+        return next((call for call in calls if is_same(asked, call)), "")
 
     def _turn_away(self, connection: ServerConnection) -> Response:
         refused = self.refusal

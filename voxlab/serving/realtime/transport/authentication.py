@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from voxlab.agents.realtime.settings import DEFAULT_MODEL
+from voxlab.serving.http import is_same
 from voxlab.serving.realtime.protocol import beta_dialect
 from voxlab.serving.realtime.protocol.client_events import check_secret_request
 from voxlab.serving.realtime.protocol.errors import Refused
@@ -91,14 +92,15 @@ class Authenticator:
             return secret.settings
         if secret is None and not key.startswith("ek_") and self._is_right(key):
             return {}
-        shown = f"{key[:4]}***" if key else "(none)"
+        start = key[:4].encode("ascii", "replace").decode()
+        shown = f"{start}***" if key else "(none)"
         said = f"Incorrect API key provided: {shown}."
         raise NotAdmitted(UNAUTHORISED, "invalid_api_key", said)
 
     def _is_right(self, key: str) -> bool:
         if self.key is None:
             return bool(key.strip())
-        return secrets.compare_digest(key.encode(), self.key.encode())
+        return is_same(key, self.key)
 
     def issue(
         self, headers: Mapping[str, str], body: Mapping[str, Any], now: float
