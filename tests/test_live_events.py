@@ -35,6 +35,7 @@ from voxlab.observability.live_events import (
     write_event,
 )
 from voxlab.serving.realtime.session import SessionOptions
+from voxlab.serving.realtime.session_events import SessionEvents
 from voxlab.serving.workers import watching
 from voxlab.serving.workers.watching import LiveCalls, NewsReader
 from voxlab.timeline import SOURCES, Event, Timeline
@@ -254,3 +255,21 @@ def test_what_is_no_news_is_refused(given):
             LiveCalls().follow(given)
 
     run_virtual(main())
+
+
+def test_an_answer_that_goes_on_from_the_words_before_a_tool_is_spoken():
+    async def main():
+        told = []
+        events = SessionEvents(told.append)
+        wire = {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}
+        for name, items in (("filler", [{"type": "function_call"}]), ("answer", [])):
+            response = {"id": name, "conversation_id": "conv", "audio": wire, "output": items}
+            events.note("response.created", {"response": response})
+            sound = {"response_id": name, "delta": "A" * 64_000}
+            events.note("response.output_audio.delta", sound)
+            events.note("response.done", {"response": {**response, "status": "completed"}})
+        await asyncio.sleep(3.0)
+        return [event.data["now"] for event in told if event.source == "turn"]
+
+    states = run_virtual(main())
+    assert states == ["thinking", "speaking", "thinking", "speaking", "listening"]

@@ -96,9 +96,9 @@ class SessionEvents:
         wire = FORMATS[self._response["audio"]["output"]["format"]["type"]]
         if self._timer is None:
             self._record("agent", "speech_started")
-            self._become("speaking")
         else:
             self._timer.cancel()
+        self._become("speaking")  # also of a reply that goes on from the one before
         begins_s = max(self._audible_until_s, self._loop.time())
         self._audible_until_s = begins_s + size / wire.bytes_per_s
         self._timer = self._loop.call_at(self._audible_until_s, self._on_silence)
