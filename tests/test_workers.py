@@ -17,10 +17,13 @@ from worker_calls import PATIENCE_S, Phone, answers, ask, ask_for_call, run, wor
 
 from voxlab.agents.rates import Rate
 from voxlab.cli import main as voxlab
+from voxlab.errors import VoxlabError
 from voxlab.serving.realtime.transport.authentication import Authenticator, NotAdmitted
 from voxlab.serving.twilio import sign
+from voxlab.serving.workers import processes as processes_module
 from voxlab.serving.workers.admission import Limits, Refuse
 from voxlab.serving.workers.front import FrontOptions, serving_front
+from voxlab.serving.workers.processes import Processes
 from voxlab.serving.workers.protocols import CallProtocol
 from voxlab.serving.workers.worker import WorkerOptions, serving_worker
 from voxlab.timeline import Call
@@ -300,3 +303,48 @@ def test_a_wrong_secret_may_have_any_bytes():
     headers = {"Authorization": "Bearer \udcff"}
     with pytest.raises(NotAdmitted, match=r"Incorrect API key provided: \?\*\*\*"):
         Authenticator(key="right").admit("/v1/realtime?model=gpt-realtime", headers, (), now=0.0)
+
+
+class SlowFront:
+    """A front that a process joins when it is let: `joins` by the order in which they start."""
+
+    def __init__(self, *joins):
+        self.joins = list(joins)
+
+    async def joined(self, pid):
+        await self.joins.pop(0).wait()
+
+
+def test_processes_drain_though_one_never_joined(monkeypatch):
+    monkeypatch.setattr(processes_module, "STARTS_WITHIN_S", 0.05)
+
+    async def main():
+        now, never = asyncio.Event(), asyncio.Event()
+        now.set()
+        processes = Processes(SlowFront(now, never), ["sleep", "600"], {})
+        with pytest.raises(VoxlabError, match="has not joined"):
+            await processes.start(2)
+        assert len(processes.pids) == 1
+        await processes.drain()
+
+    run(main())
+
+
+def test_a_process_that_starts_for_a_dead_one_while_all_drain_is_drained(monkeypatch):
+    monkeypatch.setattr(processes_module, "AGAIN_S", 0.0)
+
+    async def main():
+        now, later = asyncio.Event(), asyncio.Event()
+        now.set()
+        front = SlowFront(now, later)
+        processes = Processes(front, ["sleep", "600"], {})
+        await processes.start(1)
+        os.kill(processes.pids[0], signal.SIGKILL)
+        while front.joins:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        draining = asyncio.create_task(processes.drain())
+        await asyncio.sleep(0)
+        later.set()
+        await draining
+
+    run(main())

@@ -34,8 +34,17 @@ class Processes:
         return [process.pid for process in self._serving]
 
     async def start(self, count: int) -> None:
-        """Start so many, and wait until they take calls. Raises VoxlabError if one does not."""
-        self._serving += await asyncio.gather(*(self._start() for _ in range(count)))
+        """Start so many, and wait until they take calls.
+
+        Raises VoxlabError if one does not; the others serve.
+        """
+        started = await asyncio.gather(
+            *(self._start() for _ in range(count)), return_exceptions=True
+        )
+        self._serving += [process for process in started if isinstance(process, Process)]
+        for error in started:
+            if isinstance(error, BaseException):
+                raise error
 
     async def _start(self) -> Process:
         process = await asyncio.create_subprocess_exec(*self._command, env=self._environment)
@@ -59,17 +68,28 @@ class Processes:
         """Replace the processes one after another: the new one takes calls, the old one drains."""
         async with self._restarting:
             for old in tuple(self._serving):
-                new = await self._start()
-                self._serving[self._serving.index(old)] = new
-                _drain(old)
-                log.info("process %d takes over from %d", new.pid, old.pid)
+                await self._replace(old)
+
+    async def _replace(self, old: Process) -> None:
+        """Let a new process take over, unless another one has, or all drain, when it has started.
+
+        Raises VoxlabError if it does not start.
+        """
+        new = await self._start()
+        if old in self._serving:
+            self._serving[self._serving.index(old)] = new
+            _drain(old)
+            log.info("process %d takes over from %d", new.pid, old.pid)
+        else:
+            _drain(new)
 
     async def drain(self) -> None:
         """Let all calls finish; return when every process has ended, also those replaced before."""
         serving, self._serving = self._serving, []
         for process in serving:
             _drain(process)
-        await asyncio.gather(*self._watching)
+        while self._watching:  # one that starts meanwhile is watched as well
+            await asyncio.gather(*self._watching)
 
     async def _watch(self, process: Process) -> None:
         """Replace a process that ends without being asked to."""
@@ -77,9 +97,12 @@ class Processes:
         log.info("process %d has ended with status %d", process.pid, status)
         if process in self._serving:
             log.warning("process %d died: another one takes its place", process.pid)
+        while process in self._serving:
             await asyncio.sleep(AGAIN_S)
-            if process in self._serving:
-                self._serving[self._serving.index(process)] = await self._start()
+            try:
+                await self._replace(process)
+            except VoxlabError as error:
+                log.warning("%s", error)
 
 
 def _drain(process: Process) -> None:
