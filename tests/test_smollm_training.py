@@ -1,6 +1,9 @@
 """What SmolLM2's adapter is trained on, and the tensors that it is trained with."""
 
 import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from voxlab import data
 from voxlab.agents.shop import shop_tools
 from voxlab.data.yaml_files import read_yaml
 from voxlab.models.gguf_blocks import LlamaShape
-from voxlab.providers.smollm import spoken_values, trades
+from voxlab.providers.smollm import spoken_values, trades, train
 from voxlab.providers.smollm.dialogues import Dialogue, dialogue
 from voxlab.providers.smollm.moves import read_value
 from voxlab.providers.smollm.network import AdaptedLlama
@@ -18,6 +21,7 @@ from voxlab.providers.smollm.packs import Branch, grow, lay
 from voxlab.providers.smollm.prompt import render_prompt
 from voxlab.text import plain_words
 
+torch.set_num_threads(1)
 SHAPE = LlamaShape(
     layers=2, width=16, heads=4, kv_heads=2, positions=2000, rope_base=1e4, epsilon=1e-5
 )
@@ -44,6 +48,19 @@ def tiny_network() -> AdaptedLlama:
         if name.endswith(".b"):
             torch.nn.init.normal_(matrix)
     return network
+
+
+@pytest.fixture
+def new_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[[], train.Trainer]:
+    """Return what makes trainers of the tiny network, to which a word is a token."""
+
+    class Words:
+        def encode(self, text: str) -> list[int]:
+            return [zlib.crc32(word.encode()) % 256 for word in text.split()]
+
+    monkeypatch.setattr(train, "read_network", lambda *_: tiny_network())
+    monkeypatch.setattr(train, "load_tokenizer", Words)
+    return lambda: train.Trainer(Path("any.gguf"), train.Plan(steps=2), "Be brief.")
 
 
 def draw(seed: int) -> Dialogue:
@@ -122,3 +139,39 @@ def test_the_rules_parsers_read_what_training_callers_say(kind: str, name: str) 
     said = [spoken_values.draw(kind, rng) for _ in range(100)]
     unread = [words for words in said if not read_value(name, {}, words)]
     assert len(unread) <= 5, unread
+
+
+@pytest.mark.slow
+def test_a_training_with_a_break_gives_the_same_adapter(new_trainer, tmp_path: Path) -> None:
+    whole, resumed = new_trainer(), new_trainer()
+    begun = whole.learned["blocks.1.q.b"].detach().numpy().copy()
+    whole.step()
+    whole.save(tmp_path)
+    resumed.load(tmp_path / train.STATE)
+    folders = tmp_path / "whole", tmp_path / "resumed"
+    for trainer, folder in zip((whole, resumed), folders, strict=True):
+        train.run(trainer, folder)
+    adapters = [np.load(folder / train.ADAPTER) for folder in folders]
+    assert adapters[0].files == adapters[1].files
+    for name in adapters[0].files:
+        np.testing.assert_array_equal(*(adapter[name] for adapter in adapters))
+    assert np.abs(adapters[0]["blocks.1.q.b"] - begun).max() > 0
+
+
+@pytest.mark.slow
+def test_a_training_whose_adapter_is_not_written_is_not_said_to_be_further(
+    new_trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = new_trainer()
+    trainer.save(tmp_path)
+    trainer.step()
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", no_room)
+    with pytest.raises(OSError, match="no space left"):
+        trainer.save(tmp_path)
+    resumed = new_trainer()
+    resumed.load(tmp_path / train.STATE)
+    assert resumed.steps_done == 0

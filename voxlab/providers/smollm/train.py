@@ -99,7 +99,12 @@ class Trainer:
         return loss.item(), right.item()
 
     def save(self, folder: Path) -> None:
-        """Write the whole state, to go on from, and the adapter, to use."""
+        """Write the adapter, to use, and then the whole state, to go on from.
+
+        A run that ends between the two goes on from the state before, and writes the adapter again.
+        """
+        halves = {name: _half(matrix) for name, matrix in self.learned.items()}
+        np.savez_compressed(folder / ADAPTER, alpha=np.float32(ALPHA), **halves)  # type: ignore[arg-type]
         state = {
             "seed": self.plan.seed,
             "steps_done": self.steps_done,
@@ -109,8 +114,6 @@ class Trainer:
         }
         torch.save(state, folder / f"{STATE}.new")
         os.replace(folder / f"{STATE}.new", folder / STATE)
-        halves = {name: _half(matrix) for name, matrix in self.learned.items()}
-        np.savez_compressed(folder / ADAPTER, alpha=np.float32(ALPHA), **halves)  # type: ignore[arg-type]
 
     def load(self, file: Path) -> None:
         """Go on from a saved state. Raises ModelError if it is of another seed."""
