@@ -5,6 +5,10 @@ network with its key-value cache, `adapter` reads what training has changed, `gr
 tokens a tool call may have, `writing` chooses tokens, `caches` keeps conversations apart,
 `language_model` is the provider, `trained` the one with our adapter, whose answers `moves` checks
 and completes, and `likelihood` asks what the network holds likely.
+
+No call needs the rest. `train` makes an adapter: `network` is SmolLM2 in torch, `dialogues` draws
+talks about the tools of `trades` with the values of `spoken_values`, and `packs` makes tensors of
+them.
 """
 
 from voxlab.providers.smollm.decoder import SmolLMDecoder

@@ -164,9 +164,7 @@ class Caller:
         elif self.chance(0.3):
             text = f"{self.one_of(shop['fillers'])}, {text}"
         if self.chance(0.1):
-            text = (
-                f"{text}, {self.one_of(('please', 'thanks', 'if possible', 'thank you', 'okay'))}"
-            )
+            text = f"{text}, {self.one_of(BEHIND)}"
         return text
 
 
