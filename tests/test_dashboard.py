@@ -71,6 +71,21 @@ def test_a_watcher_too_many_is_refused_and_one_who_leaves_makes_room(monkeypatch
     run(main())
 
 
+def test_a_dashboard_too_many_logs_what_the_worker_answers(monkeypatch, caplog):
+    monkeypatch.setattr(watching, "MOST_WATCHERS", 0)
+
+    async def main():
+        async with (
+            one_call(token="right") as (worker, _),
+            serving_dashboard("", worker.url, "right"),
+        ):
+            while "again in" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    run(main())
+    assert "answers 503, '0 watch already, and more may not. Please close a dash" in caplog.text
+
+
 # --- the page ----------------------------------------------------------------------------------
 
 TOKEN = "token-that-nobody-may-read"

@@ -40,6 +40,7 @@ async def stay_connected(
     """
     headers = {"Authorization": f"Bearer {token}"}
     while True:
+        why = "is not there"
         try:
             address = url.rstrip("/").replace("http", "ws", 1) + path
             async with connect(address, additional_headers=headers, proxy=None) as connection:
@@ -50,11 +51,13 @@ async def stay_connected(
                     f"{url} does not know our token: both sides need the same one in "
                     "VOXLAB_WORKER_TOKEN"
                 ) from error
+            said = (error.response.body or b"").decode("ascii", "replace").strip()
+            why = f"answers {error.response.status_code}, {said[:100]!r}"
         except InvalidURI as error:
             raise VoxlabError(f"{url} is no address: needs one such as {EXAMPLE_URL}") from error
         except (OSError, ConnectionClosed, TimeoutError, InvalidHandshake):
             pass
-        log.warning("%s is not there: again in %g s", url, AGAIN_S)
+        log.warning("%s %s: again in %g s", url, why, AGAIN_S)
         await asyncio.sleep(AGAIN_S)
 
 
