@@ -15,6 +15,7 @@ from typing import Any
 
 import h11
 from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request
 
 LARGEST_BODY = 2**20
 
@@ -46,6 +47,11 @@ def error_body(code: str, message: str, param: str | None = None) -> dict[str, A
     """Return an error as the API's HTTP side writes it."""
     kind = "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def path_of(request: Request) -> str:
+    """Return the path that a request asks for, without its query and a slash at its end."""
+    return request.path.partition("?")[0].rstrip("/")
 
 
 def is_same(sent: str, secret: str) -> bool:

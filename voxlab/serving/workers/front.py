@@ -26,7 +26,7 @@ from websockets.http11 import Request, Response
 
 from voxlab.agents.rates import Buckets, Rate
 from voxlab.errors import VoxlabError
-from voxlab.serving.http import HttpAnswer, HttpRequest, error_body, is_bearer, speaking
+from voxlab.serving.http import HttpAnswer, HttpRequest, error_body, is_bearer, path_of, speaking
 from voxlab.serving.sockets import listen
 from voxlab.serving.twilio import VOICE_PATH, answer_web_hook, is_signed, respond_xml
 from voxlab.serving.workers.admission import RETRY_S
@@ -236,7 +236,7 @@ class Front:
 
     async def route(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer a GET: of a worker that joins, of a caller, of Twilio, about our health."""
-        path = request.path.partition("?")[0].rstrip("/")
+        path = path_of(request)
         if path == JOIN_PATH:
             sent = request.headers.get("Authorization", "")
             if is_bearer(sent, self._options.worker_token):

@@ -29,12 +29,13 @@ from voxlab.agents.telephone.sip_endpoint import (
 )
 from voxlab.errors import VoxlabError
 from voxlab.providers.protocols import TTS
+from voxlab.serving.http import path_of
 from voxlab.serving.sip import SipHost, SipOptions, SipStart, taking_calls
 from voxlab.serving.sockets import listen
 from voxlab.serving.workers.front import Front, FrontOptions, serving_front
 from voxlab.serving.workers.goodbye import LeavesWithGoodbye
 from voxlab.serving.workers.protocols import SIP
-from voxlab.serving.workers.worker import PROBES, Worker, WorkerOptions, path_of
+from voxlab.serving.workers.worker import PROBES, Worker, WorkerOptions
 from voxlab.timeline import Call
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from websockets.http11 import Request, Response
 
 from voxlab.errors import VoxlabError
 from voxlab.observability.live_events import read_event, strip_event, write_event
-from voxlab.serving.http import is_bearer
+from voxlab.serving.http import is_bearer, path_of
 from voxlab.serving.workers.loads import Load
 from voxlab.timeline import Event
 
@@ -153,7 +153,7 @@ class NewsReader:
 def is_watcher(connection: ServerConnection) -> bool:
     """Tell whether a connection that was let in is a watcher's."""
     request = connection.request
-    return request is not None and request.path.partition("?")[0].rstrip("/") == WATCH_PATH
+    return request is not None and path_of(request) == WATCH_PATH
 
 
 class Watchable(Protocol):

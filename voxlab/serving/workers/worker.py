@@ -26,7 +26,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from voxlab.agents.rates import Rate
-from voxlab.serving.http import is_same
+from voxlab.serving.http import is_same, path_of
 from voxlab.serving.sockets import MESSAGES, listen
 from voxlab.serving.workers import admission
 from voxlab.serving.workers.admission import Accept, Action, Limits, Refuse, WorkerState
@@ -258,11 +258,6 @@ class Worker:
             self.live.end(number)
             self._step(admission.End(call))
             log.info("call %.6s is over: %d are on", call, len(self._state.active))
-
-
-def path_of(request: Request) -> str:
-    """Return what a request asks for."""
-    return request.path.partition("?")[0].rstrip("/")
 
 
 class CallConnection(ServerConnection):
