@@ -262,6 +262,22 @@ def test_a_worker_that_comes_back_is_watched_again_and_its_new_calls_are_new_to_
     run(main())
 
 
+def test_a_page_takes_no_call_for_one_of_a_dashboard_before():
+    async def main():
+        async with one_call(token=TOKEN) as (worker, _):
+            for page in pages:
+                async with serving_dashboard("", worker.url, TOKEN) as dashboard:
+                    watching = asyncio.create_task(page.follow(dashboard.url))
+                    await page.shows(lambda page: page.rows)
+                    watching.cancel()
+
+    pages = [Page(), Page()]
+    run(main())
+    one, other = (page.rows["call"] for page in pages)
+    assert one["name"] == other["name"]
+    assert one["id"] != other["id"]
+
+
 @pytest.mark.slow
 def test_a_realtime_session_of_a_worker_can_be_watched():
     async def main():

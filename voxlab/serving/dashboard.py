@@ -10,6 +10,7 @@ is now whenever that has changed: a page that is slow, or comes late, only sees 
 import asyncio
 import itertools
 import json
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,11 @@ class Board:
         self._workers: dict[int, _Worker] = {}  # by numbers that no other one ever had
         self._numbers: dict[int, int] = {}  # of ours by those of this connection
         self._next_number = itertools.count(1)
+        self._name = secrets.token_hex(4)
+
+    def id_of(self, worker_number: int, number: int) -> str:
+        """Return a call's name for a page, which may know those of a dashboard before this one."""
+        return f"{self._name}-{worker_number}-{number}"
 
     async def follow(self, connection: ClientConnection) -> None:
         """Take what a watcher is told, until the connection ends."""
@@ -131,7 +137,7 @@ class Board:
         if made_of != version:
             timeline = Timeline(call.events)
             row = {
-                "id": f"{worker_number}-{number}",
+                "id": self.id_of(worker_number, number),
                 "name": call.name,
                 "worker": worker_number,
                 "is_over": call.is_over,
@@ -157,7 +163,7 @@ class _PageReader:
         header = {"is_connected": board.is_connected, "workers": board.loads}
         versions = board.versions
         rows = [board.describe(*key) for key in versions if told.get(key) != versions[key]]
-        gone = ["{}-{}".format(*key) for key in told if key not in versions]
+        gone = [board.id_of(*key) for key in told if key not in versions]
         if header == self._header and not rows and not gone:
             return []
         self._header, self._told = header, versions
