@@ -32,7 +32,7 @@ class CallMetrics:
         self._metrics = RunningMetrics(instance)
 
     def add(self, call: LiveCall) -> None:
-        """Measure a call that is over."""
+        """Measure a call that is over, by its last `watching.MOST_EVENTS` events."""
         from voxlab.observability.telemetry import SECOND, ObservedCall
 
         timeline = Timeline()
