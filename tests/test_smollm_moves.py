@@ -7,7 +7,7 @@ from voxlab.agents.shop import shop_tools
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice
 from voxlab.providers.scripted import ScriptedLLM
-from voxlab.providers.smollm.moves import Ask, question, read_answer, read_value
+from voxlab.providers.smollm.moves import Ask, question, read_answer, read_value, reply
 from voxlab.providers.smollm.trained import TrainedSmolLM
 
 TOOLS = [tool.spec for tool in shop_tools(data.shop())]
@@ -103,6 +103,11 @@ def told(answer: str | ToolCall, *said: str, required: bool = False) -> list[Tex
         return [part async for part in model.stream(messages, TOOLS, ToolChoice(required))]
 
     return run_virtual(ask())
+
+
+def test_a_call_of_a_tool_that_is_not_there_offers_help() -> None:
+    said = told(ToolCall("1", "fly", {"city": "paris"}), "Fly me to Paris.")
+    assert said == [TextDelta(reply("help", [], TOOLS))]
 
 
 def test_the_model_s_call_reaches_the_agent_with_values() -> None:

@@ -3,7 +3,7 @@
 The model names a tool and copies the caller's words. Here words become values, by the parsers of
 the rules; words that no caller said, or that name no value, are dropped, and what is then missing
 is asked for. So a wrong answer can choose a wrong tool or a wrong value of the caller's, and never
-a value that was not said.
+a value that neither a caller nor a tool has told.
 """
 
 import json
@@ -56,10 +56,15 @@ def read_answer(answer: str, messages: Sequence[Message], tools: Sequence[ToolSp
         ((name, words),) = json.loads(answer).items()
     except (ValueError, AttributeError):
         return HELP
+    return read_call(name, words, messages, tools) if isinstance(words, dict) else HELP
+
+
+def read_call(
+    name: str, words: Mapping[str, Any], messages: Sequence[Message], tools: Sequence[ToolSpec]
+) -> Move:
+    """Return the move that a call of the model makes; `help` if there is no such tool."""
     spec = next((tool for tool in tools if tool.name == name), None)
-    if spec is None or not isinstance(words, dict):
-        return HELP
-    return fill_call(spec, words, messages)
+    return HELP if spec is None else fill_call(spec, words, messages)
 
 
 def fill_call(

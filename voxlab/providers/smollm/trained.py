@@ -21,7 +21,7 @@ from voxlab.providers.protocols import (
     WarmedUp,
 )
 from voxlab.providers.smollm.language_model import SmolLM
-from voxlab.providers.smollm.moves import Ask, fill_call, question, read_answer, reply
+from voxlab.providers.smollm.moves import Ask, question, read_answer, read_call, reply
 
 ADAPTER = "language_model/adapter.npz"
 
@@ -65,8 +65,7 @@ class TrainedSmolLM:
         if call is None:
             move = read_answer(text, messages, tools)
         else:
-            spec = next(tool for tool in tools if tool.name == call.name)
-            move = fill_call(spec, call.arguments, messages)
+            move = read_call(call.name, call.arguments, messages, tools)
         if isinstance(move, Ask) and tool_choice.required:
             move = ToolCall(f"call_{len(messages)}", move.tool, move.values)
         if isinstance(move, ToolCall):
