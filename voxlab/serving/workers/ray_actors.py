@@ -131,14 +131,20 @@ class RayWorkers:
             except VoxlabError as error:
                 log.warning("%s", error)
                 continue
-            self._serving[self._serving.index(held)] = new
+            self._put(new, held)
 
     async def restart(self) -> None:
         """Replace the workers one after another; each needs room for one more meanwhile."""
         for old in tuple(self._serving):
-            new = await self._start()
-            self._serving[self._serving.index(old)] = new
+            self._put(await self._start(), old)
             old.actor.drain.remote()
+
+    def _put(self, new: "_Held", old: "_Held") -> None:
+        """Let a new worker stand for an old one; drain it if that one was replaced meanwhile."""
+        if old in self._serving:
+            self._serving[self._serving.index(old)] = new
+        else:
+            new.actor.drain.remote()
 
     async def drain(self) -> None:
         """Let all calls finish; return when every worker has ended."""
