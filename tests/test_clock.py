@@ -349,10 +349,13 @@ REASONS = {
     "cli/suite_calls.py": "a report tells how long each call took to hold; nothing depends on it",
     "models/fetching.py": "the age of a folder that a killed download left is the file system's",
     "codec/train.py": "a training run reports how long it takes; nothing depends on it",
+    "providers/smollm/train.py": "a training run reports how long it takes; nothing depends on it",
     "grading/expect.py": "to make a counterexample smaller may not take for ever",
     "grading/submission.py": "a submission that never ends must be stopped in real time",
     "frameworks/livekit.py": "LiveKit is told by the wall clock when playing began",
+    "frameworks/livekit_drain.py": "LiveKit's worker drains in real time, in another process",
     "frameworks/worker.py": "the frameworks hold calls in real time; what one costs is measured",
+    "serving/workers/measuring.py": "a span of a call that is over tells when the call began",
     "serving/realtime/transport/server.py": "the protocol tells when a secret expires",
 }
 
