@@ -73,9 +73,8 @@ class Twilio(Phone):
         assert spoken(self.heard) == self._answer * self.questions.asked
         committed = [event.data["text"] for event in call.timeline.select("turn", "commit")]
         assert len(committed) == self.questions.asked
-        words = " ".join(
-            committed
-        ).split()  # on a busy machine a question may be heard in two parts
+        # on a busy machine a question may be heard in two parts
+        words = " ".join(committed).split()
         assert words[1::2] == [f"{n + 1}?" for n in range(len(words) // 2)]
         said = [event.data["text"] for event in call.timeline.select("agent", "said")]
         assert said == [ANSWER] * self.questions.asked
@@ -169,22 +168,25 @@ def test_a_rolling_restart_in_the_middle_of_ten_calls_loses_no_frame_and_no_turn
     async def main():
         is_enough = asyncio.Event()
         callers = [make(number, is_enough) for number in range(11)]
+        first = callers[:10]
         async with workers(kind, tmp_path, 2, most_calls=6) as (front, processes):
             old = set(processes.pids)
             async with asyncio.TaskGroup() as group:
-                for caller in callers[:10]:
+                for caller in first:
                     group.create_task(caller.call(front))
-                loads = await answers(front.url + "/load", lambda status, load: on(load) == 10)
+                loads = await answers(
+                    front.url + "/load",
+                    lambda status, load: on(load) == 10 and all(c.questions.asked for c in first),
+                )
                 assert sorted(load["active"] for load in loads["workers"]) == [5, 5]
                 await processes.restart()
-                before = [caller.questions.asked for caller in callers[:10]]
+                before = [caller.questions.asked for caller in first]
                 assert not old & set(processes.pids)
                 group.create_task(callers[10].call(front))
                 loads = await answers(front.url + "/load", lambda status, load: on(load) == 11)
                 held = {load["pid"]: load["active"] for load in loads["workers"]}
                 assert {pid: held[pid] for pid in old} == dict.fromkeys(old, 5)  # they drain
                 is_enough.set()
-        assert min(before) > 0
         for caller, asked in zip(callers, [*before, 0], strict=True):
             assert caller.questions.asked > asked  # and a turn after it
         return callers
