@@ -10,7 +10,6 @@ a break. CUDA is used where there is one.
 """
 
 import argparse
-import csv
 import json
 import math
 import os
@@ -33,6 +32,7 @@ from voxlab.codec.losses import ReconstructionLoss
 from voxlab.codec.mini import load_weights, save_weights
 from voxlab.codec.network import MiniConfig, MiniNetwork
 from voxlab.errors import ModelError, VoxlabError
+from voxlab.models.training_log import append_row
 from voxlab.models.wheels import sha256
 
 BETAS = (0.8, 0.99)  # of AdamW; a first below 0.9 suits the noise of small batches
@@ -220,22 +220,13 @@ def run(trainer: Trainer, folder: Path, save_every_s: float = 240.0) -> Iterator
         recent.append(trainer.step())
         if len(recent) == LOG_EVERY or trainer.finished:
             mean = Progress(*np.mean([list(asdict(p).values()) for p in recent], 0).tolist())
-            _log(folder / LOG, trainer, mean)
+            figures = (trainer.seconds / 3600, *asdict(mean).values())
+            append_row(folder / LOG, COLUMNS, trainer.steps_done, figures)
             recent = []
             yield mean
         if time.monotonic() - saved > save_every_s or trainer.finished:
             trainer.save(folder)
             saved = time.monotonic()
-
-
-def _log(file: Path, trainer: Trainer, mean: Progress) -> None:
-    fresh = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.writer(lines)
-        if fresh:
-            writer.writerow(COLUMNS)
-        values = (trainer.seconds / 3600, *asdict(mean).values())
-        writer.writerow([trainer.steps_done, *(f"{value:.4f}" for value in values)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -321,6 +321,11 @@ def _question(missing: str, messages: Sequence[Message]) -> str:
     if not missing:
         return ""
     ways = (QUESTIONS[missing], HINTS[missing], f"{HINTS[missing]} {OR_A_PERSON}")
+    return reword(ways, messages)
+
+
+def reword(ways: Sequence[str], messages: Sequence[Message]) -> str:
+    """Return a question's next wording: the one after those that were just asked, or the last."""
     asked = 0
     for message in reversed(messages):
         if message.role == "assistant" and message.text not in ways:

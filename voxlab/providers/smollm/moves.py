@@ -14,7 +14,7 @@ from typing import Any
 
 from voxlab.providers.protocols import Message, ToolCall, ToolSpec
 from voxlab.providers.rule_based.language_model import HELP as HELP_WITH_THE_SHOP
-from voxlab.providers.rule_based.language_model import HINTS, OR_A_PERSON, QUESTIONS
+from voxlab.providers.rule_based.language_model import HINTS, OR_A_PERSON, QUESTIONS, reword
 from voxlab.providers.rule_based.slots import ANSWERS, FINDERS, digit_runs, find_slots
 from voxlab.text import normalise
 
@@ -157,12 +157,7 @@ def question(name: str, messages: Sequence[Message] = ()) -> str:
     first = QUESTIONS.get(name, f"What is the {words}, please?")
     again = HINTS.get(name, f"I still need the {words}. What is it?")
     ways = (first, again, *([f"{again} {OR_A_PERSON}"] if name in HINTS else []))
-    asked = 0
-    for message in reversed(messages):
-        if message.role == "assistant" and message.text not in ways:
-            break
-        asked += message.role == "assistant"
-    return ways[min(asked, len(ways) - 1)]
+    return reword(ways, messages)
 
 
 def _is_in(words: str, text: str) -> bool:

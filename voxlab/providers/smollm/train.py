@@ -7,7 +7,6 @@ same adapter, with or without a break.
 """
 
 import argparse
-import csv
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from torch.nn import functional
 from voxlab import models
 from voxlab.errors import ModelError, VoxlabError
 from voxlab.models.gguf_blocks import read_rows, read_shape, unpack_q4_1, unpack_q8_0
+from voxlab.models.training_log import append_row
 from voxlab.providers.smollm.adapter import ALPHA
 from voxlab.providers.smollm.network import AdaptedLlama
 from voxlab.providers.smollm.packs import draw_pack
@@ -169,23 +169,14 @@ def run(trainer: Trainer, folder: Path) -> None:
             loss, right = np.mean(recent, axis=0)
             recent = []
             trainer.save(folder)
-            _log(folder / LOG, trainer, loss, right)
+            figures = (trainer.seconds / 3600, loss, right)
+            append_row(folder / LOG, COLUMNS, trainer.steps_done, figures)
             left_min = (trainer.plan.steps / trainer.steps_done - 1) * trainer.seconds / 60
             print(
                 f"{trainer.steps_done:5} steps, {left_min:4.0f} min left, loss {loss:.4f}, "
                 f"{right:.2%} of the tokens right",
                 flush=True,
             )
-
-
-def _log(file: Path, trainer: Trainer, loss: float, right: float) -> None:
-    fresh = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.writer(lines)
-        if fresh:
-            writer.writerow(COLUMNS)
-        values = (trainer.seconds / 3600, loss, right)
-        writer.writerow([trainer.steps_done, *(f"{value:.4f}" for value in values)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
