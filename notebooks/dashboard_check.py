@@ -7,7 +7,6 @@ of its own; the dashboard is the command that users have. The worker is then tol
 a worker in this process holds a hundred calls that were recorded before. --out keeps screenshots.
 """
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -15,7 +14,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -23,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import websockets
-from browser_check import FLAGS, WAIT_MS, browser_path, expect
-from playwright.sync_api import Browser, Page, sync_playwright
-from screens import on_screens
+from browser_check import WAIT_MS, expect
+from playwright.sync_api import Browser, Page
+from screens import browser_and_folders, on_screens
 
 from voxlab import data, load_script, play, shop_agent
 from voxlab.agents.callers.script import parse_script
@@ -275,16 +273,7 @@ BUSY = """() => {
 
 def main() -> None:
     """Run all checks; the first that fails ends with status 1."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, help="keep the screenshots here")
-    arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=browser_path(), args=FLAGS) as browser,
-    ):
-        out = (arguments.out or Path(temporary)).resolve()
-        out.mkdir(parents=True, exist_ok=True)
+    with browser_and_folders(__doc__) as (browser, _, out):
         check_calls_and_drain(browser, out)
         check_a_hundred_calls(browser, out)
 

@@ -6,21 +6,17 @@ Needs what browser_check.py needs. The page is a file without network, at the wi
 of a phone; then the same page is a cell's output in JupyterLab. --out keeps screenshots.
 """
 
-import argparse
-import tempfile
 from pathlib import Path
 
 from browser_check import (
-    FLAGS,
     WAIT_MS,
-    browser_path,
     expect,
     jupyterlab,
     live_notebook,
     notebook_page,
 )
-from playwright.sync_api import Browser, Page, sync_playwright
-from screens import on_screens
+from playwright.sync_api import Browser, Page
+from screens import browser_and_folders, on_screens
 
 from voxlab import data, load_script, play, shop_agent
 from voxlab.plots.player import call_page
@@ -158,17 +154,7 @@ def check_in_jupyterlab(browser: Browser, folder: Path, saved: Path, out: Path) 
 
 def main() -> None:
     """Run all checks; the first that fails ends with status 1."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, help="keep the screenshots here")
-    arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=browser_path(), args=FLAGS) as browser,
-    ):
-        folder = Path(temporary)
-        out = (arguments.out or folder).resolve()
-        out.mkdir(parents=True, exist_ok=True)
+    with browser_and_folders(__doc__) as (browser, folder, out):
         call = play(load_script(data.path("calls/barge_in.yaml")), shop_agent())
         call.save(folder / "saved")
         path = folder / "call.html"

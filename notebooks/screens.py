@@ -1,11 +1,31 @@
-"""A page on the screens that the browser checks look at: light, dark, and a phone."""
+"""What the checks of single pages share: a browser, and screens: light, dark, and a phone."""
 
+import argparse
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from browser_check import HERE, expect
-from playwright.sync_api import Browser, Page
+from browser_check import FLAGS, HERE, browser_path, expect
+from playwright.sync_api import Browser, Page, sync_playwright
 
 SCREENS = {"light": (1100, 800), "dark": (1100, 800), "phone": (360, 740)}
+
+
+@contextmanager
+def browser_and_folders(about: str | None) -> Iterator[tuple[Browser, Path, Path]]:
+    """Read --out from the command line; lend a browser, a passing folder, and --out or that one."""
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, help="keep the screenshots here")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=browser_path(), args=FLAGS) as browser,
+    ):
+        out = (arguments.out or Path(temporary)).resolve()
+        out.mkdir(parents=True, exist_ok=True)
+        yield browser, Path(temporary), out
 
 
 def on_screens(

@@ -5,13 +5,11 @@
 Needs what browser_check.py needs. The page is a file without network. --out keeps screenshots.
 """
 
-import argparse
-import tempfile
 from pathlib import Path
 
-from browser_check import FLAGS, browser_path, expect
-from playwright.sync_api import Browser, Page, sync_playwright
-from screens import on_screens
+from browser_check import expect
+from playwright.sync_api import Browser, Page
+from screens import browser_and_folders, on_screens
 
 from voxlab import data, load_script, play, shop_agent
 from voxlab.observability import build_trace, measure_session
@@ -71,18 +69,9 @@ def check_page(browser: Browser, path: Path, out: Path) -> None:
 
 def main() -> None:
     """Run all checks; the first that fails ends with status 1."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, help="keep the screenshots here")
-    arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=browser_path(), args=FLAGS) as browser,
-    ):
-        out = (arguments.out or Path(temporary)).resolve()
-        out.mkdir(parents=True, exist_ok=True)
+    with browser_and_folders(__doc__) as (browser, folder, out):
         timeline = play(load_script(data.path("calls/barge_in.yaml")), shop_agent()).timeline
-        path = Path(temporary) / "trace.html"
+        path = folder / "trace.html"
         page = trace_page(build_trace(timeline), measure_session(timeline))
         path.write_text(page, encoding="utf-8")
         check_page(browser, path, out)
