@@ -24,9 +24,8 @@ def likeliest_tokens(decoder: SmolLMDecoder, text: str, count: int = 5) -> list[
 
 def log_likelihood(decoder: SmolLMDecoder, text: str, given: str) -> float:
     """Return the natural logarithm of the probability that a text follows another one."""
-    tokenizer = load_tokenizer()
-    decoder.prefill(tokenizer.encode(given))
-    return float(decoder.log_likelihoods(tokenizer.encode(text)).sum())
+    encode = load_tokenizer().encode
+    return float(decoder.log_likelihoods(encode(text), encode(given)).sum())
 
 
 def score_tools(decoder: SmolLMDecoder, words: str, tools: Sequence[ToolSpec]) -> dict[str, float]:
