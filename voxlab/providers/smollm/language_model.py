@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from voxlab.clock import compute
 from voxlab.providers.protocols import (
     FREE_CHOICE,
@@ -22,9 +24,10 @@ from voxlab.providers.protocols import (
     ToolChoice,
     ToolSpec,
 )
-from voxlab.providers.rule_based.phrases import PHRASES, list_found, phrase
+from voxlab.providers.rule_based.phrases import PHRASES, list_found, phrasings
 from voxlab.providers.smollm.caches import Caches
 from voxlab.providers.smollm.decoder import LONGEST, Read, SmolLMDecoder
+from voxlab.providers.smollm.likelihood import SCORED, scored_tokens
 from voxlab.providers.smollm.prompt import render_prompt, render_unfinished
 from voxlab.providers.smollm.tokenizer import load_tokenizer
 from voxlab.providers.smollm.writing import TOKENS_AT_MOST, Writing
@@ -56,10 +59,11 @@ class SmolLM:
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the answer to a conversation: text token by token, or one tool call.
 
-        The result of a tool is put into words by rules: so small a model changes numbers.
+        The result of a tool is put into words by templates, since so small a model changes numbers;
+        it chooses among them.
         """
         if messages and messages[-1].role == "tool":
-            yield TextDelta(_told(messages))
+            yield TextDelta(await self.choose(_heard(messages), tools, _ways_to_tell(messages)))
             return
         writing = Writing(self._tokenizer, tools, required=tool_choice.required)
         text = self._fitting(messages, tools)
@@ -75,14 +79,41 @@ class SmolLM:
     async def read_ahead(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
         """Read a conversation whose last message may go on, so that its answer comes sooner."""
         text = self._fitting(messages, tools, render_unfinished)
+        if len(text) <= LONGEST:
+            with self._cache(text) as decoder:
+                await self._read(decoder, text)
+
+    async def choose(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], phrasings: Sequence[str]
+    ) -> str:
+        """Return the phrasing that is the likeliest answer to a conversation; of equals the first.
+
+        One run of the network for each, behind what it has read of the conversation; between two
+        runs it can be cancelled. One that stands alone is returned at once, and the first one if
+        the conversation leaves no room.
+        """
+        if len(phrasings) == 1:
+            return phrasings[0]
+        text, scores = self._fitting(messages, tools), list[float]()
+        if len(text) + SCORED > LONGEST:
+            return phrasings[0]
         with self._cache(text) as decoder:
-            while decoder.same(text) < len(text) <= LONGEST:
-                await compute(decoder.read, text, cost_s=_cost_s)
+            await self._read(decoder, text[:-1])
+            for tokens in scored_tokens(phrasings):
+                cost_s = Read(len(tokens), len(text) - 1, 0).cost_s
+                found = await compute(decoder.log_likelihoods, tokens, text, cost_s=cost_s)
+                scores.append(found.mean())
+        return phrasings[int(np.argmax(scores))]
 
     async def warm_up(self) -> None:
         """Run the network once, and sort the vocabulary for the grammar of tool calls."""
         Writing(self._tokenizer)
         await compute(self._new_decoder().read, [0], cost_s=_cost_s)
+
+    async def _read(self, decoder: SmolLMDecoder, text: Sequence[int]) -> None:
+        """Read a text as far as it is not in the cache."""
+        while decoder.same(text) < len(text):
+            await compute(decoder.read, text, cost_s=_cost_s)
 
     async def _step(
         self, decoder: SmolLMDecoder, text: Sequence[int], writing: Writing
@@ -127,8 +158,17 @@ def _cost_s(read: Read) -> float:
     return read.cost_s
 
 
-def _told(messages: Sequence[Message]) -> str:
-    """Return the last message, the result of a tool, in spoken words."""
+def _heard(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the conversation up to the caller's last words: what was done since nobody has heard.
+
+    The network has read that. All phrasings tell the same result, so it need not read the result.
+    """
+    asked = max((n for n, message in enumerate(messages) if message.role == "user"), default=0)
+    return messages[: asked + 1]
+
+
+def _ways_to_tell(messages: Sequence[Message]) -> Sequence[str]:
+    """Return the phrasings of the last message, the result of a tool."""
     calls = {call.id: call for message in messages for call in message.tool_calls}
     call = calls.get(messages[-1].tool_call_id, ToolCall("", "", {}))
     try:
@@ -136,7 +176,7 @@ def _told(messages: Sequence[Message]) -> str:
     except ValueError:
         result = messages[-1].text
     if not isinstance(result, dict):
-        return f"Here is what I found: {result}."
+        return [f"Here is what I found: {result}."]
     if call.name in PHRASES or "error" in result or not result:
-        return phrase(call.name, call.arguments, result)
-    return list_found(result)
+        return phrasings(call.name, call.arguments, result)
+    return [list_found(result)]
