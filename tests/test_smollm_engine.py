@@ -100,7 +100,7 @@ def test_a_long_text_is_read_in_runs_between_which_one_can_stop(tiny):
 def test_a_cache_is_copied_as_far_as_it_serves(tiny, decoder):
     other = SmolLMDecoder(file=tiny[1], longest=64)
     logits = other.prefill(TEXT)
-    decoder.take_over(other, 8)
+    decoder.take_over(other, [*TEXT[:8], 50])
     other.prefill([50] * 20)
     rest = decoder.read(TEXT)
     assert rest == Read(count=len(TEXT) - 8, after=8, left=0)

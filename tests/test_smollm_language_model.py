@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from voxlab.clock import run_virtual
+from voxlab.clock import run_real, run_virtual
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice, ToolSpec
 from voxlab.providers.rule_based.phrases import phrasings
 from voxlab.providers.smollm import language_model
 from voxlab.providers.smollm.caches import CONVERSATIONS
 from voxlab.providers.smollm.decoder import CHUNK, LONGEST, Read, SmolLMDecoder
+from voxlab.providers.smollm.grammar import WORDS_AT_MOST
 from voxlab.providers.smollm.language_model import CHOOSE_S, FORGETS, SmolLM
 from voxlab.providers.smollm.likelihood import score_phrasings, scored_tokens
 from voxlab.providers.smollm.prompt import END, render_prompt
@@ -156,6 +157,26 @@ def test_a_new_conversation_begins_with_what_another_has_read_of_the_same_system
     assert run_virtual(call()) < 0.5 * run_virtual(answer(llm, ASKED))[2][0]
 
 
+def test_the_event_loop_does_not_wait_for_a_run_of_another_conversation(llm):
+    class Noted:
+        def __enter__(self):
+            waited_in.append(threading.current_thread())
+
+        def __exit__(self, *_):
+            pass
+
+    async def call():
+        await answer(llm, [SYSTEM, Message("user", "one " * 80)])
+        for decoder in llm._caches[asyncio.get_running_loop()]._free:
+            decoder._lock = Noted()
+        await llm.read_ahead(ASKED, [])
+        return threading.current_thread()
+
+    waited_in = []
+    assert run_real(call()) not in waited_in
+    assert waited_in
+
+
 def test_so_many_conversations_are_kept_and_no_more(llm):
     async def call():
         for n in range(CONVERSATIONS + 3):
@@ -180,6 +201,20 @@ def test_a_long_call_forgets_its_beginning_but_not_its_instructions(llm):
 
     assert run_virtual(call())[0] < 0.1  # and the same beginning as a turn before
     assert len(turns) > FORGETS
+
+
+def test_a_long_call_leaves_room_for_tool_arguments_of_spelled_digits(llm, monkeypatch):
+    digit = load_tokenizer().encode("7")
+
+    def spell_digits(decoder, length):
+        return np.eye(1, len(load_tokenizer().spelled), *digit, dtype=np.float32)[0]
+
+    monkeypatch.setattr(RandomDecoder, "_logits", spell_digits)
+    find = ToolSpec("find", "Find it.", {"properties": {"order": {}, "phone": {}, "account": {}}})
+    for words in range(26, 38, 2):  # some prompts are nearly too long
+        turns = [Message("user", "word " * words)] * FORGETS * 3
+        _, (call,), _ = run_virtual(answer(llm, [SYSTEM, *turns], [find], required=True))
+        assert [len(value) for value in call.arguments.values()] == [WORDS_AT_MOST] * 3
 
 
 def test_a_turn_that_no_cache_can_hold_is_refused(llm):

@@ -132,9 +132,11 @@ class SmolLMDecoder:
             pass
         return read.logits
 
-    def take_over(self, other: "SmolLMDecoder", length: int) -> None:
-        """Copy the first tokens of another cache, with their keys and values."""
-        with self._lock, other._lock:
+    def take_over(self, other: "SmolLMDecoder", text: Sequence[int]) -> None:
+        """Copy what another cache has of a text's beginning: the tokens, their keys and values."""
+        first, second = sorted((self, other), key=id)  # always in one order, or two could block
+        with first._lock, second._lock:
+            length = other.same(text)
             self.tokens = other.tokens[:length]
             for mine, its in zip(self._cache, other._cache, strict=True):
                 mine[:, :, :length] = its[:, :, :length]

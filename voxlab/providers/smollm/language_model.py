@@ -8,8 +8,8 @@ two runs of the network: a run reads a part of the prompt, or writes one token.
 import asyncio
 import json
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from voxlab.providers.smollm.decoder import LONGEST, Read, SmolLMDecoder
 from voxlab.providers.smollm.likelihood import SCORED, scored_tokens
 from voxlab.providers.smollm.prompt import render_prompt, render_unfinished
 from voxlab.providers.smollm.tokenizer import load_tokenizer
-from voxlab.providers.smollm.writing import TOKENS_AT_MOST, Writing
+from voxlab.providers.smollm.writing import Writing, longest_answer
 
 FORGETS = 16  # messages at a time, so that what is left stays the same for some turns
 CHOOSE_S = 0.001  # processor time of choosing a token, beside that of the run before it
@@ -67,7 +67,7 @@ class SmolLM:
             return
         writing = Writing(self._tokenizer, tools, required=tool_choice.required)
         text = self._fitting(messages, tools)
-        with self._cache(text) as decoder:
+        async with self._cache(text) as decoder:
             while not writing.done:
                 tokens = await self._step(decoder, text, writing)
                 text += tokens
@@ -80,7 +80,7 @@ class SmolLM:
         """Read a conversation whose last message may go on, so that its answer comes sooner."""
         text = self._fitting(messages, tools, render_unfinished)
         if len(text) <= LONGEST:
-            with self._cache(text) as decoder:
+            async with self._cache(text) as decoder:
                 await self._read(decoder, text)
 
     async def choose(
@@ -97,7 +97,7 @@ class SmolLM:
         text, scores = self._fitting(messages, tools), list[float]()
         if len(text) + SCORED > LONGEST:
             return phrasings[0]
-        with self._cache(text) as decoder:
+        async with self._cache(text) as decoder:
             await self._read(decoder, text[:-1])
             for tokens in scored_tokens(phrasings):
                 cost_s = Read(len(tokens), len(text) - 1, 0).cost_s
@@ -136,22 +136,17 @@ class SmolLM:
         """Return the prompt's tokens, without the oldest messages if it would be too long."""
         system = [message for message in messages if message.role == "system"]
         others = [message for message in messages if message.role != "system"]
+        room = min(longest_answer(self._tokenizer, tools), LONGEST // 4)
         while True:
             text = self._tokenizer.encode(render([*system, *others], tools))
-            if len(text) + TOKENS_AT_MOST <= LONGEST or len(others) <= FORGETS:
+            if len(text) + room <= LONGEST or len(others) <= FORGETS:
                 return text
             del others[:FORGETS]
 
-    @contextmanager
-    def _cache(self, text: Sequence[int]) -> Iterator[SmolLMDecoder]:
+    def _cache(self, text: Sequence[int]) -> AbstractAsyncContextManager[SmolLMDecoder]:
         """Lend a decoder that has read as much of a text as possible, for this text alone."""
         loop = asyncio.get_running_loop()
-        caches = self._caches.setdefault(loop, Caches(self._new_decoder))
-        decoder = caches.take(text)
-        try:
-            yield decoder
-        finally:
-            caches.give_back(decoder)
+        return self._caches.setdefault(loop, Caches(self._new_decoder)).lend(text)
 
 
 def _cost_s(read: Read) -> float:
