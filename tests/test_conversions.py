@@ -3,94 +3,97 @@
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from voxlab.models import onnx_conversions
+from voxlab.models import moonshine_export
+from voxlab.models.moonshine_export import Matrix, Weights
 
-ROWS, COLUMNS = 64, 96
+ROWS, INPUTS, OUTPUTS = 20, 64, 96
 SCALE, SHIFT = 0.02, 0.1  # a weight is SCALE * integer + SHIFT
+MAKERS = ("multiply", "multiply_blocks")
 
 
-def compressed_network(rng):
-    """Look up a row of an embedding, multiply by a matrix in both branches of an If, by the
-    embedding's transpose at the end: the shapes that Moonshine's decoder has."""
+def weights(rng):
+    """Weights as the wheel keeps them: a matrix that a layer multiplies with, a convolution's."""
     integers = {
-        "embedding": rng.integers(-128, 128, (COLUMNS, ROWS), np.int8),
-        "matrix": rng.integers(-128, 128, (ROWS, ROWS), np.int8),
+        "matrix": rng.integers(-128, 128, (INPUTS, OUTPUTS), np.int8),
+        "convolution": rng.integers(-128, 128, (OUTPUTS, INPUTS, 3), np.int8),
     }
-    constants = [numpy_helper.from_array(values, name) for name, values in integers.items()]
-    constants += [
-        numpy_helper.from_array(np.array([SCALE], np.float32), "scale"),
-        numpy_helper.from_array(np.array([SHIFT], np.float32), "shift"),
+    parts = {"scale": np.array([SCALE], np.float32), "zero_point": np.array([SHIFT], np.float32)}
+    constants = [
+        numpy_helper.from_array(values, f"{name}_merged_0_{part}")
+        for name, whole in integers.items()
+        for part, values in (("quantized", whole), *parts.items())
     ]
-    nodes = []
-    for name in integers:
-        nodes += [
-            helper.make_node("Cast", [name], [f"{name}_cast"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{name}_cast", "scale"], [f"{name}_scaled"]),
-            helper.make_node("Add", [f"{name}_scaled", "shift"], [f"{name}_weights"]),
-        ]
-    branches = []
-    for sign in ("Neg", "Identity"):
-        product, result = f"{sign}_product", f"{sign}_result"
-        inner = [
-            helper.make_node("MatMul", ["row", "matrix_weights"], [product]),
-            helper.make_node(sign, [product], [result]),
-        ]
-        output = helper.make_tensor_value_info(result, TensorProto.FLOAT, None)
-        branches.append(helper.make_graph(inner, sign, [], [output]))
-    nodes += [
-        helper.make_node("Gather", ["embedding_weights", "index"], ["row"]),
-        helper.make_node(
-            "If", ["flip"], ["hidden"], then_branch=branches[0], else_branch=branches[1]
-        ),
-        helper.make_node("Transpose", ["embedding_weights"], ["columns"], perm=[1, 0]),
-        helper.make_node("MatMul", ["hidden", "columns"], ["logits"]),
-    ]
-    inputs = [
-        helper.make_tensor_value_info("index", TensorProto.INT64, [1]),
-        helper.make_tensor_value_info("flip", TensorProto.BOOL, []),
-    ]
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "network", inputs, [logits], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return model
+    product = helper.make_node("MatMul", ["x", "matrix_merged_0_add_tensor"], ["a/MatMul_output_0"])
+    graph = helper.make_graph([product], "wheel", [], [], constants)
+    return Weights([graph]), integers
 
 
-def logits_of(model, index, flip):
+def run(graph, width_out, x):
+    head = f"test (float[1,n,{x.shape[-1]}] x) => (float[1,m,{width_out}] y)"
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
+        graph.model(head).SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    (logits,) = session.run(None, {"index": np.array([index]), "flip": np.array(flip)})
-    return logits
+    return session.run(None, {"x": x})[0]
 
 
-@pytest.mark.parametrize("flip", [True, False])
-def test_multiplying_integers_changes_the_result_by_less_than_a_percent(flip):
-    model = compressed_network(np.random.default_rng(0))
-    expected = logits_of(model, 7, flip)
-    onnx_conversions._multiply_integers(model)
-    converted = logits_of(model, 7, flip)
-    assert np.abs(converted - expected).max() < 0.01 * np.abs(expected).max()
+def test_a_matrix_means_the_weights_of_the_wheel():
+    found, integers = weights(np.random.default_rng(0))
+    expected = SCALE * integers["matrix"].astype(np.float32) + SHIFT
+    np.testing.assert_allclose(found.product("a").floats(), expected, atol=1e-6)
 
 
-def test_no_float_matrix_is_left_to_expand():
-    model = compressed_network(np.random.default_rng(0))
-    onnx_conversions._multiply_integers(model)
-    kinds = [node.op_type for graph in onnx_conversions._graphs(model.graph) for node in graph.node]
-    assert kinds.count("MatMulNBits") == 3
-    assert "MatMul" not in kinds
-    assert "Transpose" not in kinds
+def test_matrices_with_one_input_are_joined_side_by_side():
+    found, _ = weights(np.random.default_rng(0))
+    one = found.product("a").floats()
+    np.testing.assert_array_equal(found.product("a", "a").floats(), np.hstack([one, one]))
 
 
-def test_the_packed_integers_mean_exactly_the_weights_they_replace():
-    model = compressed_network(np.random.default_rng(1))
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    expected = (SCALE * constants["matrix"].astype(np.float64) + SHIFT).T
-    onnx_conversions._multiply_integers(model)
-    packed = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    blocks = packed["matrix_weights_packed"].astype(np.float64)
-    shape = (ROWS, ROWS // onnx_conversions.BLOCK, 1)
-    zero = packed["matrix_weights_zero_points"].reshape(shape)
-    weights = packed["matrix_weights_scales"].reshape(shape) * (blocks - zero)
-    np.testing.assert_allclose(weights.reshape(ROWS, ROWS), expected, atol=1e-6)
+@pytest.mark.parametrize("maker", MAKERS)
+def test_multiplying_integers_changes_the_product_by_less_than_two_percent(maker):
+    rng = np.random.default_rng(0)
+    found, _ = weights(rng)
+    matrix = found.product("a")
+    x = rng.standard_normal((1, ROWS, INPUTS)).astype(np.float32)
+    graph = moonshine_export._Graph()
+    getattr(graph, maker)("x", "y", matrix)
+    expected = x @ matrix.floats()
+    assert np.abs(run(graph, OUTPUTS, x) - expected).std() < 0.02 * expected.std()
+
+
+def test_rounding_block_by_block_spares_the_small_inputs_beside_a_large_one():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, ROWS, INPUTS)).astype(np.float32)
+    x[0, 0, 0] = 1000.0
+    matrix = Matrix(
+        rng.integers(-128, 128, (INPUTS, OUTPUTS), np.int8),
+        np.full(OUTPUTS, SCALE, np.float32),
+        np.zeros(OUTPUTS, np.int8),
+    )
+    errors = []
+    for maker in MAKERS:
+        graph = moonshine_export._Graph()
+        getattr(graph, maker)("x", "y", matrix)
+        errors.append(np.abs(run(graph, OUTPUTS, x) - x @ matrix.floats())[0, 1:].std())
+    assert errors[1] < 0.02 * errors[0]
+
+
+@pytest.mark.parametrize("frames", [7, 8, 9, 20])
+def test_a_convolution_is_a_product_over_its_windows(frames):
+    rng = np.random.default_rng(0)
+    found, integers = weights(rng)
+    kernel, stride = 3, 2
+    x = rng.standard_normal((1, frames, INPUTS)).astype(np.float32)
+    graph = moonshine_export._Graph()
+    graph.add("axis_1 = Constant <value_ints: ints = [1]> ()")
+    graph.unfold("x", "y", kernel, stride)
+    graph.add("y = Identity (y_windows)")
+    windows = run(graph, kernel * INPUTS, x)
+    filters = SCALE * integers["convolution"] + SHIFT
+    expected = [
+        np.einsum("ock,kc->o", filters, x[0, at : at + kernel])
+        for at in range(0, frames - kernel + 1, stride)
+    ]
+    product = windows[0] @ found.integers("convolution").floats()
+    np.testing.assert_allclose(product, expected, atol=1e-3)

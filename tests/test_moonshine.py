@@ -140,7 +140,7 @@ def test_a_second_look_finds_the_words_that_the_decoder_would_not_begin():
 @pytest.fixture(params=data.VOICES)
 def unbegun(request):
     """Two questions; their decoder gives up before the first word."""
-    pause = silence(1.0, 16_000)
+    pause = silence(1.5, 16_000)
     asked = [data.utterance(name, request.param) for name in ("weather_tomorrow", "order_where")]
     return concatenate([pause, *(s for u in asked for s in (u.audio.resample(16_000), pause))])
 

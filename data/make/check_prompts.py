@@ -71,13 +71,13 @@ class Check:
 @cache
 def encoder() -> Any:
     """Return the encoder of Moonshine, on one thread."""
-    return open_session(models.path("moonshine-base-en", "encoder.onnx"))
+    return open_session(models.path("moonshine-base-en", "encoder_int8.onnx"))
 
 
 def states(recording: Audio) -> States:
     """Return the encoder's states of a recording without its silent ends, of length one."""
     sound = audio.trim(recording.resample(16_000)).samples
-    hidden: States = encoder().run(None, {"input_values": sound[None]})[0][0]
+    hidden: States = encoder().run(None, {"audio": sound[None]})[0][0]
     hidden = hidden - hidden.mean(axis=0)
     return hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
 

@@ -6,21 +6,14 @@ onnx and onnxruntime are heavy: they are loaded inside, and only `voxlab models`
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from voxlab.models import moonshine_export
 from voxlab.models.llama_export import export_llama
 
 Conversion = Callable[[Path, Path, Path], None]
-Weights = NDArray[np.int8]
-
 WORD_TIMES = "/CumSum_output_0"  # Hibari's running sum of symbol durations, in frames of 25 ms
-
-BLOCK = 32  # weights that share a scale in MatMulNBits; the widths 416 and 1664 are multiples
 
 
 def add_word_times(member: Path, target: Path, scratch: Path) -> None:
@@ -37,27 +30,28 @@ def add_word_times(member: Path, target: Path, scratch: Path) -> None:
     _demand_loadable(target)
 
 
-def ort_to_onnx(member: Path, target: Path, scratch: Path) -> None:
-    """Save an .ort file as ONNX: the portable format, which onnxruntime optimises as it loads."""
+def moonshine_encoder(member: Path, target: Path, scratch: Path) -> None:
+    """Save Moonshine's encoder as a network on integers."""
+    _export(moonshine_export.encoder, member, target, scratch)
+
+
+def moonshine_memory(member: Path, target: Path, scratch: Path) -> None:
+    """Save what Moonshine's decoder makes of the encoder's states once, out of the decoder."""
+    _export(moonshine_export.memory, member, target, scratch)
+
+
+def moonshine_decoder(member: Path, target: Path, scratch: Path) -> None:
+    """Save the rest of Moonshine's decoder as a network on integers."""
+    _export(moonshine_export.decoder, member, target, scratch)
+
+
+def _export(
+    network: Callable[[moonshine_export.Weights], Any], member: Path, target: Path, scratch: Path
+) -> None:
     import onnx
 
-    onnx.save(_resaved(member, scratch), target)
-    _demand_loadable(target)
-
-
-def ort_to_onnx_int8(member: Path, target: Path, scratch: Path) -> None:
-    """Save an .ort file as ONNX whose matrices stay 8-bit integers while they are multiplied.
-
-    Moonshine's wheel keeps its weights as integers and expands them to floats before use: 160 MB
-    to read for every token. MatMulNBits reads the integers. Its inputs are rounded to 8 bits in
-    blocks of 32, which changed no word of ten minutes of human prompts, and a token takes half
-    as long. Needs onnxruntime 1.23, the first with the kernel for x86 and ARM.
-    """
-    import onnx
-
-    model = _resaved(member, scratch)
-    _multiply_integers(model)
-    onnx.save(model, target)
+    weights = moonshine_export.Weights(list(_graphs(_resaved(member, scratch).graph)))
+    onnx.save(network(weights), target)
     _demand_loadable(target)
 
 
@@ -85,7 +79,7 @@ def gguf_to_vocabulary(member: Path, target: Path, scratch: Path) -> None:
 CONVERSIONS: Mapping[str, Conversion] = {
     function.__name__: function
     for function in (
-        *(add_word_times, ort_to_onnx, ort_to_onnx_int8),
+        *(add_word_times, moonshine_encoder, moonshine_memory, moonshine_decoder),
         *(gguf_to_onnx, gguf_to_vocabulary),
     )
 }
@@ -128,130 +122,3 @@ def _graphs(graph: Any) -> Iterator[Any]:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
                 yield from _graphs(attribute.g)
-
-
-@dataclass(frozen=True, slots=True)
-class _Matrix:
-    """A weight matrix kept as integers: weight = scale * integer + shift.
-
-    `integers`, `scale` and `shift` name constants of the graph; `values` is int8 (rows, columns).
-    """
-
-    integers: str
-    scale: str
-    shift: str
-    values: Weights
-    step: float  # the value of the scale
-    zero_point: int  # the unsigned integer that means a weight of 0
-
-
-def _multiply_integers(model: Any) -> None:
-    """Replace each MatMul with a constant integer matrix, and each look-up of an embedding in one.
-
-    What only served to expand the matrices to floats is removed.
-    """
-    from onnx import helper
-
-    producers = {name: n for g in _graphs(model.graph) for n in g.node for name in n.output}
-    matrices = _matrices(model.graph, producers)
-    for graph in _graphs(model.graph):  # lazily: extend copies, so inner graphs come after it
-        nodes = [new for n in graph.node for new in _integer_nodes(n, matrices, producers)]
-        del graph.node[:]
-        graph.node.extend(nodes)
-    packed = {name for g in _graphs(model.graph) for n in g.node for name in n.input}
-    for name, matrix in matrices.items():
-        for values, transposed in ((matrix.values.T, ""), (matrix.values, "_transposed")):
-            if f"{name}{transposed}_packed" in packed:
-                model.graph.initializer.extend(_packed(f"{name}{transposed}", matrix, values))
-    _remove_unused(model.graph)
-    if all(entry.domain != "com.microsoft" for entry in model.opset_import):
-        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-
-
-def _matrices(graph: Any, producers: Mapping[str, Any]) -> dict[str, _Matrix]:
-    """Find Add(Mul(Cast(integers), scale), shift), by the name of the sum."""
-    from onnx import numpy_helper
-
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    found = {}
-    for add in graph.node:
-        times = producers.get(add.input[0]) if add.op_type == "Add" else None
-        if times is None or times.op_type != "Mul":
-            continue
-        cast = producers.get(times.input[0])
-        if cast is not None and cast.op_type == "Cast" and cast.input[0] in constants:
-            values = numpy_helper.to_array(constants[cast.input[0]])
-            scale = numpy_helper.to_array(constants[times.input[1]]).item()
-            shift = numpy_helper.to_array(constants[add.input[1]]).item()
-            if values.dtype == np.int8 and values.ndim == 2:
-                names = cast.input[0], times.input[1], add.input[1]
-                found[add.output[0]] = _Matrix(*names, values, scale, round(128 - shift / scale))
-    return found
-
-
-def _integer_nodes(
-    node: Any, matrices: Mapping[str, _Matrix], producers: Mapping[str, Any]
-) -> list[Any]:
-    """Return what a node becomes: itself, or its equal on integers."""
-    from onnx import TensorProto, helper
-
-    output = node.output[0]
-    if node.op_type == "Gather" and node.input[0] in matrices:
-        matrix = matrices[node.input[0]]
-        return [
-            helper.make_node("Gather", [matrix.integers, node.input[1]], [f"{output}_rows"]),
-            helper.make_node("Cast", [f"{output}_rows"], [f"{output}_cast"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{output}_cast", matrix.scale], [f"{output}_scaled"]),
-            helper.make_node("Add", [f"{output}_scaled", matrix.shift], [output]),
-        ]
-    if node.op_type != "MatMul":
-        return [node]
-    name, transposed = node.input[1], ""
-    if name in producers and producers[name].op_type == "Transpose":
-        name, transposed = producers[name].input[0], "_transposed"
-    if name not in matrices:
-        return [node]
-    inputs, outputs = matrices[name].values.shape[:: -1 if transposed else 1]
-    name += transposed
-    return [
-        helper.make_node(
-            "MatMulNBits",
-            [node.input[0], f"{name}_packed", f"{name}_scales", f"{name}_zero_points"],
-            [output],
-            domain="com.microsoft",
-            K=inputs,
-            N=outputs,
-            bits=8,
-            block_size=BLOCK,
-            accuracy_level=4,  # the products are of 8-bit integers, which processors do fastest
-        )
-    ]
-
-
-def _packed(name: str, matrix: _Matrix, values: Weights) -> list[Any]:
-    """Return the constants of MatMulNBits. values: int8 (outputs, inputs)."""
-    from onnx import numpy_helper
-
-    blocks = (values.astype(np.int16) + 128).astype(np.uint8).reshape(len(values), -1, BLOCK)
-    count = blocks.shape[0] * blocks.shape[1]
-    return [
-        numpy_helper.from_array(blocks, f"{name}_packed"),
-        numpy_helper.from_array(np.full(count, matrix.step, np.float32), f"{name}_scales"),
-        numpy_helper.from_array(np.full(count, matrix.zero_point, np.uint8), f"{name}_zero_points"),
-    ]
-
-
-def _remove_unused(graph: Any) -> None:
-    """Remove nodes and constants that nothing reads any more."""
-    while True:
-        graphs = list(_graphs(graph))
-        read = {name for g in graphs for n in g.node for name in n.input}
-        read |= {output.name for g in graphs for output in g.output}
-        unused = [(g, n) for g in graphs for n in g.node if not read.intersection(n.output)]
-        for owner, node in unused:
-            owner.node.remove(node)
-        if not unused:
-            break
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

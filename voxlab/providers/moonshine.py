@@ -27,6 +27,7 @@ from voxlab.providers.protocols import MayEnd, Transcript
 
 MODEL = "moonshine-base-en"
 RATE_HZ = 16_000
+LAYERS = 8  # of the decoder
 
 START, END = 1, 2  # tokens of the tokenizer that frame a sentence; 0 stands for an unknown one
 TOKENS_PER_S, SPARE_TOKENS = 6.5, 8  # in 60 human prompts nobody spoke 6 a second ...
@@ -42,7 +43,9 @@ PAUSE_S = 0.2  # a longer recording is cut in the middle of its quietest pause o
 PAUSE_FROM = 0.6  # ... in the last 40% of LONGEST_S
 
 # A line through the processor time of 54 recordings of 0.3 to 28 s, on one thread of a 2.8 GHz
-# Xeon; the slope was 0.053 with the machine to itself and 0.074 with other work beside.
+# Xeon; the slope was 0.053 with the machine to itself and 0.074 with other work beside. That was
+# the network as the wheel has it. On integers it takes half (0.026 a second of sound, 0.052 before,
+# in one run): the charges stay those of a slower machine, so that recorded calls repeat.
 COST_S, COST_PER_S = 0.02, 0.06
 # Where a draft is checked, its parts are charged: the encoder and the decoder's look at its states
 # (0.024 a second of sound, measured on the machine to itself), each step of the decoder (0.0053)
@@ -259,9 +262,10 @@ def _pause_s(audio: Audio) -> float:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Network:
-    """The two sessions and the tokens; onnxruntime lets several threads run one session."""
+    """The three sessions and the tokens; onnxruntime lets several threads run one session."""
 
     encoder: Any
+    memory: Any
     decoder: Any
     tokens: tuple[bytes, ...]
 
@@ -315,24 +319,21 @@ class _Network:
 
         The first pass reads a whole draft and gives the likeliest token after each of its tokens:
         they are the draft's own up to where the sound says otherwise. What the decoder keeps of
-        the encoder's states is made in that pass and stays; its past grows by the tokens that are
-        right. passes: collects how many tokens each pass reads. insist: the end is not the first.
+        the encoder's states is made once; its past grows by the tokens that are right.
+        passes: collects how many tokens each pass reads. insist: the end is not the first.
         Yields each token and the logits (tokens,).
         """
-        states = self.encoder.run(None, {"input_values": audio.samples[None]}, run)[0]
-        past = {name: np.zeros((0, 8, 1, 52), np.float32) for name in self._past_names()}
-        outputs = [output.name for output in self.decoder.get_outputs()]
+        states = self.encoder.run(None, {"audio": audio.samples[None]}, run)[0]
+        memory = self.memory.run(None, {"states": states}, run)[0]
+        always = {name: memory[at : at + 1] for at, name in enumerate(_kept("memory"))}
+        nothing = np.zeros((1, memory.shape[1], 0, memory.shape[3]), np.float32)
+        past = dict.fromkeys(_kept("past"), nothing)
         read, written = [START, *draft], 0
         while True:
-            feed = {
-                "input_ids": np.array([read], np.int64),
-                "encoder_hidden_states": states,
-                "use_cache_branch": np.array([bool(passes)]),
-            }
-            values = self.decoder.run(outputs, feed | past, run)
-            results = dict(zip(outputs, values, strict=True))
+            feed = {"tokens": np.array([read]), "past": np.array([written])}
+            logits_of_new, *present = self.decoder.run(None, feed | always | past, run)
             passes.append(len(read))
-            for logits, drafted in zip(results.pop("logits")[0], [*read[1:], None], strict=True):
+            for logits, drafted in zip(logits_of_new[0], [*read[1:], None], strict=True):
                 if insist and not written:
                     logits[END] = -np.inf
                 token = int(logits.argmax())
@@ -342,16 +343,8 @@ class _Network:
                     return
                 if token != drafted:
                     break
-            for name, kept in results.items():
-                is_own = ".decoder." in name
-                key = name.replace("present", "past_key_values")
-                past[key] = kept[:, :, :written] if is_own else kept
-            outputs = [name for name in outputs if ".encoder." not in name]
+            past = {name: kept[:, :, :written] for name, kept in zip(past, present, strict=True)}
             read = [token]
-
-    def _past_names(self) -> list[str]:
-        names = [entry.name for entry in self.decoder.get_inputs()]
-        return [name for name in names if name.startswith("past_key_values")]
 
 
 def _without_loop(tokens: list[int]) -> list[int]:
@@ -373,10 +366,16 @@ def _without_loop(tokens: list[int]) -> list[int]:
 def _network(threads: int) -> _Network:
     """Load the network once for each number of threads."""
     tokens = _read_tokens(models.path(MODEL, "tokenizer.bin").read_bytes())
-    encoder, decoder = (
-        open_session(models.path(MODEL, name), threads) for name in ("encoder.onnx", "decoder.onnx")
+    encoder, memory, decoder = (
+        open_session(models.path(MODEL, f"{name}_int8.onnx"), threads)
+        for name in ("encoder", "memory", "decoder")
     )
-    return _Network(encoder, decoder, tokens)
+    return _Network(encoder, memory, decoder, tokens)
+
+
+def _kept(prefix: str) -> list[str]:
+    """Return the names of the keys and values of each layer, in the order of the network."""
+    return [f"{prefix}_{kind}_{layer}" for layer in range(LAYERS) for kind in ("key", "value")]
 
 
 def _read_tokens(data: bytes) -> tuple[bytes, ...]:

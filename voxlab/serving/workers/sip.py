@@ -53,10 +53,7 @@ async def serving_sip_front(
     """
     options = options or FrontOptions()
     if options.key is not None:
-        raise VoxlabError(
-            "SIP callers cannot give a key: unset VOXLAB_CALL_KEY, and let a PBX before the front "
-            "choose who may call"
-        )
+        raise VoxlabError("SIP callers cannot give a key: unset it, and put a PBX before the front")
     async with sip_endpoint(EndpointOptions(options.host, options.port)) as endpoint:
         options = replace(options, port=endpoint.address[1])
         async with serving_front(SIP, options) as front:
