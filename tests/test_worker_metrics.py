@@ -1,6 +1,7 @@
 """What workers and their front tell Prometheus of the calls that are over."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,10 @@ from worker_calls import OFTEN, answers, ask, run
 
 from voxlab.cli import main as voxlab
 from voxlab.observability.session_metrics import measure_session
+from voxlab.serving.workers import joining
 from voxlab.serving.workers.front import FrontOptions, serving_front
-from voxlab.serving.workers.joining import stay_joined
 from voxlab.serving.workers.protocols import CallProtocol
+from voxlab.serving.workers.watching import WATCH_PATH
 from voxlab.serving.workers.worker import WorkerOptions, serving_worker
 from voxlab.timeline import Timeline
 
@@ -47,13 +49,26 @@ async def scrape(url):
     return {(s.name, s.labels.get("voice_turn_outcome", "")): s.value for s in samples}, text
 
 
+async def hold_call(worker, name):
+    """Hold a call of this name."""
+    assert worker.place(name) is None
+    async with websockets.connect(f"{worker.url}/calls/{name}/media", proxy=None) as call:
+        await call.wait_closed()
+
+
+async def watched(front):
+    """Return the calls that are over, as a watcher of the front is told of them."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    address = front.url.replace("http", "ws") + WATCH_PATH
+    async with websockets.connect(address, additional_headers=headers, proxy=None) as watching:
+        told = json.loads(await watching.recv())
+    return [call for call in told["calls"] if call["is_over"]]
+
+
 async def hold_calls(worker, front, count):
     """Hold so many calls, and wait until the front knows."""
     for number in range(count):
-        name = f"{worker.url[-4:]}{number}"
-        assert worker.place(name) is None
-        async with websockets.connect(f"{worker.url}/calls/{name}/media", proxy=None) as call:
-            await call.wait_closed()
+        await hold_call(worker, f"{worker.url[-4:]}{number}")
     asked = ("voice_turns_total", "answered")
     while worker.load.active or (await scrape(front.url))[0].get(asked) != count * ANSWERED:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
@@ -65,11 +80,11 @@ def test_a_scrape_counts_what_session_metrics_count_and_a_front_goes_on_over_a_r
         async with serving_front("twilio", front_options) as front:
             options = WorkerOptions(token=TOKEN, measures=True)
             async with serving_worker("twilio", make_protocol, options) as worker:
-                joining = asyncio.create_task(stay_joined(worker, front.url, TOKEN))
+                joins = asyncio.create_task(joining.stay_joined(worker, front.url, TOKEN))
                 await hold_calls(worker, front, 2)
                 of_worker, text = await scrape(worker.url)
                 assert (await ask(worker.url.replace("ws", "http") + "/metrics"))[0] == 401
-                joining.cancel()
+                joins.cancel()
             await answers(front.url + "/load", lambda status, load: not load["workers"])
             return of_worker, text, (await scrape(front.url))[0]
 
@@ -92,15 +107,40 @@ def test_a_front_counts_a_call_once_though_its_worker_joins_again():
         async with serving_front("twilio", front_options) as front:
             async with serving_worker("twilio", make_protocol, WorkerOptions()) as worker:
                 for times_joined in (1, 2):
-                    joining = asyncio.create_task(stay_joined(worker, front.url, TOKEN))
+                    joins = asyncio.create_task(joining.stay_joined(worker, front.url, TOKEN))
                     await front.joined_at(worker.url)
                     if times_joined == 1:
                         await hold_calls(worker, front, 1)
-                    joining.cancel()
+                    joins.cancel()
                     await answers(front.url + "/load", lambda status, load: not load["workers"])
             return (await scrape(front.url))[0]
 
     assert run(main())["voice_turns_total", "answered"] == ANSWERED
+
+
+def test_a_restarted_front_counts_the_calls_that_ended_meanwhile_and_none_again(monkeypatch):
+    monkeypatch.setattr(joining, "AGAIN_S", 0.01)
+
+    async def main():
+        options = FrontOptions(worker_token=TOKEN, calls=OFTEN, measures=True)
+        async with serving_worker("twilio", make_protocol, WorkerOptions()) as worker:
+            async with serving_front("twilio", options) as front:
+                stays = asyncio.create_task(joining.stay_joined(worker, front.url, TOKEN))
+                await front.joined_at(worker.url)
+                await hold_calls(worker, front, 3)
+            await hold_call(worker, "meanwhile")
+            port = int(front.url.rpartition(":")[2])
+            async with serving_front("twilio", replace(options, port=port)) as front:
+                await front.joined_at(worker.url)
+                await hold_call(worker, "after")
+                while (calls := len(await watched(front))) < 5:
+                    pass
+                stays.cancel()
+                return calls, (await scrape(front.url))[0]
+
+    calls, found = run(main())
+    assert calls == 5  # whoever watches sees all of them
+    assert found["voice_turns_total", "answered"] == 2 * ANSWERED
 
 
 def test_a_worker_that_does_not_measure_has_no_metrics():

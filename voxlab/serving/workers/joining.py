@@ -28,7 +28,10 @@ async def stay_joined(worker: Worker, front_url: str, token: str) -> None:
 
     The calls that are on need no front. Raises VoxlabError if the front does not know the token.
     """
-    await stay_connected(front_url, JOIN_PATH, token, lambda connection: _work(worker, connection))
+    told: set[int] = set()  # calls whose end a front has been told, this one or the one before it
+    await stay_connected(
+        front_url, JOIN_PATH, token, lambda connection: _work(worker, connection, told)
+    )
 
 
 async def stay_connected(
@@ -74,15 +77,20 @@ async def work_until_stopped(worker: Worker, front_url: str, token: str) -> None
         stopping.cancel()
 
 
-async def _work(worker: Worker, connection: ClientConnection) -> None:
+async def _work(worker: Worker, connection: ClientConnection, told: set[int]) -> None:
     changed = asyncio.Event()
     changed.set()
     worker.on_change = changed.set
     reader = NewsReader(worker.live)
 
     async def report() -> None:
-        news = {"load": worker.load.to_json(), "news": reader.read()}
-        await connection.send(json.dumps(news))
+        news = reader.read()
+        calls = news["calls"] if news else []
+        for call in calls:
+            call["was_told"] = call["number"] in told
+        await connection.send(json.dumps({"load": worker.load.to_json(), "news": news}))
+        told.update(call["number"] for call in calls if call["is_over"])
+        told.intersection_update(worker.live.calls)
 
     async def report_changes() -> None:
         while True:

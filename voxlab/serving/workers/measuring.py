@@ -6,7 +6,8 @@
 
 They come from the same events that watchers get: times, states and counts, never a word. A front
 measures the calls of all its workers, and goes on when they are replaced; so scrape either the
-front or the workers, else every call counts twice.
+front or the workers, else every call counts twice. A front that is restarted begins at nothing, as
+a counter may, and measures the calls whose end its workers have told to no front.
 """
 
 import time

@@ -91,7 +91,11 @@ class LiveCalls:
             del self.calls[each]
 
     def follow(self, news: Mapping[str, Any]) -> None:
-        """Keep what a worker elsewhere tells of its calls. Raises VoxlabError if it is no news."""
+        """Keep what a worker elsewhere tells of its calls. Raises VoxlabError if it is no news.
+
+        A call whose end the worker told before, to a front that has been restarted since, is kept
+        and shown; `on_over` does not hear of it again.
+        """
         now_s = asyncio.get_running_loop().time()
         try:
             for told in news["calls"]:
@@ -105,7 +109,8 @@ class LiveCalls:
                 call.count += lost + len(events)
                 if told["is_over"] and not call.is_over:
                     call.is_over = True
-                    self._on_over(call)
+                    if not told.get("was_told"):
+                        self._on_over(call)
             for number in news["gone"]:
                 self.calls.pop(number, None)
         except (KeyError, TypeError, ValueError) as error:
