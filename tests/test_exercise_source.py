@@ -2,8 +2,6 @@
 
 import json
 
-import jupytext
-import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +137,8 @@ def test_a_file_is_named_after_its_exercise():
 
 
 def test_the_notebook_is_a_valid_one_with_ids_that_stay():
+    import nbformat  # slow to load
+
     text = as_notebook(SOLUTION, NAME)
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
@@ -150,6 +150,8 @@ def test_the_notebook_is_a_valid_one_with_ids_that_stay():
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=4))
 def test_the_notebook_holds_the_script(numbers):
+    import jupytext  # slow to load
+
     script = "".join(f"# %%\nx = {number}\n\n" for number in numbers)
     cells = json.loads(as_notebook(script, NAME))["cells"]
     assert ["".join(cell["source"]) for cell in cells] == [f"x = {number}" for number in numbers]

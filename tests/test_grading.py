@@ -3,9 +3,7 @@
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from small_exercise import POINTS, TESTS, filled, small_checkout, write
 
 from voxlab.cli import main
@@ -159,6 +157,9 @@ def test_the_better_of_two_files_counts(checkout):
 
 
 def run_notebook(cells, folder):
+    import nbformat  # slow to load
+    from nbclient import NotebookClient
+
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     NotebookClient(
         notebook,
