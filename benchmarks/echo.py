@@ -26,7 +26,8 @@ from voxlab.agents.calls import play
 from voxlab.agents.shop import shop_agent, shop_realtime_agent
 from voxlab.evaluation.false_interruptions import count_false_interruptions
 from voxlab.evaluation.turn_times import interruptions
-from voxlab.frameworks.processes import FRAMEWORKS, hold_in_process
+from voxlab.frameworks import FRAMEWORKS
+from voxlab.frameworks.processes import hold_in_process
 from voxlab.providers.offline import offline
 from voxlab.serving.realtime.transport.in_memory import in_memory
 from voxlab.timeline import Timeline

@@ -36,7 +36,7 @@ from voxlab.data.expectations import HeldScript
 from voxlab.evaluation.call_result import Level, PlayedScript, judge_call
 from voxlab.evaluation.recording_judge import judge_recording
 from voxlab.evaluation.suite_report import SuiteReport
-from voxlab.frameworks.processes import FRAMEWORKS
+from voxlab.frameworks import FRAMEWORKS
 from voxlab.plots.suite_page import suite_page
 from voxlab.timeline import Call
 

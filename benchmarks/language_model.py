@@ -182,10 +182,8 @@ def kind_of(text: str, turn: Turn) -> str:
     """Return what a sentence does: "ask day", or the kind of a reply."""
     names = {"change", *(name for tool in turn.tools for name in tool.parameters["properties"])}
     for name in names:
-        hint = rules.HINTS.get(name, "")
-        ways = {moves.question(name), hint, f"{hint} {rules.OR_A_PERSON}"}
-        ways.add(moves.question(name, [Message("assistant", moves.question(name))]))
-        if text in ways:
+        before = [Message("assistant", moves.question(name))]
+        if any(text in moves.ways_to_ask(name, before * count) for count in range(3)):
             return f"ask {name}"
     if text in RULES_SAY:
         return RULES_SAY[text]

@@ -8,12 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voxlab import data
+from voxlab.audio import mix, noise
 from voxlab.codec import augment, corpus
 from voxlab.codec.adversarial import AdversarialTrainer, Adversary
 from voxlab.codec.batches import Crops
 from voxlab.codec.corpus import Speaker
+from voxlab.codec.losses import EnvelopeLoss
 from voxlab.codec.mini import MiniCodec
 from voxlab.codec.network import MiniConfig
+from voxlab.codec.perceptual_metrics import stoi
 from voxlab.codec.split import Clip
 from voxlab.codec.train import STATE, WEIGHTS, Plan, Trainer, main, run
 from voxlab.errors import DataError, ModelError
@@ -138,11 +142,23 @@ def test_a_run_that_starts_from_trained_weights_goes_on_where_they_are(crops, tm
 
 
 @pytest.mark.slow
-def test_adversarial_training_changes_the_decoder_alone_and_goes_on_after_a_break(crops, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (AdversarialTrainer, {"adversarial": True}),
+        (Trainer, {"decoder_alone": True, "envelopes": 2.0, "crop": 8000}),
+    ],
+    ids=["adversarial", "envelopes"],
+)
+def test_training_the_decoder_alone_keeps_the_codes_and_goes_on_after_a_break(
+    small_corpus, tmp_path, kind, options
+):
+    plan = dataclasses.replace(SHORT, steps=4, **options)
+    crops = Crops.of(small_corpus, plan.crop)
     Trainer(crops, SHORT, SMALL).save(tmp_path)
     start = tmp_path / WEIGHTS
-    plan = dataclasses.replace(SHORT, steps=4, start=sha256(start), adversarial=True)
-    whole, broken, rest = (AdversarialTrainer(crops, plan, SMALL) for _ in range(3))
+    plan = dataclasses.replace(plan, start=sha256(start))
+    whole, broken, rest = (kind(crops, plan, SMALL) for _ in range(3))
     for trainer in (whole, broken):
         trainer.start_from(start)
     before = weights_of(whole)
@@ -157,6 +173,17 @@ def test_adversarial_training_changes_the_decoder_alone_and_goes_on_after_a_brea
     while not rest.finished:
         rest.step()
     assert_equal(weights_of(rest), after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("snr_db", [-5, 5, 20])
+def test_the_distance_of_envelopes_is_what_stoi_lacks(snr_db):
+    speech = data.prompts("en")[0].audio.resample(RATE_HZ)
+    noisy = mix(speech, noise("pink", speech.duration_s, RATE_HZ, np.random.default_rng(0)), snr_db)
+    measure = EnvelopeLoss(RATE_HZ)
+    clean, bad = (torch.tensor(sound.samples)[None] for sound in (speech, noisy))
+    assert 1 - measure(bad, clean).item() == pytest.approx(stoi(speech, noisy), abs=0.03)
+    assert measure(clean / 2, clean).item() == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.slow
@@ -204,9 +231,10 @@ def test_the_learning_rate_rises_then_falls_to_a_fiftieth():
     assert rates[-1] == pytest.approx(0.02 * Plan().rate)
 
 
-def test_adversarial_training_of_nothing_is_refused(capsys):
+@pytest.mark.parametrize("option", ["--adversarial", "--decoder-alone"])
+def test_training_a_decoder_alone_from_nothing_is_refused(capsys, option):
     with pytest.raises(SystemExit, match="2"):
-        main(["--adversarial"])
+        main([option])
     assert "--start" in capsys.readouterr().err.splitlines()[-1]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -86,6 +86,55 @@ def test_a_full_cluster_refuses_and_a_lost_node_takes_its_calls_along_and_no_oth
 
     with two_nodes(monkeypatch) as (address, node):
         asyncio.run(asyncio.wait_for(main(address, node), 120.0))
+
+
+def serve_without_engines():
+    """Stand for a machine on which a worker's engines cannot be loaded."""
+
+    @asynccontextmanager
+    async def serve(options):
+        raise OSError("no engines here")
+        yield
+
+    return serve
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason=missing_extra("ray"))
+@pytest.mark.filterwarnings("default")  # Ray's own
+def test_a_restart_ends_no_call_and_a_worker_that_fails_says_why(monkeypatch):
+    ended = asyncio.Event()
+    before, after = Phone("CA0", 0), Phone("CA1", 1)
+
+    async def main(address, node):
+        options = FrontOptions(calls=OFTEN)
+        async with serving_front("twilio", options) as front:
+            limits = Limits(most_calls=1, most_lag_s=9.0)
+            given = WorkerOptions(limits=limits, token=options.worker_token)
+            broken = RayWorkers(front, serve_without_engines, given, RayOptions(address))
+            with pytest.raises(VoxlabError, match="did not start: OSError: no engines here"):
+                await broken.start(1)
+            monkeypatch.setattr("ray.init", lambda *address, **how: None)  # it is connected
+            workers = RayWorkers(front, serve_echo, given, RayOptions(address))
+            await workers.start(1)
+            holding = asyncio.create_task(before.hold(await ask_for_call(front), ended.is_set))
+            await answers(front.url + "/load", lambda status, load: on(load) == [1])
+            await workers.restart()
+            frames = len(before.frames)
+            url = await ask_for_call(front)
+            await after.hold(url, lambda: len(after.frames) > 50)
+            assert len(before.frames) >= frames + 50
+            ended.set()
+            await holding
+            await workers.drain()
+
+    with two_nodes(monkeypatch) as (address, node):
+        asyncio.run(asyncio.wait_for(main(address, node), 120.0))
+    for phone in (before, after):
+        assert phone.closed_s is None  # it hung up itself
+        sent = b"".join(phone.frames)
+        assert len(phone.heard) > len(sent) // 2
+        assert phone.heard.strip(b"\xff") in sent  # all of it, and nothing else
 
 
 def on(load):

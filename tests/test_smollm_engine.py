@@ -84,8 +84,9 @@ def test_a_text_that_begins_like_the_last_is_read_from_where_it_differs(decoder)
 
 def test_a_text_read_before_is_read_again_only_at_its_last_token(decoder):
     logits = decoder.prefill(TEXT)
-    assert decoder.read(TEXT) == Read(count=1, after=len(TEXT) - 1, left=0)
-    np.testing.assert_allclose(decoder.logits, logits, atol=TOLERANCE)
+    again = decoder.read(TEXT)
+    assert again == Read(count=1, after=len(TEXT) - 1, left=0)
+    np.testing.assert_allclose(again.logits, logits, atol=TOLERANCE)
 
 
 def test_a_long_text_is_read_in_runs_between_which_one_can_stop(tiny):
@@ -99,32 +100,36 @@ def test_a_long_text_is_read_in_runs_between_which_one_can_stop(tiny):
 def test_a_cache_is_copied_as_far_as_it_serves(tiny, decoder):
     other = SmolLMDecoder(file=tiny[1], longest=64)
     logits = other.prefill(TEXT)
-    decoder.take_over(other, 8)
+    decoder.take_over(other, [*TEXT[:8], 50])
     other.prefill([50] * 20)
-    assert decoder.read(TEXT) == Read(count=len(TEXT) - 8, after=8, left=0)
-    np.testing.assert_allclose(decoder.logits, logits, atol=TOLERANCE)
+    rest = decoder.read(TEXT)
+    assert rest == Read(count=len(TEXT) - 8, after=8, left=0)
+    np.testing.assert_allclose(rest.logits, logits, atol=TOLERANCE)
 
 
-def test_likelihoods_are_the_softmax_of_the_logits_before_each_token(tiny, decoder):
+@pytest.mark.parametrize("read_before", [TEXT[:4], TEXT[:2], [*TEXT[:3], 50, 51], TEXT, []])
+def test_likelihoods_are_the_softmax_of_the_logits_before_each_token(tiny, decoder, read_before):
     logits = PlainLlama.of(tiny[0]).logits(TEXT)
     expected = [log_softmax(logits[n - 1])[TEXT[n]] for n in range(4, len(TEXT))]
-    decoder.prefill(TEXT[:4])
-    np.testing.assert_allclose(decoder.log_likelihoods(TEXT[4:]), expected, atol=TOLERANCE)
-    np.testing.assert_allclose(decoder.logits, logits[-1], atol=TOLERANCE)
+    if read_before:
+        decoder.prefill(read_before)
+    np.testing.assert_allclose(
+        decoder.log_likelihoods(TEXT[4:], TEXT[:4]), expected, atol=TOLERANCE
+    )
 
 
-@pytest.mark.parametrize("lost", ["by a copy", "by a reading that failed"])
-def test_a_likelihood_after_logits_that_are_lost_is_refused(tiny, decoder, lost):
+def test_a_second_text_behind_the_same_one_takes_one_run(decoder, monkeypatch):
+    runs, run = [], decoder._run
+    monkeypatch.setattr(decoder, "_run", lambda *what: runs.append(len(what[0])) or run(*what))
+    decoder.log_likelihoods([7, 7, 7], TEXT[:6])
+    decoder.log_likelihoods([9, 9], TEXT[:6])
+    assert runs == [5, 3, 2]
+
+
+def test_a_likelihood_after_nothing_is_refused(decoder):
     decoder.prefill(TEXT)
-    if lost == "by a copy":
-        other = SmolLMDecoder(file=tiny[1], longest=64)
-        other.prefill([50] * 20)
-        decoder.take_over(other, 8)
-    else:
-        with pytest.raises(ProviderError):
-            decoder.read([])
-    with pytest.raises(ProviderError, match="prefill"):
-        decoder.log_likelihoods(TEXT[4:])
+    with pytest.raises(ProviderError, match="what is given is empty"):
+        decoder.log_likelihoods(TEXT, [])
 
 
 def write_adapter(file, rng, **changed):

@@ -1,20 +1,26 @@
 """SmolLM2 as a provider: what it reads, forgets and costs, in virtual time."""
 
 import asyncio
+import json
 import threading
 from contextlib import aclosing
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from voxlab.clock import run_virtual
+from voxlab.clock import run_real, run_virtual
 from voxlab.errors import ProviderError
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice, ToolSpec
+from voxlab.providers.rule_based.phrases import phrasings
 from voxlab.providers.smollm import language_model
 from voxlab.providers.smollm.caches import CONVERSATIONS
 from voxlab.providers.smollm.decoder import CHUNK, LONGEST, Read, SmolLMDecoder
+from voxlab.providers.smollm.grammar import WORDS_AT_MOST
 from voxlab.providers.smollm.language_model import CHOOSE_S, FORGETS, SmolLM
-from voxlab.providers.smollm.prompt import END
+from voxlab.providers.smollm.likelihood import score_phrasings, scored_tokens
+from voxlab.providers.smollm.prompt import END, render_prompt
 from voxlab.providers.smollm.tokenizer import load_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -36,11 +42,16 @@ class RandomDecoder(SmolLMDecoder):
 
     def _run(self, tokens, wanted):
         self.check_length(tokens)
+        before = len(self.tokens) + 1
         self.tokens += tokens
-        rng = np.random.default_rng(self.tokens)
+        lengths = range(before, len(self.tokens) + 1)
+        return np.array([self._logits(lengths[n]) for n in wanted])
+
+    def _logits(self, length):
+        rng = np.random.default_rng(self.tokens[:length])
         logits = rng.normal(size=len(load_tokenizer().spelled)).astype(np.float32)
         logits[load_tokenizer().special[END]] += 5 * (rng.random() < 0.1)
-        return logits[None]
+        return logits
 
 
 @pytest.fixture
@@ -146,6 +157,26 @@ def test_a_new_conversation_begins_with_what_another_has_read_of_the_same_system
     assert run_virtual(call()) < 0.5 * run_virtual(answer(llm, ASKED))[2][0]
 
 
+def test_the_event_loop_does_not_wait_for_a_run_of_another_conversation(llm):
+    class Noted:
+        def __enter__(self):
+            waited_in.append(threading.current_thread())
+
+        def __exit__(self, *_):
+            pass
+
+    async def call():
+        await answer(llm, [SYSTEM, Message("user", "one " * 80)])
+        for decoder in llm._caches[asyncio.get_running_loop()]._free:
+            decoder._lock = Noted()
+        await llm.read_ahead(ASKED, [])
+        return threading.current_thread()
+
+    waited_in = []
+    assert run_real(call()) not in waited_in
+    assert waited_in
+
+
 def test_so_many_conversations_are_kept_and_no_more(llm):
     async def call():
         for n in range(CONVERSATIONS + 3):
@@ -172,6 +203,20 @@ def test_a_long_call_forgets_its_beginning_but_not_its_instructions(llm):
     assert len(turns) > FORGETS
 
 
+def test_a_long_call_leaves_room_for_tool_arguments_of_spelled_digits(llm, monkeypatch):
+    digit = load_tokenizer().encode("7")
+
+    def spell_digits(decoder, length):
+        return np.eye(1, len(load_tokenizer().spelled), *digit, dtype=np.float32)[0]
+
+    monkeypatch.setattr(RandomDecoder, "_logits", spell_digits)
+    find = ToolSpec("find", "Find it.", {"properties": {"order": {}, "phone": {}, "account": {}}})
+    for words in range(26, 38, 2):  # some prompts are nearly too long
+        turns = [Message("user", "word " * words)] * FORGETS * 3
+        _, (call,), _ = run_virtual(answer(llm, [SYSTEM, *turns], [find], required=True))
+        assert [len(value) for value in call.arguments.values()] == [WORDS_AT_MOST] * 3
+
+
 def test_a_turn_that_no_cache_can_hold_is_refused(llm):
     with pytest.raises(ProviderError, match="shorten the conversation"):
         run_virtual(answer(llm, [SYSTEM, Message("user", "word " * LONGEST)]))
@@ -182,14 +227,91 @@ def test_a_turn_that_no_cache_can_hold_is_refused(llm):
     [
         ('{"sky": "clear"}', "Here is what I found: sky clear."),
         ("18 degrees", "Here is what I found: 18 degrees."),
-        ('{"error": "no order found for 12345"}', "I can't find an order 1 2. Could you"),
+        ('{"error": "out of paper"}', "I'm sorry, the system does not answer at the moment."),
     ],
 )
-def test_results_of_tools_are_told_by_rules(llm, result, words):
+def test_results_of_a_reader_s_own_tool_are_told_by_rules(llm, result, words):
     asked = Message("assistant", "", (ToolCall("call_1", "find", {"order_id": "12"}),))
     told = Message("tool", result, tool_call_id="call_1")
     text, calls, _ = run_virtual(answer(llm, [*ASKED, asked, told], [FIND]))
     assert text.startswith(words)
+    assert not calls
+
+
+OFFERED = ["One is free.", "There is one that is free.", "I have found one that is free."]
+
+
+async def chosen(llm, messages, offered=OFFERED):
+    """Return the phrasing that the model chooses, and how long that took."""
+    began_s = asyncio.get_running_loop().time()
+    said = await llm.choose(messages, [FIND], offered)
+    return said, asyncio.get_running_loop().time() - began_s
+
+
+def test_a_choice_is_that_of_the_likelihoods_and_depends_on_the_conversation(llm):
+    said = set()
+    for n in range(6):
+        messages = [Message("user", f"Is there one for {n}?")]
+        scores = score_phrasings(RandomDecoder(), OFFERED, render_prompt(messages, [FIND]))
+        choice, _ = run_virtual(chosen(llm, messages))
+        assert scores[choice] == max(scores.values())
+        said.add(choice)
+    assert len(said) > 1
+
+
+def test_a_choice_costs_a_short_run_for_each_phrasing_behind_what_was_read(llm):
+    async def call():
+        await answer(llm, ASKED, [FIND])
+        return await chosen(llm, ASKED)
+
+    scored = scored_tokens(OFFERED)
+    after = len(load_tokenizer().encode(render_prompt(ASKED, [FIND]))) - 1
+    costs_s = [Read(len(tokens), after, 0).cost_s for tokens in scored]
+    assert run_virtual(call())[1] == pytest.approx(sum(costs_s))
+
+
+def test_a_phrasing_without_another_is_not_weighed(llm):
+    assert run_virtual(chosen(llm, ASKED, OFFERED[:1])) == (OFFERED[0], 0)
+
+
+def test_the_first_phrasing_is_said_where_the_conversation_leaves_no_room(llm):
+    too_long = [Message("user", "word " * LONGEST)]
+    assert run_virtual(chosen(llm, too_long)) == (OFFERED[0], 0)
+
+
+def test_a_choice_can_be_cancelled_between_two_phrasings(llm):
+    async def call():
+        await llm.read_ahead(ASKED, [FIND])
+        whole_s = (await chosen(llm, ASKED))[1]
+        task = asyncio.create_task(chosen(llm, ASKED))
+        await asyncio.sleep(whole_s / 2)
+        task.cancel()
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return asyncio.get_running_loop().time() - began_s, await chosen(llm, ASKED)
+
+    took_s, (again, _) = run_virtual(call())
+    assert took_s == 0
+    assert again == run_virtual(chosen(llm, ASKED))[0]
+
+
+@given(
+    st.sampled_from(["book_table", "change_reservation", "cancel_reservation"]),
+    st.fixed_dictionaries(
+        {
+            "day": st.sampled_from(["Monday", "Friday"]),
+            "time": st.builds("{}:30".format, st.integers(1, 23)),
+            "party_size": st.integers(1, 12),
+        }
+    ),
+)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_chosen_a_result_is_told_with_its_values(llm, tool, result):
+    asked = Message("assistant", "", (ToolCall("call_1", tool, {}),))
+    told = Message("tool", json.dumps(result), tool_call_id="call_1")
+    said, calls, _ = run_virtual(answer(llm, [*ASKED, asked, told], [FIND]))
+    assert said in phrasings(tool, {}, result)
     assert not calls
 
 

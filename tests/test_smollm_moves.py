@@ -7,7 +7,7 @@ from voxlab.agents.shop import shop_tools
 from voxlab.clock import run_virtual
 from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice
 from voxlab.providers.scripted import ScriptedLLM
-from voxlab.providers.smollm.moves import Ask, question, read_answer, read_value, reply
+from voxlab.providers.smollm.moves import Ask, read_answer, read_value, ways_to_ask, ways_to_reply
 from voxlab.providers.smollm.trained import TrainedSmolLM
 
 TOOLS = [tool.spec for tool in shop_tools(data.shop())]
@@ -88,10 +88,17 @@ def test_a_choice_is_the_longest_whose_whole_words_were_said(choices, words, cho
     assert read_value("kind", {"enum": choices}, words) == chosen
 
 
-def test_a_question_asked_before_is_put_otherwise() -> None:
-    first = question("bike_number")
-    again = question("bike_number", [Message("assistant", first), Message("user", "What?")])
-    assert again not in (first, "")
+@pytest.mark.parametrize("name", ["day", "bike_number"])
+def test_a_question_asked_before_is_put_otherwise(name: str) -> None:
+    for first in ways_to_ask(name):
+        again = ways_to_ask(name, [Message("assistant", first), Message("user", "What?")])
+        assert again
+        assert not {*again} & {*ways_to_ask(name)}
+
+
+def test_a_question_is_put_anew_after_something_else_was_said() -> None:
+    said = [Message("assistant", ways_to_ask("day")[0]), Message("assistant", "In Paris it rains.")]
+    assert ways_to_ask("day", said) == ways_to_ask("day")
 
 
 def told(answer: str | ToolCall, *said: str, required: bool = False) -> list[TextDelta | ToolCall]:
@@ -107,7 +114,7 @@ def told(answer: str | ToolCall, *said: str, required: bool = False) -> list[Tex
 
 def test_a_call_of_a_tool_that_is_not_there_offers_help() -> None:
     said = told(ToolCall("1", "fly", {"city": "paris"}), "Fly me to Paris.")
-    assert said == [TextDelta(reply("help", [], TOOLS))]
+    assert said == [TextDelta(*ways_to_reply("help", [], TOOLS))]
 
 
 def test_the_model_s_call_reaches_the_agent_with_values() -> None:
@@ -131,3 +138,15 @@ def test_a_call_that_is_insisted_on_is_made_with_the_values_that_were_told() -> 
 
 def test_a_kind_of_reply_becomes_its_sentence() -> None:
     assert told("goodbye", "Bye.") == [TextDelta("Thank you for calling. Goodbye!")]
+
+
+def test_of_several_phrasings_the_model_s_choice_is_said() -> None:
+    class LastOfAll(ScriptedLLM):
+        async def choose(self, messages, tools, phrasings):
+            return phrasings[-1]
+
+    async def ask() -> list[TextDelta | ToolCall]:
+        model = TrainedSmolLM(LastOfAll(["thanks"]))
+        return [part async for part in model.stream([Message("user", "Thanks.")], TOOLS)]
+
+    assert run_virtual(ask()) == [TextDelta(ways_to_reply("thanks", [], TOOLS)[-1])]

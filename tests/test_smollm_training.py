@@ -3,6 +3,8 @@
 import json
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from voxlab import data
 from voxlab.agents.shop import shop_tools
 from voxlab.data.yaml_files import read_yaml
+from voxlab.errors import ModelError
 from voxlab.models.gguf_blocks import LlamaShape
 from voxlab.providers.smollm import spoken_values, trades, train
 from voxlab.providers.smollm.dialogues import Dialogue, dialogue
@@ -25,6 +28,9 @@ torch.set_num_threads(1)
 SHAPE = LlamaShape(
     layers=2, width=16, heads=4, kv_heads=2, positions=2000, rope_base=1e4, epsilon=1e-5
 )
+
+
+PLAN = train.Plan(steps=2)
 
 
 def encode(text: str) -> list[int]:
@@ -51,8 +57,11 @@ def tiny_network() -> AdaptedLlama:
 
 
 @pytest.fixture
-def new_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[[], train.Trainer]:
-    """Return what makes trainers of the tiny network, to which a word is a token."""
+def new_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., train.Trainer]:
+    """Return what makes trainers of the tiny network, to which a word is a token.
+
+    They have a plan and instructions, those that are given or others.
+    """
 
     class Words:
         def encode(self, text: str) -> list[int]:
@@ -60,7 +69,7 @@ def new_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[[], train.Trainer]:
 
     monkeypatch.setattr(train, "read_network", lambda *_: tiny_network())
     monkeypatch.setattr(train, "load_tokenizer", Words)
-    return lambda: train.Trainer(Path("any.gguf"), train.Plan(steps=2), "Be brief.")
+    return lambda plan=PLAN, told="Be brief.": train.Trainer(Path("any.gguf"), plan, told)
 
 
 def draw(seed: int) -> Dialogue:
@@ -175,3 +184,40 @@ def test_a_training_whose_adapter_is_not_written_is_not_said_to_be_further(
     resumed = new_trainer()
     resumed.load(tmp_path / train.STATE)
     assert resumed.steps_done == 0
+
+
+@pytest.mark.parametrize(
+    ("plan", "told", "message"),
+    [
+        (replace(PLAN, seed=1), "Be brief.", "seed=0.*seed=1.*ask for the same"),
+        (replace(PLAN, rate=1e-3), "Be brief.", "rate=0.0015.*rate=0.001"),
+        (replace(PLAN, rank=4), "Be brief.", "rank=8.*rank=4"),
+        (replace(PLAN, first=12), "Be brief.", "first=10.*first=12"),
+        (replace(PLAN, warm_up=20), "Be brief.", "warm_up=10.*warm_up=20"),
+        (PLAN, "Be long.", "'Be brief.'.*'Be long.'"),
+    ],
+)
+def test_a_training_does_not_go_on_with_another_plan(new_trainer, tmp_path, plan, told, message):
+    trainer = new_trainer()
+    trainer.steps_done = 1
+    trainer.save(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        new_trainer(plan, told).load(tmp_path / train.STATE)
+
+
+@pytest.mark.parametrize(("steps_done", "goes_on"), [(60, True), (61, True), (70, False)])
+def test_a_training_can_be_made_longer_until_its_rate_falls(
+    new_trainer, tmp_path, steps_done, goes_on
+):
+    trainer, longer = (new_trainer(train.Plan(steps=steps)) for steps in (100, 200))
+    trainer.steps_done = steps_done
+    trainer.save(tmp_path)
+    with nullcontext() if goes_on else pytest.raises(ModelError, match="before the rate falls"):
+        longer.load(tmp_path / train.STATE)
+    assert longer.steps_done == steps_done * goes_on
+
+
+def test_a_state_without_a_plan_is_refused(new_trainer, tmp_path):
+    torch.save({"seed": 0, "steps_done": 5}, tmp_path / train.STATE)
+    with pytest.raises(ModelError, match=r"state\.pt does not tell its plan: an older voxlab"):
+        new_trainer().load(tmp_path / train.STATE)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from voxlab.cli import reports
 from voxlab.cli.records import save_call
 from voxlab.errors import FrameworkError, ScriptError
-from voxlab.frameworks.processes import FRAMEWORKS, HeldCall, find_python, hold_in_process
+from voxlab.frameworks import FRAMEWORKS
 
 if TYPE_CHECKING:
     from voxlab.agents.callers.script import CallScript
+    from voxlab.frameworks.processes import HeldCall
 
 SETTINGS_IN_WORDS = {
     "defaults": "its defaults",
@@ -32,6 +33,8 @@ def check_process(
             "LiveKit Agents and Pipecat run with a script, directly on a line and on the offline "
             "engines: leave out --mic, --over and --providers"
         )
+    from voxlab.frameworks.processes import find_python
+
     for name in names or (arguments.agent,):
         find_python(name)
 
@@ -55,8 +58,10 @@ def hold_apart(
     arguments: argparse.Namespace,
     folder: Path,
     settings: str = "defaults",
-) -> HeldCall:
+) -> "HeldCall":
     """Hold the call with one agent in a process of its own, and write its record."""
+    from voxlab.frameworks.processes import hold_in_process
+
     held = hold_in_process(
         arguments.script, agent, folder, settings=settings, on_event=reports.print_live
     )
@@ -64,7 +69,7 @@ def hold_apart(
     return held
 
 
-def print_costs(costs: Mapping[str, HeldCall]) -> None:
+def print_costs(costs: Mapping[str, "HeldCall"]) -> None:
     """Print what each process used, if the calls were held in processes of their own."""
     for name, held in costs.items():
         used = "its process died"
@@ -73,7 +78,7 @@ def print_costs(costs: Mapping[str, HeldCall]) -> None:
         print(f"{name}: {used}")
 
 
-def cost_figures(costs: Mapping[str, HeldCall]) -> dict[str, Any]:
+def cost_figures(costs: Mapping[str, "HeldCall"]) -> dict[str, Any]:
     """Return what each process used, as plain values."""
     return {
         "costs": {

@@ -24,7 +24,7 @@ from voxlab.cli.records import draw_calls, save_call
 from voxlab.cli.stopping import Stopping
 from voxlab.cli.traces import add_exporters, export_calls
 from voxlab.errors import ProviderError, ScriptError, missing_extra
-from voxlab.frameworks.processes import FRAMEWORKS
+from voxlab.frameworks import FRAMEWORKS
 
 if TYPE_CHECKING:
     from voxlab.agents.callers.script import CallScript

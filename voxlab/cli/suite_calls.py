@@ -24,7 +24,8 @@ from voxlab.agents.tools import ToolFault
 from voxlab.data.expectations import HeldScript
 from voxlab.errors import FrameworkError, ScriptError, missing_extra
 from voxlab.evaluation.call_result import CallResult, Level, PlayedScript, judge_call
-from voxlab.frameworks.processes import FRAMEWORKS, hold_in_process
+from voxlab.frameworks import FRAMEWORKS
+from voxlab.frameworks.processes import hold_in_process
 from voxlab.frameworks.worker import make_agent
 from voxlab.providers.rule_based.language_model import RuleLLM
 from voxlab.providers.scripted import scripted

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voxlab.cli import reports
 from voxlab.cli.calls import AGENTS, check_folder
 from voxlab.errors import ScriptError
-from voxlab.frameworks.processes import FRAMEWORKS, find_python
+from voxlab.frameworks import FRAMEWORKS
 
 if TYPE_CHECKING:
     from voxlab.cli.suite_calls import SuiteCall
@@ -139,6 +139,8 @@ def _plan(arguments: argparse.Namespace) -> "list[SuiteCall]":
     from voxlab.evaluation.call_result import Level, PlayedScript
 
     if arguments.agent in FRAMEWORKS:
+        from voxlab.frameworks.processes import find_python
+
         find_python(arguments.agent)
         if arguments.level == "text":
             raise ScriptError(

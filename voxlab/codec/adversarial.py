@@ -7,6 +7,7 @@ at several resolutions, small enough for a processor, the hinge loss and feature
 """
 
 import warnings
+from dataclasses import replace
 from itertools import chain
 
 import torch
@@ -67,8 +68,7 @@ class AdversarialTrainer(Trainer):
     parts = (*Trainer.parts, "adversary", "adversary_optimizer")
 
     def __init__(self, crops: Crops, plan: Plan, config: MiniConfig, device: str = "cpu") -> None:
-        super().__init__(crops, plan, config, device)
-        self.network.encoder.requires_grad_(False)
+        super().__init__(crops, replace(plan, decoder_alone=True), config, device)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             self.adversary = Adversary().to(device)
@@ -78,13 +78,12 @@ class AdversarialTrainer(Trainer):
 
     def _learn(self, sound: Tensor, generator: torch.Generator) -> tuple[Tensor, Quantized]:
         """Let the adversary learn from a batch, then the decoder."""
-        with torch.no_grad():
-            quantized = self._quantize(self.network.encode(sound), generator)
+        quantized = self._quantize(self.network.encode(sound), generator)
         made = self.network.decode(quantized.latents)
         self.adversary.requires_grad_(True)
         self._instruct(made.detach(), sound)
         self.adversary.requires_grad_(False)  # the decoder's gradient goes through it, not to it
-        loss = self.loss(made, sound)
+        loss = self._distance(made, sound)
         share = min(1.0, self.steps_done / RAMP)
         self._descend(loss + share * self.adversary.judge(made, sound))
         return loss, quantized

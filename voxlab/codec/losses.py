@@ -2,11 +2,17 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 
 # window, hop, mel bands: from fine in time to fine in frequency
 RESOLUTIONS = ((256, 64, 24), (512, 128, 48), (1024, 256, 80), (2048, 512, 120))
 SPECTRAL, SAMPLES = 0.5, 0.5  # weights beside the mel distance
+LOWEST_HZ, BANDS = 150, 15  # third octaves, which STOI listens to
+POINTS = 512  # of the spectra
+SEGMENT = 30  # frames of 12.8 ms: envelopes are compared over 0.38 s
+LOUDEST = 1 + 10 ** (15 / 20)  # times the original: louder counts no more
+FLOOR_DB = -40.0  # of the loudest segment: quieter ones are pauses
 
 
 class ReconstructionLoss(nn.Module):
@@ -47,3 +53,46 @@ class ReconstructionLoss(nn.Module):
         spectra = torch.stft(sound, window, hop, window=taper, return_complex=True)
         power = spectra.real.square() + spectra.imag.square()
         return (power + 1e-8).sqrt().transpose(1, 2)
+
+
+class EnvelopeLoss(nn.Module):
+    """How unlike the short-time envelopes of third-octave bands are: 0 for none, 1 for unrelated.
+
+    It is 1 - STOI for one crop, up to the pauses: STOI cuts them out first, here whole segments do
+    not count. Source: Taal et al. 2011, "An algorithm for intelligibility prediction".
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        super().__init__()
+        self.window, self.hop = round(0.0256 * rate_hz), round(0.0128 * rate_hz)
+        bins_hz = torch.fft.rfftfreq(POINTS, 1 / rate_hz)
+        centres = LOWEST_HZ * 2 ** (torch.arange(BANDS) / 3)
+        low, high = centres * 2 ** (-1 / 6), centres * 2 ** (1 / 6)
+        inside = (bins_hz[:, None] >= low) & (bins_hz[:, None] < high)
+        self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
+        self.register_buffer("bands", inside.float(), persistent=False)
+
+    def forward(self, made: Tensor, original: Tensor) -> Tensor:
+        """Return the loss. made, original: (batch, samples), 0.4 s at least."""
+        ours = self._envelopes(made)
+        with torch.no_grad():
+            theirs = self._envelopes(original)
+            loud = theirs.square().sum((1, 3)).sqrt()
+            counts = loud > loud.amax(1, keepdim=True) * 10 ** (FLOOR_DB / 20)
+        scale = theirs.norm(dim=-1, keepdim=True) / (ours.norm(dim=-1, keepdim=True) + 1e-6)
+        ours = torch.minimum(ours * scale, theirs * LOUDEST)
+        alike = functional.cosine_similarity(_centred(ours), _centred(theirs), dim=-1, eps=1e-6)
+        return 1 - alike.mean(1)[counts].mean()
+
+    def _envelopes(self, sound: Tensor) -> Tensor:
+        """Return the loudness of bands in all segments, (batch, bands, segments, frames)."""
+        spectra = torch.stft(
+            sound, POINTS, self.hop, self.window, self.get_buffer("taper"), return_complex=True
+        )
+        power = spectra.real.square() + spectra.imag.square()
+        bands = torch.einsum("bft,fk->bkt", power, self.get_buffer("bands"))
+        return (bands + 1e-8).sqrt().unfold(2, SEGMENT, 1)
+
+
+def _centred(envelopes: Tensor) -> Tensor:
+    return envelopes - envelopes.mean(-1, keepdim=True)

@@ -28,7 +28,7 @@ from voxlab import models
 from voxlab.codec import corpus
 from voxlab.codec.batches import Crops
 from voxlab.codec.learning import LearningQuantizer, Quantized, draw_stages
-from voxlab.codec.losses import ReconstructionLoss
+from voxlab.codec.losses import EnvelopeLoss, ReconstructionLoss
 from voxlab.codec.mini import load_weights, save_weights
 from voxlab.codec.network import MiniConfig, MiniNetwork
 from voxlab.errors import ModelError, VoxlabError
@@ -49,6 +49,8 @@ class Plan:
 
     crop: samples an item. unquantized: steps before k-means, while the latents take shape.
     start: the SHA-256 of the trained weights to go on from, "" for none; then all steps quantize.
+    decoder_alone: encoder and codebooks, and so all codes, stay as they are.
+    envelopes: weight of the distance of envelopes (`EnvelopeLoss`).
     adversarial: train the decoder alone, against a discriminator (`adversarial`).
     """
 
@@ -61,6 +63,8 @@ class Plan:
     unquantized: int = 600
     k_means_batches: int = 40
     start: str = ""
+    decoder_alone: bool = False
+    envelopes: float = 0.0
     adversarial: bool = False
 
     def rate_at(self, step: int) -> float:
@@ -91,6 +95,8 @@ class Trainer:
             self.network = MiniNetwork(config).to(device)
         self.quantizer = LearningQuantizer(config.stages, config.codes, config.features).to(device)
         self.loss = ReconstructionLoss(config.rate_hz).to(device)
+        self.envelope_loss = EnvelopeLoss(config.rate_hz).to(device)
+        self.network.encoder.requires_grad_(not plan.decoder_alone)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=plan.rate,
@@ -121,11 +127,21 @@ class Trainer:
         """Learn from a batch; return its loss and what the quantizer made of it."""
         latents = self.network.encode(sound)
         quantized = self._quantize(latents, generator)
-        loss = self.loss(self.network.decode(quantized.latents), sound)
+        loss = self._distance(self.network.decode(quantized.latents), sound)
+        if self.plan.decoder_alone:
+            self._descend(loss)
+            return loss, quantized
         self._descend(loss + COMMITMENT * quantized.commitment)
         if quantized.codes.numel():
             self.quantizer.update(latents.detach(), quantized.codes, self.steps_done, generator)
         return loss, quantized
+
+    def _distance(self, made: Tensor, sound: Tensor) -> Tensor:
+        """Return how far a batch's sound is from the original's."""
+        loss: Tensor = self.loss(made, sound)
+        if self.plan.envelopes:
+            loss = loss + self.plan.envelopes * self.envelope_loss(made, sound)
+        return loss
 
     def _quantize(self, latents: Tensor, generator: torch.Generator) -> Quantized:
         """Return the latents as the codebooks have them, or untouched before there are any."""
@@ -237,16 +253,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=Plan().rate, help="the highest learning rate")
     parser.add_argument("--start", type=Path, help="trained weights to go on from")
     parser.add_argument(
-        "--adversarial",
-        action="store_true",
-        help="train the decoder of the --start weights against a discriminator; codes stay",
+        "--decoder-alone", action="store_true", help="train only it, from --start; codes stay"
+    )
+    parser.add_argument(
+        "--envelopes", type=float, default=0.0, help="weight of the distance of envelopes"
+    )
+    parser.add_argument(
+        "--adversarial", action="store_true", help="--decoder-alone, against a discriminator"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     default = models.cache_dir().with_name("codec_training")
     parser.add_argument("--out", type=Path, default=default, help=f"default: {default}")
     arguments = parser.parse_args(argv)
-    if arguments.adversarial and not arguments.start:
-        parser.error("--adversarial trains a decoder further: name its weights with --start")
+    if (arguments.decoder_alone or arguments.adversarial) and not arguments.start:
+        parser.error("a decoder alone is trained further: name its weights with --start")
     from voxlab.codec.adversarial import AdversarialTrainer  # which builds on this module
 
     torch.set_num_threads(arguments.threads)
@@ -256,6 +276,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.seed,
             rate=arguments.rate,
             start=sha256(arguments.start) if arguments.start else "",
+            decoder_alone=arguments.decoder_alone,
+            envelopes=arguments.envelopes,
             adversarial=arguments.adversarial,
         )
         crops = Crops.of(corpus.load(), plan.crop)

@@ -15,11 +15,11 @@ from typing import IO, Any
 from voxlab import audio
 from voxlab.data.expectations import ShopState
 from voxlab.errors import FrameworkError, ScriptError
+from voxlab.frameworks import FRAMEWORKS
 from voxlab.timeline import Call, Event, Timeline
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "VOXLAB_FRAMEWORKS_PYTHON"  # names the interpreter that has the frameworks
-FRAMEWORKS = ("livekit", "pipecat")
 LAST_LINES = 3  # of what a process that died has said
 
 

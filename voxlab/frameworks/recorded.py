@@ -16,7 +16,8 @@ from typing import Any
 from voxlab import audio, data
 from voxlab.errors import FrameworkError
 from voxlab.evaluation.line_reactions import Reaction
-from voxlab.frameworks.processes import FRAMEWORKS, HeldCall, find_python, hold_in_process
+from voxlab.frameworks import FRAMEWORKS
+from voxlab.frameworks.processes import HeldCall, find_python, hold_in_process
 from voxlab.timeline import Call, Timeline
 
 SCRIPT = "calls/first_call.yaml"

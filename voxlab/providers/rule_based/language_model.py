@@ -8,6 +8,7 @@ Three steps, as in the dialogue systems before language models: what is the conv
 (`topic_of`), what is still missing for it, and how is that said (`decide`).
 """
 
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -326,12 +327,13 @@ def _question(missing: str, messages: Sequence[Message]) -> str:
 
 def reword(ways: Sequence[str], messages: Sequence[Message]) -> str:
     """Return a question's next wording: the one after those that were just asked, or the last."""
-    asked = 0
-    for message in reversed(messages):
-        if message.role == "assistant" and message.text not in ways:
-            break
-        asked += message.role == "assistant"
-    return ways[min(asked, len(ways) - 1)]
+    return ways[min(times_asked(ways, messages), len(ways) - 1)]
+
+
+def times_asked(ways: Sequence[str], messages: Sequence[Message]) -> int:
+    """Return how often the agent has just asked a question, in any of its wordings."""
+    said = (message.text for message in reversed(messages) if message.role == "assistant")
+    return sum(1 for _ in itertools.takewhile(ways.__contains__, said))
 
 
 def _ask_or_call(topic: Topic, tools: set[str], messages: Sequence[Message]) -> str | ToolCall:

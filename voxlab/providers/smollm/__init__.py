@@ -13,7 +13,12 @@ them.
 
 from voxlab.providers.smollm.decoder import SmolLMDecoder
 from voxlab.providers.smollm.language_model import SmolLM
-from voxlab.providers.smollm.likelihood import likeliest_tokens, log_likelihood, score_tools
+from voxlab.providers.smollm.likelihood import (
+    likeliest_tokens,
+    log_likelihood,
+    score_phrasings,
+    score_tools,
+)
 from voxlab.providers.smollm.prompt import render_prompt, render_unfinished
 from voxlab.providers.smollm.tokenizer import load_tokenizer
 from voxlab.providers.smollm.trained import TrainedSmolLM
@@ -29,5 +34,6 @@ __all__ = [
     "log_likelihood",
     "render_prompt",
     "render_unfinished",
+    "score_phrasings",
     "score_tools",
 ]

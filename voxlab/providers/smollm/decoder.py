@@ -28,7 +28,6 @@ LONGEST = 2048  # tokens that a cache holds: 46 KB each
 CHUNK = 64  # tokens read in one run at most; between two runs a reply can be cancelled
 
 Logits = NDArray[np.float32]
-UNKNOWN: Logits = np.zeros(0, np.float32)
 
 # Processor time of runs of 1 to 64 tokens after 50 to 1000 others, on a thread of an AMD EPYC with
 # other work beside: a pair is a token that looks at a token before it. No run is 12% off, and an
@@ -72,7 +71,6 @@ class SmolLMDecoder:
     ) -> None:
         self.longest = longest
         self.tokens: list[int] = []  # those whose keys and values are in the cache
-        self.logits: Logits = UNKNOWN  # after the last of them
         self._lock = threading.Lock()
         self._session = _session(file or models.path(MODEL, "decoder.onnx"), threads)
         self._binding = self._session.io_binding()
@@ -125,42 +123,48 @@ class SmolLMDecoder:
         with self._lock:
             del self.tokens[min(self.same(tokens), len(tokens) - 1) :]
             begin = len(self.tokens)
-            self.logits = UNKNOWN  # if this fails, those held are of a token that is forgotten
             logits = self.feed(tokens[begin : begin + CHUNK])
             return Read(len(self.tokens) - begin, begin, len(tokens) - len(self.tokens), logits)
 
     def prefill(self, tokens: Sequence[int]) -> Logits:
         """Read a whole text; return the logits after its last token, float32 (vocabulary,)."""
-        while self.read(tokens).left:
+        while (read := self.read(tokens)).left:
             pass
-        return self.logits
+        return read.logits
 
-    def take_over(self, other: "SmolLMDecoder", length: int) -> None:
-        """Copy the first tokens of another cache, with their keys and values."""
-        with self._lock, other._lock:
-            self.tokens, self.logits = other.tokens[:length], UNKNOWN
+    def take_over(self, other: "SmolLMDecoder", text: Sequence[int]) -> None:
+        """Copy what another cache has of a text's beginning: the tokens, their keys and values."""
+        first, second = sorted((self, other), key=id)  # always in one order, or two could block
+        with first._lock, second._lock:
+            length = other.same(text)
+            self.tokens = other.tokens[:length]
             for mine, its in zip(self._cache, other._cache, strict=True):
                 mine[:, :, :length] = its[:, :, :length]
 
     def feed(self, tokens: Sequence[int]) -> Logits:
         """Read the next tokens; return the logits of the one after them, float32 (vocabulary,)."""
-        self.logits = self._run(tokens, [-1])[0]
-        return self.logits
+        logits: Logits = self._run(tokens, [-1])[0]
+        return logits
 
-    def log_likelihoods(self, tokens: Sequence[int]) -> NDArray[np.float64]:
-        """Return how likely each token is after what is in the cache and those before it.
+    def log_likelihoods(self, tokens: Sequence[int], given: Sequence[int]) -> NDArray[np.float64]:
+        """Return how likely each token is after a given text and those before it.
 
-        The natural logarithm of its probability, (tokens,); their sum is the text's. Each gets a
-        place in the cache. Raises ProviderError if nothing was read, or what was read is a copy.
+        The natural logarithm of its probability, (tokens,); their sum is the text's. Of the given
+        text only the last token is read anew, in one run with the tokens (in several if they are
+        more than CHUNK), so it costs little to ask for several texts behind the same one.
+        Raises ProviderError if nothing is given.
         """
-        if not self.logits.size:
-            raise ProviderError("a likelihood needs a text before it: prefill one")
-        before = [self.logits]
-        for at in range(0, len(tokens), CHUNK):
-            chunk = tokens[at : at + CHUNK]
-            before += [*self._run(chunk, range(len(chunk)))]
-        self.logits = before.pop()
-        return np.array([log_softmax(x)[t] for x, t in zip(before, tokens, strict=True)])
+        if not given:
+            raise ProviderError("a likelihood needs a text before it, and what is given is empty")
+        while self.same(given) < len(given) - 1:
+            self.read(given[:-1])
+        with self._lock:
+            del self.tokens[min(self.same(given), len(given) - 1) :]
+            text, rows = [*given, *tokens[:-1]], list[Logits]()
+            while fresh := text[len(self.tokens) :][:CHUNK]:
+                rows += [*self._run(fresh, range(len(fresh)))]
+        after = rows[len(rows) - len(tokens) :]
+        return np.array([log_softmax(row)[t] for row, t in zip(after, tokens, strict=True)])
 
     def check_length(self, tokens: Sequence[int]) -> None:
         """Raise ProviderError unless the cache has room for more tokens, and there are any."""

@@ -8,10 +8,12 @@ two runs of the network: a run reads a part of the prompt, or writes one token.
 import asyncio
 import json
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from voxlab.clock import compute
 from voxlab.providers.protocols import (
@@ -22,12 +24,13 @@ from voxlab.providers.protocols import (
     ToolChoice,
     ToolSpec,
 )
-from voxlab.providers.rule_based.phrases import PHRASES, list_found, phrase
+from voxlab.providers.rule_based.phrases import PHRASES, list_found, phrasings
 from voxlab.providers.smollm.caches import Caches
 from voxlab.providers.smollm.decoder import LONGEST, Read, SmolLMDecoder
+from voxlab.providers.smollm.likelihood import SCORED, scored_tokens
 from voxlab.providers.smollm.prompt import render_prompt, render_unfinished
 from voxlab.providers.smollm.tokenizer import load_tokenizer
-from voxlab.providers.smollm.writing import TOKENS_AT_MOST, Writing
+from voxlab.providers.smollm.writing import Writing, longest_answer
 
 FORGETS = 16  # messages at a time, so that what is left stays the same for some turns
 CHOOSE_S = 0.001  # processor time of choosing a token, beside that of the run before it
@@ -56,14 +59,15 @@ class SmolLM:
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the answer to a conversation: text token by token, or one tool call.
 
-        The result of a tool is put into words by rules: so small a model changes numbers.
+        The result of a tool is put into words by templates, since so small a model changes numbers;
+        it chooses among them.
         """
         if messages and messages[-1].role == "tool":
-            yield TextDelta(_told(messages))
+            yield TextDelta(await self.choose(_heard(messages), tools, _ways_to_tell(messages)))
             return
         writing = Writing(self._tokenizer, tools, required=tool_choice.required)
         text = self._fitting(messages, tools)
-        with self._cache(text) as decoder:
+        async with self._cache(text) as decoder:
             while not writing.done:
                 tokens = await self._step(decoder, text, writing)
                 text += tokens
@@ -75,14 +79,41 @@ class SmolLM:
     async def read_ahead(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
         """Read a conversation whose last message may go on, so that its answer comes sooner."""
         text = self._fitting(messages, tools, render_unfinished)
-        with self._cache(text) as decoder:
-            while decoder.same(text) < len(text) <= LONGEST:
-                await compute(decoder.read, text, cost_s=_cost_s)
+        if len(text) <= LONGEST:
+            async with self._cache(text) as decoder:
+                await self._read(decoder, text)
+
+    async def choose(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], phrasings: Sequence[str]
+    ) -> str:
+        """Return the phrasing that is the likeliest answer to a conversation; of equals the first.
+
+        One run of the network for each, behind what it has read of the conversation; between two
+        runs it can be cancelled. One that stands alone is returned at once, and the first one if
+        the conversation leaves no room.
+        """
+        if len(phrasings) == 1:
+            return phrasings[0]
+        text, scores = self._fitting(messages, tools), list[float]()
+        if len(text) + SCORED > LONGEST:
+            return phrasings[0]
+        async with self._cache(text) as decoder:
+            await self._read(decoder, text[:-1])
+            for tokens in scored_tokens(phrasings):
+                cost_s = Read(len(tokens), len(text) - 1, 0).cost_s
+                found = await compute(decoder.log_likelihoods, tokens, text, cost_s=cost_s)
+                scores.append(found.mean())
+        return phrasings[int(np.argmax(scores))]
 
     async def warm_up(self) -> None:
         """Run the network once, and sort the vocabulary for the grammar of tool calls."""
         Writing(self._tokenizer)
         await compute(self._new_decoder().read, [0], cost_s=_cost_s)
+
+    async def _read(self, decoder: SmolLMDecoder, text: Sequence[int]) -> None:
+        """Read a text as far as it is not in the cache."""
+        while decoder.same(text) < len(text):
+            await compute(decoder.read, text, cost_s=_cost_s)
 
     async def _step(
         self, decoder: SmolLMDecoder, text: Sequence[int], writing: Writing
@@ -105,30 +136,34 @@ class SmolLM:
         """Return the prompt's tokens, without the oldest messages if it would be too long."""
         system = [message for message in messages if message.role == "system"]
         others = [message for message in messages if message.role != "system"]
+        room = min(longest_answer(self._tokenizer, tools), LONGEST // 4)
         while True:
             text = self._tokenizer.encode(render([*system, *others], tools))
-            if len(text) + TOKENS_AT_MOST <= LONGEST or len(others) <= FORGETS:
+            if len(text) + room <= LONGEST or len(others) <= FORGETS:
                 return text
             del others[:FORGETS]
 
-    @contextmanager
-    def _cache(self, text: Sequence[int]) -> Iterator[SmolLMDecoder]:
+    def _cache(self, text: Sequence[int]) -> AbstractAsyncContextManager[SmolLMDecoder]:
         """Lend a decoder that has read as much of a text as possible, for this text alone."""
         loop = asyncio.get_running_loop()
-        caches = self._caches.setdefault(loop, Caches(self._new_decoder))
-        decoder = caches.take(text)
-        try:
-            yield decoder
-        finally:
-            caches.give_back(decoder)
+        return self._caches.setdefault(loop, Caches(self._new_decoder)).lend(text)
 
 
 def _cost_s(read: Read) -> float:
     return read.cost_s
 
 
-def _told(messages: Sequence[Message]) -> str:
-    """Return the last message, the result of a tool, in spoken words."""
+def _heard(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the conversation up to the caller's last words: what was done since nobody has heard.
+
+    The network has read that. All phrasings tell the same result, so it need not read the result.
+    """
+    asked = max((n for n, message in enumerate(messages) if message.role == "user"), default=0)
+    return messages[: asked + 1]
+
+
+def _ways_to_tell(messages: Sequence[Message]) -> Sequence[str]:
+    """Return the phrasings of the last message, the result of a tool."""
     calls = {call.id: call for message in messages for call in message.tool_calls}
     call = calls.get(messages[-1].tool_call_id, ToolCall("", "", {}))
     try:
@@ -136,7 +171,7 @@ def _told(messages: Sequence[Message]) -> str:
     except ValueError:
         result = messages[-1].text
     if not isinstance(result, dict):
-        return f"Here is what I found: {result}."
+        return [f"Here is what I found: {result}."]
     if call.name in PHRASES or "error" in result or not result:
-        return phrase(call.name, call.arguments, result)
-    return list_found(result)
+        return phrasings(call.name, call.arguments, result)
+    return [list_found(result)]

@@ -6,6 +6,7 @@ is asked for. So a wrong answer can choose a wrong tool or a wrong value of the 
 a value that neither a caller nor a tool has told.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,18 +15,31 @@ from typing import Any
 
 from voxlab.providers.protocols import Message, ToolCall, ToolSpec
 from voxlab.providers.rule_based.language_model import HELP as HELP_WITH_THE_SHOP
-from voxlab.providers.rule_based.language_model import HINTS, OR_A_PERSON, QUESTIONS, reword
+from voxlab.providers.rule_based.language_model import (
+    HINTS,
+    OR_A_PERSON,
+    QUESTIONS,
+    times_asked,
+)
 from voxlab.providers.rule_based.slots import ANSWERS, FINDERS, digit_runs, find_slots
 from voxlab.text import normalise
 
 CHANGES = {"change_reservation"}  # tools of which one optional argument is needed at least
-REPLIES = {  # what the model writes, and what is said for it: the first, or the next if it was said
+REPLIES = {  # what the model writes, and phrasings of what is said for it
     "hello": ("Hello! What can I do for you?", "Hello again! How can I help?"),
     "goodbye": ("Thank you for calling. Goodbye!",),
     "thanks": ("You're welcome. Is there anything else?", "My pleasure. Anything else?"),
     "cannot": ("I'm sorry, I can't do that on this line.", "I'm afraid that is not possible here."),
     "never mind": ("All right. Is there anything else?", "Okay. Anything else?"),
     "wait": ("Okay, I'm listening.", "Take your time."),
+}
+OTHER_QUESTIONS = {  # beside the rules' QUESTIONS
+    "order_id": ("Could you tell me the order number, please?",),
+    "city": ("Which city would you like to know about?",),
+    "day": ("Which day would you like?",),
+    "time": ("What time would you like?",),
+    "party_size": ("How many people will come?",),
+    "customer": ("Under which name is the reservation?",),
 }
 HELP, REPEAT = "help", "repeat"  # these depend on the tools, and on what was said
 SHOP, TOLD_AT_MOST = ("lookup_order", "check_shipping", "book_table", "get_weather"), 4
@@ -129,35 +143,52 @@ KINDS_BY_SIGN = (  # how an argument's name or description tells what it is
 )
 
 
-def reply(kind: str, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> str:
-    """Return what the agent says in a plain reply; a phrasing that was not its last words.
+def ways_to_reply(
+    kind: str, messages: Sequence[Message], tools: Sequence[ToolSpec]
+) -> tuple[str, ...]:
+    """Return what the agent may say in a plain reply: phrasings that were not its last words.
 
-    >>> reply("help", [], [ToolSpec("find", "Find a book."), ToolSpec("renew", "Renew a loan.")])
-    'Here is what I can do: find a book; renew a loan. What would you like?'
+    >>> ways_to_reply("thanks", [Message("assistant", "My pleasure. Anything else?")], [])
+    ("You're welcome. Is there anything else?",)
+    >>> ways_to_reply("help", [], [ToolSpec("find", "Find a book."), ToolSpec("end", "End it.")])
+    ('Here is what I can do: find a book; end it. What would you like?',)
     """
     last = next((m.text for m in reversed(messages) if m.role == "assistant" and m.text), "")
     if kind == REPEAT and last:
-        return last
+        return (last,)
     if kind in REPLIES:
-        return next((words for words in REPLIES[kind] if words != last), REPLIES[kind][0])
+        return tuple(words for words in REPLIES[kind] if words != last) or REPLIES[kind]
     if {tool.name for tool in tools} >= {*SHOP}:
-        return HELP_WITH_THE_SHOP
+        return (HELP_WITH_THE_SHOP,)
     does = (re.split(r"[,.]", tool.description)[0].strip() for tool in tools[:TOLD_AT_MOST])
     told = "; ".join(f"{each[:1].lower()}{each[1:]}" for each in does if each)
-    return f"Here is what I can do: {told}. What would you like?" if told else "How can I help?"
+    return (f"Here is what I can do: {told}. What would you like?" if told else "How can I help?",)
 
 
-def question(name: str, messages: Sequence[Message] = ()) -> str:
-    """Return the question for a value, in other words when it was asked before.
+def ways_to_ask(name: str, messages: Sequence[Message] = ()) -> tuple[str, ...]:
+    """Return phrasings of the question for a value; other ones when it was just asked.
 
-    >>> question("day"), question("bike_number")
-    ('For which day?', 'What is the bike number, please?')
+    >>> ways_to_ask("day")
+    ('For which day?', 'Which day would you like?')
+    >>> ways_to_ask("bike_number", [Message("assistant", "Please tell me the bike number.")])
+    ('I still need the bike number. What is it?',)
     """
     words = name.replace("_", " ")
-    first = QUESTIONS.get(name, f"What is the {words}, please?")
-    again = HINTS.get(name, f"I still need the {words}. What is it?")
-    ways = (first, again, *([f"{again} {OR_A_PERSON}"] if name in HINTS else []))
-    return reword(ways, messages)
+    rounds: list[tuple[str, ...]]
+    if name in QUESTIONS:
+        hint = HINTS[name]
+        first = QUESTIONS[name], *OTHER_QUESTIONS.get(name, ())
+        rounds = [first, (hint,), (f"{hint} {OR_A_PERSON}",)]
+    else:
+        first = f"What is the {words}, please?", f"Please tell me the {words}."
+        rounds = [first, (f"I still need the {words}. What is it?",)]
+    asked = times_asked([*itertools.chain(*rounds)], messages)
+    return rounds[min(asked, len(rounds) - 1)]
+
+
+def question(name: str) -> str:
+    """Return the first question for a value."""
+    return ways_to_ask(name)[0]
 
 
 def _is_in(words: str, text: str) -> bool:

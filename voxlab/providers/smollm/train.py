@@ -10,7 +10,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,8 @@ class Trainer:
         halves = {name: _half(matrix) for name, matrix in self.learned.items()}
         np.savez_compressed(folder / ADAPTER, alpha=np.float32(ALPHA), **halves)  # type: ignore[arg-type]
         state = {
-            "seed": self.plan.seed,
+            "plan": asdict(self.plan),
+            "instructions": self.instructions,
             "steps_done": self.steps_done,
             "seconds": self.seconds,
             "adapter": {name: each.detach() for name, each in self.learned.items()},
@@ -116,18 +117,34 @@ class Trainer:
         os.replace(folder / f"{STATE}.new", folder / STATE)
 
     def load(self, file: Path) -> None:
-        """Go on from a saved state. Raises ModelError if it is of another seed."""
+        """Go on from a saved state.
+
+        Another number of steps may be asked for, as long as the rate has not begun to fall in
+        either plan. Raises ModelError if anything else differs, or the state does not tell.
+        """
         state: dict[str, Any] = torch.load(file, weights_only=True)
-        if state["seed"] != self.plan.seed:
+        if "plan" not in state:
             raise ModelError(
-                f"{file} is of seed {state['seed']}, asked for is {self.plan.seed}: "
-                "ask for the same, or choose another --out"
+                f"{file} does not tell its plan: an older voxlab wrote it. Go on with that one, "
+                "or choose another --out"
+            )
+        begun, steps_done = Plan(**state["plan"]), state["steps_done"]
+        same = all(begun.rate_at(n) == self.plan.rate_at(n) for n in range(steps_done))
+        if not same or replace(begun, steps=self.plan.steps) != self.plan:
+            raise ModelError(
+                f"{file} has done {steps_done} steps of {begun}, asked for is {self.plan}: ask for "
+                "the same (more or fewer steps only before the rate falls), or choose another --out"
+            )
+        if state["instructions"] != self.instructions:
+            raise ModelError(
+                f"{file} is a training with the instructions {state['instructions']!r:.100}, asked "
+                f"for is {self.instructions!r:.100}: ask for the same, or choose another --out"
             )
         with torch.no_grad():
             for name, matrix in self.learned.items():
                 matrix.copy_(state["adapter"][name])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.steps_done, self.seconds = state["steps_done"], state["seconds"]
+        self.steps_done, self.seconds = steps_done, state["seconds"]
 
 
 def _half(matrix: torch.Tensor) -> NDArray[np.float16]:

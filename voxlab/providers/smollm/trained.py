@@ -1,12 +1,13 @@
 """SmolLM2 with the adapter that voxlab trained: the model chooses, code checks and speaks.
 
 The model's answer names a tool and copies the caller's words, or is a kind of reply. `moves` makes
-of it a call with values, a question for one that lacks, or a sentence.
+of it a call with values, a question for one that lacks, or a sentence. Of a question's or a
+sentence's phrasings it says the one that the model holds likeliest.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 from voxlab import data
 from voxlab.providers.protocols import (
@@ -21,9 +22,26 @@ from voxlab.providers.protocols import (
     WarmedUp,
 )
 from voxlab.providers.smollm.language_model import SmolLM
-from voxlab.providers.smollm.moves import Ask, question, read_answer, read_call, reply
+from voxlab.providers.smollm.moves import (
+    Ask,
+    read_answer,
+    read_call,
+    ways_to_ask,
+    ways_to_reply,
+)
 
 ADAPTER = "language_model/adapter.npz"
+
+
+@runtime_checkable
+class Chooses(Protocol):
+    """A language model that can choose among phrasings."""
+
+    async def choose(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], phrasings: Sequence[str]
+    ) -> str:
+        """Return the phrasing that is the likeliest answer to a conversation."""
+        ...
 
 
 class TrainedSmolLM:
@@ -71,9 +89,17 @@ class TrainedSmolLM:
         if isinstance(move, ToolCall):
             yield move
         elif isinstance(move, Ask):
-            yield TextDelta(question(move.name, messages))
+            yield TextDelta(await self._say(ways_to_ask(move.name, messages), messages, tools))
         else:
-            yield TextDelta(reply(move, messages, tools))
+            yield TextDelta(await self._say(ways_to_reply(move, messages, tools), messages, tools))
+
+    async def _say(
+        self, phrasings: Sequence[str], messages: Sequence[Message], tools: Sequence[ToolSpec]
+    ) -> str:
+        """Return the phrasing that the model chooses; the first, if it is one that chooses none."""
+        if isinstance(self._model, Chooses):
+            return await self._model.choose(messages, tools, phrasings)
+        return phrasings[0]
 
     async def read_ahead(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
         """Read a conversation whose last message may go on, so that its answer comes sooner."""

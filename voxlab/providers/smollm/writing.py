@@ -9,8 +9,8 @@ import numpy as np
 
 from voxlab.providers.protocols import ToolSpec
 from voxlab.providers.smollm.decoder import Logits
-from voxlab.providers.smollm.grammar import Mask, Place, ToolCallGrammar, Vocabulary
-from voxlab.providers.smollm.prompt import END
+from voxlab.providers.smollm.grammar import WORDS_AT_MOST, Mask, Place, ToolCallGrammar, Vocabulary
+from voxlab.providers.smollm.prompt import END, render_call
 from voxlab.providers.smollm.tokenizer import Tokenizer
 
 TOKENS_AT_MOST = 80  # of a spoken answer: half a minute
@@ -88,6 +88,19 @@ class Writing:
         for token in tokens:
             if self._place is not None:
                 self._place = self._grammar.advance(self._place, self._tokenizer.spelled[token])
+
+
+def longest_answer(tokenizer: Tokenizer, tools: Sequence[ToolSpec]) -> int:
+    """Return how many tokens an answer may take: a spoken one, or a call of one of the tools.
+
+    Each of a call's arguments may have WORDS_AT_MOST bytes, and a spelled digit is a byte a token.
+    """
+    longest = TOKENS_AT_MOST
+    for tool in tools:
+        arguments = dict.fromkeys(tool.parameters.get("properties", {}), "")
+        frame = tokenizer.encode(render_call(tool.name, arguments))
+        longest = max(longest, len(frame) + WORDS_AT_MOST * len(arguments))
+    return longest
 
 
 @cache

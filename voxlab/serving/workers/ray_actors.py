@@ -95,11 +95,17 @@ class RayWorkers:
             stack.callback(self._ray.kill, actor)  # also one that waits for room
             try:
                 async with asyncio.timeout(within_s):
-                    await self._front.joined_at(await _wait(actor.url.remote()))
+                    address = asyncio.ensure_future(_wait(actor.url.remote()))
+                    stack.callback(address.cancel)
+                    await asyncio.wait({address, held.run}, return_when=asyncio.FIRST_COMPLETED)
+                    if held.run.done():
+                        held.run.result()  # says why it has ended
+                    await self._front.joined_at(await address)
             except TimeoutError:
                 raise VoxlabError(self._tell_room(within_s)) from None
             except self._ray.exceptions.RayError as error:
-                raise VoxlabError(f"a worker did not start: {error}") from error
+                why = str(error).strip().rpartition("\n")[2]
+                raise VoxlabError(f"a worker did not start: {why}") from error
             stack.pop_all()
         _keep(self._watching, self._watch(held))
         return held

@@ -53,7 +53,10 @@ async def serving_sip_front(
     """
     options = options or FrontOptions()
     if options.key is not None:
-        raise VoxlabError("SIP callers cannot give a key: unset it, and put a PBX before the front")
+        raise VoxlabError(
+            "SIP callers cannot give a key: unset VOXLAB_CALL_KEY, and let a PBX before the front "
+            "choose who may call"
+        )
     async with sip_endpoint(EndpointOptions(options.host, options.port)) as endpoint:
         options = replace(options, port=endpoint.address[1])
         async with serving_front(SIP, options) as front:
