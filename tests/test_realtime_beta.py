@@ -165,5 +165,5 @@ def test_the_chapters_fragment_holds_a_conversation_from_wav_to_wav(tmp_path: Pa
     said = MoonshineSTT().recognize(audio.read(tmp_path / "answer.wav"))
     assert calls == [{"name": "lookup_order", "order_id": "12345"}]
     # the voice reads the number digit by digit; then the recogniser writes "state-assipped"
-    assert "in 1 2 3 4 5" in " ".join(spoken_words(said))
+    assert "1 2 3 4 5" in " ".join(spoken_words(said))
     assert "items" in said.lower()
