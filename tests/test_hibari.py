@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from copy import copy
+from dataclasses import replace
 
 import jiwer
 import numpy as np
@@ -236,6 +238,24 @@ def test_each_voice_has_its_pitch_and_takes_as_long(tts):
         assert pitch_hz(other.audio) / pitch_hz(own.audio) == pytest.approx(ratio, rel=0.08), voice
         assert other.duration_s == pytest.approx(own.duration_s, rel=0.16)
         assert other.words[-1].end_s <= other.duration_s + 1 / RATE_HZ
+
+
+def test_a_sentence_that_is_said_again_is_not_made_again(tts):
+    class Counted:
+        runs = 0
+
+        def run(self, *inputs):
+            self.runs += 1
+            return tts._engine.network.run(*inputs)
+
+    counted, voice = Counted(), copy(tts)
+    voice._engine = replace(tts._engine, network=counted)
+    first, again = (voice.speak("Thank you. Goodbye. Thank you.") for _ in range(2))
+    assert counted.runs == 3  # the last "Thank you." has no pause after it
+    assert first == replace(again, audio=first.audio)
+    assert np.array_equal(first.audio.samples, again.audio.samples)
+    voice.in_voice("verse").speak("Goodbye.")
+    assert counted.runs == 4
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.5])
