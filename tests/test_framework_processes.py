@@ -1,6 +1,9 @@
 """A call in a process of its own, seen from outside: what it says, how it dies, what is left."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -197,3 +200,17 @@ def test_without_the_frameworks_a_room_names_the_command_that_brings_them(monkey
     monkeypatch.setenv(PYTHON, "/no/python")
     assert main(["serve", "livekit"]) == 2
     assert "make frameworks" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_signal_to_the_command_reaches_the_worker_of_its_rooms(worker, monkeypatch):
+    worker("echo $$; exec sleep 600")
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        monkeypatch.setenv(name, "given")
+    serve = [sys.executable, "-m", "voxlab", "serve", "livekit"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as command:
+        number = int(command.stdout.readline())
+        command.terminate()
+        assert command.wait() == -signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)

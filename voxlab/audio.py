@@ -220,8 +220,9 @@ def _columns(channels: Sequence[Audio]) -> tuple[Samples, int]:
 
 
 class Resampler:
-    """A stream from one rate to another; a rate to itself costs nothing.
+    """A stream from one rate to another, with all of its band; a rate to itself costs nothing.
 
+    It holds back up to 115 ms: sound that a caller waits for goes through `telephony.resampling`.
     Raises AudioError if a rate is not a whole number above 0.
     """
 
