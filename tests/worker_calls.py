@@ -101,7 +101,8 @@ class Phone:
             if isinstance(command, Media):
                 self.heard += command.payload
             elif isinstance(command, Mark):
-                await socket.send(from_twilio(command, 1, sid))
+                with suppress(websockets.ConnectionClosed):  # it has hung up meanwhile
+                    await socket.send(from_twilio(command, 1, sid))
 
 
 def serving(protocol, options):
