@@ -50,9 +50,7 @@ class ReconstructionLoss(nn.Module):
     def _magnitude(self, sound: Tensor, window: int, hop: int) -> Tensor:
         """Return the magnitudes of the short-time spectra, (batch, frames, bins)."""
         taper = self.get_buffer(f"window_{window}")
-        spectra = torch.stft(sound, window, hop, window=taper, return_complex=True)
-        power = spectra.real.square() + spectra.imag.square()
-        return (power + 1e-8).sqrt().transpose(1, 2)
+        return (_power(sound, window, hop, taper) + 1e-8).sqrt().transpose(1, 2)
 
 
 class EnvelopeLoss(nn.Module):
@@ -64,12 +62,12 @@ class EnvelopeLoss(nn.Module):
 
     def __init__(self, rate_hz: int) -> None:
         super().__init__()
-        self.window, self.hop = round(0.0256 * rate_hz), round(0.0128 * rate_hz)
+        self.hop = round(0.0128 * rate_hz)
         bins_hz = torch.fft.rfftfreq(POINTS, 1 / rate_hz)
         centres = LOWEST_HZ * 2 ** (torch.arange(BANDS) / 3)
         low, high = centres * 2 ** (-1 / 6), centres * 2 ** (1 / 6)
         inside = (bins_hz[:, None] >= low) & (bins_hz[:, None] < high)
-        self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
+        self.register_buffer("taper", torch.hann_window(2 * self.hop), persistent=False)
         self.register_buffer("bands", inside.float(), persistent=False)
 
     def forward(self, made: Tensor, original: Tensor) -> Tensor:
@@ -86,13 +84,16 @@ class EnvelopeLoss(nn.Module):
 
     def _envelopes(self, sound: Tensor) -> Tensor:
         """Return the loudness of bands in all segments, (batch, bands, segments, frames)."""
-        spectra = torch.stft(
-            sound, POINTS, self.hop, self.window, self.get_buffer("taper"), return_complex=True
-        )
-        power = spectra.real.square() + spectra.imag.square()
+        power = _power(sound, POINTS, self.hop, self.get_buffer("taper"))
         bands = torch.einsum("bft,fk->bkt", power, self.get_buffer("bands"))
         return (bands + 1e-8).sqrt().unfold(2, SEGMENT, 1)
 
 
 def _centred(envelopes: Tensor) -> Tensor:
     return envelopes - envelopes.mean(-1, keepdim=True)
+
+
+def _power(sound: Tensor, points: int, hop: int, taper: Tensor) -> Tensor:
+    """Return the squared magnitudes of the short-time spectra, (batch, bins, frames)."""
+    spectra = torch.stft(sound, points, hop, len(taper), taper, return_complex=True)
+    return spectra.real.square() + spectra.imag.square()

@@ -128,11 +128,8 @@ class Trainer:
         latents = self.network.encode(sound)
         quantized = self._quantize(latents, generator)
         loss = self._distance(self.network.decode(quantized.latents), sound)
-        if self.plan.decoder_alone:
-            self._descend(loss)
-            return loss, quantized
         self._descend(loss + COMMITMENT * quantized.commitment)
-        if quantized.codes.numel():
+        if quantized.codes.numel() and not self.plan.decoder_alone:
             self.quantizer.update(latents.detach(), quantized.codes, self.steps_done, generator)
         return loss, quantized
 
