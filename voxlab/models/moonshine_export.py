@@ -156,6 +156,14 @@ class _Graph:
               query_{n} = {turn} (still_query_{n}, {start}, cos, sin)
               {new}key_{n} = {turn} (still_key_{n}, {start}, cos, sin)""")
 
+    def end_layer(self, n: int, bias: NDArray[np.float32]) -> None:
+        """Append stream_n+1: middle_n, and down_n with its bias."""
+        self.add(
+            f"""biased_{n} = Add (down_{n}, down_bias_{n})
+              stream_{n + 1} = Add (middle_{n}, biased_{n})""",
+            **{f"down_bias_{n}": bias},
+        )
+
     def add_rotations(self) -> None:
         """Append the cosines and sines of each position."""
         rate = ROTATION_BASE ** (-np.arange(0, ROTATED, 2) / ROTATED)
@@ -201,11 +209,7 @@ def encoder(weights: Weights) -> Any:
             **{f"up_bias_{n}": weights.floats(f"{floats}.mlp.fc1.bias")},
         )
         graph.multiply(f"hidden_{n}", f"down_{n}", weights.product(f"{products}/mlp/fc2"))
-        graph.add(
-            f"""biased_{n} = Add (down_{n}, down_bias_{n})
-              stream_{n + 1} = Add (middle_{n}, biased_{n})""",
-            **{f"down_bias_{n}": weights.floats(f"{floats}.mlp.fc2.bias")},
-        )
+        graph.end_layer(n, weights.floats(f"{floats}.mlp.fc2.bias"))
         is_last = n == LAYERS[-1]
         after = "layer_norm" if is_last else f"layers.{n + 1}.input_layernorm"
         normed = "states" if is_last else f"normed_{n + 1}"
@@ -340,11 +344,7 @@ def _add_decoder_layer(graph: _Graph, weights: Weights, n: int) -> None:
         **{f"up_bias_{n}": weights.floats(f"{floats}.mlp.up_proj.bias")},
     )
     graph.multiply_blocks(f"hidden_{n}", f"down_{n}", weights.product(f"{mlp}/down_proj"))
-    graph.add(
-        f"""down_biased_{n} = Add (down_{n}, down_bias_{n})
-          stream_{n + 1} = Add (middle_{n}, down_biased_{n})""",
-        **{f"down_bias_{n}": weights.floats(f"{floats}.mlp.down_proj.bias")},
-    )
+    graph.end_layer(n, weights.floats(f"{floats}.mlp.down_proj.bias"))
     after = "norm" if n == LAYERS[-1] else f"layers.{n + 1}.input_layernorm"
     gain = weights.floats(f"model.decoder.{after}.weight")
     graph.normalise(f"stream_{n + 1}", f"normed_{n + 1}", gain)
