@@ -163,6 +163,27 @@ def test_an_adapter_is_the_network_with_the_changes_merged_into_it(tiny, tmp_pat
     np.testing.assert_allclose(adapted.prefill(TEXT), changed, atol=TOLERANCE)
 
 
+def test_the_network_that_learns_is_the_one_that_answers(tiny, tmp_path):
+    import torch
+
+    from voxlab.providers.smollm.packs import Branch, lay
+    from voxlab.providers.smollm.train import read_network
+
+    write_tiny(tmp_path / "tiny.gguf", np.random.default_rng(7))
+    arrays = write_adapter(tmp_path / "adapter.npz", np.random.default_rng(8))
+    network = read_network(tmp_path / "tiny.gguf", rank=3, first=0, dtype=torch.float32)
+    places = [*range(len(TEXT) - 1)]
+    seen = [place + 1 for place in places]
+    branch = Branch(TEXT[1:], places, [0] * len(places), seen, places[-1:], [0])
+    pack = lay(TEXT[:1], [[branch]])
+    with torch.no_grad():
+        for name, matrix in network.adapter().items():
+            matrix.copy_(torch.from_numpy(arrays[name]))
+        learned = network(pack)[0].numpy()
+    answers = SmolLMDecoder(tmp_path / "adapter.npz", file=tiny[1], longest=64).prefill(TEXT)
+    np.testing.assert_allclose(learned, answers, atol=TOLERANCE)
+
+
 def test_the_parts_of_an_adapter_are_the_parts_of_the_network():
     from voxlab.models.llama_export import PARTS
 

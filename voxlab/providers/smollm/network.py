@@ -36,11 +36,11 @@ class Adapted(nn.Module):
         joined = np.concatenate([*weights.values()])
         self.weight = nn.Parameter(torch.from_numpy(joined).to(dtype), requires_grad=False)
         self.rank, inputs = rank, joined.shape[1]
-        self.a = nn.ParameterDict(
-            {name: nn.Parameter(torch.randn(rank, inputs) / math.sqrt(inputs)) for name in weights}
+        self.a = nn.ParameterDict(  # of pairs: a dict would be sorted, and k stand before q
+            (name, nn.Parameter(torch.randn(rank, inputs) / math.sqrt(inputs))) for name in weights
         )
         self.b = nn.ParameterDict(
-            {name: nn.Parameter(torch.zeros(len(each), rank)) for name, each in weights.items()}
+            (name, nn.Parameter(torch.zeros(len(each), rank))) for name, each in weights.items()
         )
 
     def forward(self, x: Tensor) -> Tensor:
