@@ -27,7 +27,10 @@ Tells = Callable[[str, Mapping[str, Any], np.random.Generator], tuple[str, bool]
 OPEN, CLOSE = "\x01", "\x02"  # around an argument's words in a sentence: OPEN name OPEN words CLOSE
 GREETINGS = ("Hello, this is Acme. How can I help you?", "Hello! What can I do for you?")
 ASKS = "what|where|when|who|how|is|are|can|could|do|does|will|has|have"  # first words
-BEHIND = ("please", "thanks", "if possible", "thank you", "okay")
+BIND = (  # words before a day or a time that leave no place for "on" or "at"
+    *("on", "for", "from", "by", "to", "at", "take", "my", "of", "off", "the", "till", "until"),
+    *("than", "around", "about", "before", "after", "is", "was", "it", "or", "like", "say"),
+)
 TABLE = ("day", "time", "party_size")
 # Kinds of what a caller says that is no wish; foreign: a wish for a tool that this agent lacks.
 AT_FIRST = (
@@ -110,7 +113,7 @@ class Caller:
         """Draw an argument's words, marked as such. before: the word that stands before it."""
         words = spoken_values.draw(kind, self.rng)
         lead = ""
-        bound = before in ("on", "for", "from", "by", "to", "at", "take", "my", "of", "off", "the")
+        bound = before in BIND
         if kind == "day" and words not in ("today", "tomorrow", "tonight") and not bound:
             lead = self.one_of(("on ", "on ", "this ", "", ""))
         if kind == "time" and not bound:
@@ -164,7 +167,7 @@ class Caller:
         elif self.chance(0.3):
             text = f"{self.one_of(shop['fillers'])}, {text}"
         if self.chance(0.1):
-            text = f"{text}, {self.one_of(BEHIND)}"
+            text = f"{text}, {self.one_of(shop['behind'])}"
         return text
 
 
@@ -273,8 +276,10 @@ class _Talk:
         self._act(text)
 
     def _answer(self) -> None:
-        kinds = self.trade.kinds[self.tool]
-        template = self.caller.one_of(phrases("training_shop")["answers"])
+        kinds, shop = self.trade.kinds[self.tool], phrases("training_shop")
+        answers = shop["answers_of"].get(kinds[self.asked])
+        plain = answers is None or self.caller.chance(0.4)
+        template = self.caller.one_of(shop["answers"] if plain else answers)
         other = spoken_values.draw(kinds[self.asked], self.caller.rng)
         template = template.replace("<other>", other).replace("<value>", f"<{self.asked}>")
         said = self.caller.fill(template, kinds)
