@@ -11,6 +11,7 @@ from tiny_llama import LAYERS, MATRICES, TOKENS, PlainLlama, write_tiny
 
 from voxlab.errors import ModelError, ProviderError
 from voxlab.models.llama_export import PRODUCTS_OF_FLOATS, export_llama
+from voxlab.providers.smollm import adapter
 from voxlab.providers.smollm.adapter import ALPHA
 from voxlab.providers.smollm.adapter import MATRICES as ADAPTED
 from voxlab.providers.smollm.decoder import Read, SmolLMDecoder, log_softmax
@@ -161,6 +162,19 @@ def test_an_adapter_is_the_network_with_the_changes_merged_into_it(tiny, tmp_pat
     assert np.abs(changed - unchanged).max() > 100 * TOLERANCE
     adapted = SmolLMDecoder(tmp_path / "adapter.npz", file=tiny[1], longest=64)
     np.testing.assert_allclose(adapted.prefill(TEXT), changed, atol=TOLERANCE)
+
+
+def test_an_adapter_of_8_bits_is_within_a_128th_of_what_was_learned(tiny, tmp_path):
+    arrays = write_adapter(tmp_path / "floats.npz", np.random.default_rng(8))
+    learned = {name: array.astype(np.float32) for name, array in arrays.items()}
+    adapter.write_adapter(tmp_path / "bytes.npz", learned)
+    sizes = {"qkv_0": (64, 128)}
+    floats, bytes_ = (
+        adapter.read_adapter(tmp_path / f"{name}.npz", sizes) for name in ("floats", "bytes")
+    )
+    for name, expected in floats.items():
+        assert np.abs(bytes_[name] - expected).max() <= np.abs(expected).max() / 128
+    assert (tmp_path / "bytes.npz").stat().st_size < (tmp_path / "floats.npz").stat().st_size
 
 
 def test_the_network_that_learns_is_the_one_that_answers(tiny, tmp_path):

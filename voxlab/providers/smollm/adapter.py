@@ -6,6 +6,7 @@ Adaptation of Large Language Models".
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +20,43 @@ MATRICES = {  # of each part of a layer, as an adapter's file names them
     "gate_up": ("gate", "up"),
     "down": ("down",),
 }
+SCALE = ".scale"  # behind the name of a matrix of integers
 ALPHA = 16.0  # a product is scaled by alpha / rank; a file may tell another alpha
 
 Weights = NDArray[np.float32]
+
+
+def write_adapter(file: Path, matrices: Mapping[str, Weights]) -> None:
+    """Write an adapter: 8 bits a weight, and a scale for each of the `rank` directions.
+
+    matrices: by the names that `read_adapter` tells. One of rank 0, which changes nothing, is
+    written as rank 1 of zeros.
+    """
+    arrays: dict[str, NDArray[Any]] = {"alpha": np.float32(ALPHA)}
+    for name, matrix in matrices.items():
+        weights = matrix if matrix.size else np.zeros([max(size, 1) for size in matrix.shape])
+        along = 1 if name.endswith(".a") else 0  # a direction: a row of A, a column of B
+        scale = np.maximum(np.abs(weights).max(along, keepdims=True), 1e-30) / 127
+        arrays[name] = np.rint(weights / scale).astype(np.int8)
+        arrays[f"{name}{SCALE}"] = scale.astype(np.float32)
+    np.savez_compressed(file, **arrays)
 
 
 def read_adapter(file: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Weights]:
     """Return an adapter as inputs of the network: lora_PART_N_a and lora_PART_N_b.
 
     file: .npz with blocks.N.NAME.a (rank, inputs) and blocks.N.NAME.b (outputs, rank) for the
-    matrices of MATRICES, and alpha. sizes: inputs and outputs of each PART_N of the network.
+    matrices of MATRICES, and alpha. Beside a matrix may stand its scale, by which it is multiplied.
+    sizes: inputs and outputs of each PART_N of the network.
     Raises ModelError if the file cannot be read or does not fit.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name].astype(np.float32) for name in arrays.files}
         alpha = float(held.get("alpha", ALPHA))
+        scales = {name: held.pop(name) for name in [*held] if name.endswith(SCALE)}
+        for name, scale in scales.items():
+            held[name.removesuffix(SCALE)] *= scale
     except UNREADABLE as error:
         raise ModelError(
             f"cannot read the adapter {file}: {error}. It must be a .npz of matrices A and B"

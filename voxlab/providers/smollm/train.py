@@ -23,7 +23,7 @@ from voxlab import models
 from voxlab.errors import ModelError, VoxlabError
 from voxlab.models.gguf_blocks import read_rows, read_shape, unpack_q4_1, unpack_q8_0
 from voxlab.models.training_log import append_row
-from voxlab.providers.smollm.adapter import ALPHA
+from voxlab.providers.smollm.adapter import write_adapter
 from voxlab.providers.smollm.network import AdaptedLlama
 from voxlab.providers.smollm.packs import draw_pack
 from voxlab.providers.smollm.tokenizer import load_tokenizer
@@ -103,8 +103,8 @@ class Trainer:
 
         A run that ends between the two goes on from the state before, and writes the adapter again.
         """
-        halves = {name: _half(matrix) for name, matrix in self.learned.items()}
-        np.savez_compressed(folder / ADAPTER, alpha=np.float32(ALPHA), **halves)  # type: ignore[arg-type]
+        learned = {name: matrix.detach().numpy() for name, matrix in self.learned.items()}
+        write_adapter(folder / ADAPTER, learned)
         state = {
             "plan": asdict(self.plan),
             "instructions": self.instructions,
@@ -145,13 +145,6 @@ class Trainer:
                 matrix.copy_(state["adapter"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps_done, self.seconds = steps_done, state["seconds"]
-
-
-def _half(matrix: torch.Tensor) -> NDArray[np.float16]:
-    """Return a matrix in 16 bits; one of rank 0, which changes nothing, with a row of zeros."""
-    values = matrix.detach().numpy().astype(np.float16)
-    shape = [max(size, 1) for size in values.shape]
-    return values if values.size else np.zeros(shape, np.float16)
 
 
 def read_network(
