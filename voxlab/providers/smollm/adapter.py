@@ -32,7 +32,7 @@ def write_adapter(file: Path, matrices: Mapping[str, Weights]) -> None:
     matrices: by the names that `read_adapter` tells. One of rank 0, which changes nothing, is
     written as rank 1 of zeros.
     """
-    arrays: dict[str, NDArray[Any]] = {"alpha": np.float32(ALPHA)}
+    arrays: dict[str, Any] = {"alpha": np.float32(ALPHA)}
     for name, matrix in matrices.items():
         weights = matrix if matrix.size else np.zeros([max(size, 1) for size in matrix.shape])
         along = 1 if name.endswith(".a") else 0  # a direction: a row of A, a column of B
