@@ -183,9 +183,9 @@ def test_the_network_that_learns_is_the_one_that_answers(tiny, tmp_path):
     from voxlab.providers.smollm.packs import Branch, lay
     from voxlab.providers.smollm.train import read_network
 
-    write_tiny(tmp_path / "tiny.gguf", np.random.default_rng(7))
     arrays = write_adapter(tmp_path / "adapter.npz", np.random.default_rng(8))
-    network = read_network(tmp_path / "tiny.gguf", rank=3, first=0, dtype=torch.float32)
+    gguf = tiny[1].with_suffix(".gguf")
+    network = read_network(gguf, rank=3, first=0, dtype=torch.float32)
     places = [*range(len(TEXT) - 1)]
     seen = [place + 1 for place in places]
     branch = Branch(TEXT[1:], places, [0] * len(places), seen, places[-1:], [0])

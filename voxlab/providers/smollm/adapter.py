@@ -54,9 +54,8 @@ def read_adapter(file: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, 
         with np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name].astype(np.float32) for name in arrays.files}
         alpha = float(held.get("alpha", ALPHA))
-        scales = {name: held.pop(name) for name in [*held] if name.endswith(SCALE)}
-        for name, scale in scales.items():
-            held[name.removesuffix(SCALE)] *= scale
+        for name in [each for each in held if each.endswith(SCALE)]:
+            held[name.removesuffix(SCALE)] *= held.pop(name)
     except UNREADABLE as error:
         raise ModelError(
             f"cannot read the adapter {file}: {error}. It must be a .npz of matrices A and B"
