@@ -36,6 +36,10 @@ LARGER = "".join(  # not behind these: there it is a part of another number
 ONLY_BEGUN = r"(?! (?:hundred|thousand|million|dozen|point|and a half))(?![:.]\d)"
 UNCUT = rf"{LARGER}(?<!\d[:.])(?:\d{{1,2}}(?!\d)|(?:{UNDER_100})\b){ONLY_BEGUN}"
 NUMBER = f"({UNCUT})"
+THOUSANDS = (  # (thousands, hundreds, the rest)
+    rf"\b(\d{{1,2}}|{UNDER_100}) thousand(?:,? (?:and )?(\d|{'|'.join(DIGIT_WORDS)}) hundred)?"
+    rf"(?:,? (?:and )?(\d{{1,2}}|{UNDER_100}))?\b"
+)
 MINUTE = (
     rf"(?:(?:{'|'.join(TENS[:4])})(?: (?:{'|'.join(DIGIT_WORDS[1:])}))?|"
     rf"{'|'.join(NUMBER_WORDS[10:20])}|(?:oh|o|zero) (?:{'|'.join(DIGIT_WORDS[1:])}))"
@@ -128,7 +132,10 @@ def digit_runs(said: str) -> list[str]:
 
     >>> digit_runs("it's four double two or 19")
     ['422', '19']
+    >>> digit_runs("forty eight thousand two hundred and thirteen")
+    ['48213']
     """
+    said = re.sub(THOUSANDS, _in_figures, said)
     words = re.split(r"[.,:\s]+", said)
     digits = [_digits_of(words, n) for n in range(len(words))]
     for n, word in enumerate(words):  # "to" is a two only where digits stand on both sides
@@ -136,6 +143,15 @@ def digit_runs(said: str) -> list[str]:
         if word in HOMOPHONES and len(around) == 2 and all(around):
             digits[n] = HOMOPHONES[word]
     return ["".join(run) for is_digits, run in itertools.groupby(digits, bool) if is_digits]
+
+
+def _in_figures(number: re.Match[str]) -> str:
+    """Return thousands, hundreds and the rest as one number in figures."""
+    parts = (
+        sum(int(VALUES.get(word, word)) for word in (part or "0").split())
+        for part in number.groups()
+    )
+    return str(sum(part * size for part, size in zip(parts, (1000, 100, 1), strict=True)))
 
 
 def _digits_of(words: list[str], n: int) -> str:
