@@ -1,6 +1,7 @@
 """What SmolLM2's adapter is trained on, and the tensors that it is trained with."""
 
 import json
+import re
 import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ from voxlab.data.yaml_files import read_yaml
 from voxlab.errors import ModelError
 from voxlab.models.gguf_blocks import LlamaShape
 from voxlab.providers.smollm import spoken_values, trades, train
-from voxlab.providers.smollm.dialogues import Dialogue, dialogue
+from voxlab.providers.smollm.dialogues import Dialogue, dialogue, of_kind
 from voxlab.providers.smollm.moves import read_value
 from voxlab.providers.smollm.network import AdaptedLlama
 from voxlab.providers.smollm.packs import Branch, grow, lay
@@ -121,13 +122,18 @@ def test_the_words_of_a_taught_call_are_the_callers() -> None:
                 assert all(any(words in text for text in said) for words in arguments.values())
 
 
-@pytest.mark.slow
-def test_no_sentence_for_training_stands_in_the_blind_sets() -> None:
+def blind_sentences() -> set[str]:
+    """Return what the callers of the blind sets say, in plain words."""
     shop = read_yaml(data.path("language_model/blind_shop.yaml"))
     own = read_yaml(data.path("language_model/blind_tools.yaml"))
     turns = [turn for group in shop.values() for turn in group]
     turns += [turn for domain in own.values() for turn in domain["turns"]]
-    blind = {" ".join(plain_words(turn["says"])) for turn in turns}
+    return {" ".join(plain_words(turn["says"])) for turn in turns}
+
+
+@pytest.mark.slow
+def test_no_sentence_for_training_stands_in_the_blind_sets() -> None:
+    blind = blind_sentences()
     said = {
         " ".join(plain_words(message.text))
         for seed in range(400)
@@ -135,9 +141,33 @@ def test_no_sentence_for_training_stands_in_the_blind_sets() -> None:
         if message.role == "user"
     }
     assert not blind & said
+    own = read_yaml(data.path("language_model/blind_tools.yaml"))
     tools = {name for domain in own.values() for name in domain["tools"]}
     names = [*trades.phrases("training_tools")]
     assert not tools & {*trades.other_trade(np.random.default_rng(0), names).specs}
+
+
+def test_what_was_heard_holds_values_of_its_template_and_no_blind_sentence() -> None:
+    heard, blind = trades.phrases("heard"), blind_sentences()
+    shop, rng = trades.phrases("training_shop"), np.random.default_rng(0)
+    every = trades.other_trade(rng, [*trades.phrases("training_tools")])
+    known = {
+        each for trade in (trades.shop(), every) for says in trade.says.values() for each in says
+    }
+    known |= {each for says in (*shop["replies"].values(), shop["no_answer"]) for each in says}
+    known |= {
+        of_kind(each, kind)
+        for kind, answers in shop["answers_of"].items()
+        for each in (*answers, *shop["answers"], *shop["another_value"])
+    }
+    assert {*heard} <= known
+    assert len(heard) > 0.8 * len(known)
+    for template, text in heard.items():
+        values = re.findall(r"<(\w+): ([^<>]+)>", text)
+        assert {name for name, _ in values} <= {*re.findall(r"<(\w+)>", template)}
+        plain = re.sub(r"<\w+: ([^<>]+)>", r"\1", text)
+        assert "<" not in plain
+        assert " ".join(plain_words(plain)) not in blind
 
 
 @pytest.mark.parametrize(

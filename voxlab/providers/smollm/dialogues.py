@@ -93,13 +93,18 @@ def expand(template: str, rng: np.random.Generator) -> str:
     return " ".join(template.split())
 
 
+def of_kind(template: str, kind: str) -> str:
+    """Return a template with <value> as one that says a value of this kind."""
+    return template.replace("<value>", f"<{kind}>")
+
+
 class Caller:
     """Draws what one caller says, and keeps the style of the recogniser that wrote it down."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.is_punctuated = rng.random() < 0.7
-        self.mishears = rng.random() < 0.4
+        self.is_heard = rng.random() < 0.5
 
     def one_of(self, choices: Sequence[Any]) -> Any:
         """Draw one of several."""
@@ -134,14 +139,16 @@ class Caller:
             text = text[:at] + value + text[at + len(slot[2]) + 2 :]
         return text
 
+    def fill_value(self, template: str, name: str, kind: str) -> str:
+        """Return a sentence of a template with <value>, and it may be <other>, another one."""
+        if "<other>" in template:
+            template = template.replace("<other>", spoken_values.draw(kind, self.rng))
+        return self.fill(template.replace("<value>", f"<{name}>"), {name: kind})
+
     def finish(self, text: str) -> tuple[str, dict[str, str]]:
         """Return a sentence as a recogniser writes it, and the words of its arguments in it."""
-        if self.mishears:
-            text = self._misheard(text)
         if self.is_punctuated:
-            text = _first_upper(text)
-            asks = re.match(rf"(?:\W|\w+, )*(?:{ASKS})\b", text.lower())
-            text = re.sub(r"\bi\b", "I", text) + ("?" if asks and self.chance(0.8) else ".")
+            text = self.punctuate(text)
         else:
             text = re.sub(r"[,.!?](?= |$)", "", text)
             if self.chance(0.5):
@@ -150,14 +157,34 @@ class Caller:
         plain = re.sub(f"{OPEN}.*?{OPEN}|{CLOSE}", "", text)
         return plain, {name.lower(): words for name, words in found}
 
-    def _misheard(self, text: str) -> str:
-        """Return a sentence with one or two of the recogniser's errors in it."""
-        errors = [pair for pair in phrases("misheard")["errors"] if f" {pair[0]} " in f" {text} "]
-        for _ in range(2):
-            if errors:
-                said, heard = self.one_of(errors)
-                text = f" {text} ".replace(f" {said} ", f" {heard} ", 1).strip()
-        return text
+    def punctuate(self, text: str) -> str:
+        """Return a sentence with a capital at its start and a mark at its end."""
+        text = _first_upper(text)
+        asks = re.match(rf"(?:\W|\w+, )*(?:{ASKS})\b", text.lower())
+        return re.sub(r"\bi\b", "I", text) + ("?" if asks and self.chance(0.8) else ".")
+
+    def heard(self, template: str, name: str = "") -> tuple[str, dict[str, str]] | None:
+        """Return what Moonshine wrote of a template's sentence, and its arguments' words.
+
+        name: of the only argument. None if it was not asked, or this caller is understood.
+        """
+        text = phrases("heard").get(template) if self.is_heard else None
+        if text is None:
+            return None
+        told = {name or each: words for each, words in re.findall(r"<(\w+): (.*?)>", text)}
+        return re.sub(r"<\w+: (.*?)>", r"\1", text), told
+
+    def say(
+        self, template: str, kinds: Mapping[str, str], around: float = 1.0
+    ) -> tuple[str, dict[str, str]]:
+        """Return a sentence of a template as a recogniser writes it, and its arguments' words.
+
+        around: how likely something may stand before and after it.
+        """
+        if heard := self.heard(template):
+            return heard
+        said = self.fill(template, kinds)
+        return self.finish(self.around(said) if self.chance(around) else said)
 
     def around(self, text: str) -> str:
         """Return a sentence with what people say before and after it."""
@@ -246,13 +273,10 @@ class _Talk:
             if tool in self.trade.says:
                 return
             wish = self.caller.one_of(self.foreign.says[tool])
-            said = self.caller.fill(wish, self.foreign.kinds[tool])
+            text, _ = self.caller.say(wish, self.foreign.kinds[tool], 0.2)
             kind = "cannot"
         else:
-            said = expand(self.caller.one_of(shop["replies"][kind]), self.caller.rng)
-        if self.caller.chance(0.2):
-            said = self.caller.around(said)
-        text, _ = self.caller.finish(said)
+            text, _ = self.caller.say(self.caller.one_of(shop["replies"][kind]), {}, 0.2)
         self.dialogue.say(text, kind.replace("_", " "))
         if kind in ("never_mind", "goodbye"):
             self.tool, self.asked, self.is_done = "", "", False
@@ -265,8 +289,7 @@ class _Talk:
         tool = self.caller.one_of([*self.trade.says])
         kinds = self.trade.kinds[tool]
         wish = self.caller.one_of(self.trade.says[tool])
-        said = self.caller.around(self.caller.fill(wish, kinds))
-        text, told = self.caller.finish(said)
+        text, told = self.caller.say(wish, kinds)
         for name in kinds:  # "it" is what was spoken of before
             if name not in told and name in self.known and name in CARRIED:
                 told[name] = self.known[name]
@@ -280,9 +303,10 @@ class _Talk:
         answers = shop["answers_of"].get(kinds[self.asked])
         plain = answers is None or self.caller.chance(0.4)
         template = self.caller.one_of(shop["answers"] if plain else answers)
-        other = spoken_values.draw(kinds[self.asked], self.caller.rng)
-        template = template.replace("<other>", other).replace("<value>", f"<{self.asked}>")
-        said = self.caller.fill(template, kinds)
+        if heard := self.caller.heard(of_kind(template, kinds[self.asked]), self.asked):
+            self._tell(*heard)
+            return
+        said = self.caller.fill_value(template, self.asked, kinds[self.asked])
         missing = [name for name in kinds if name not in self.told and name != self.asked]
         if missing and self.caller.chance(0.3):
             said += ", " + self.caller.fill(f"<{self.caller.one_of(missing)}>", kinds)
@@ -290,13 +314,10 @@ class _Talk:
             name = self.caller.one_of([*self.told])
             lead = self.caller.one_of(("and make it", "and sorry,", "and actually"))
             said += f", {lead} " + self.caller.fill(f"<{name}>", kinds)
-        text, told = self.caller.finish(said)
-        self.told |= told
-        self._act(text)
+        self._tell(*self.caller.finish(said))
 
     def _no_answer(self) -> None:
-        said = expand(self.caller.one_of(phrases("training_shop")["no_answer"]), self.caller.rng)
-        text, _ = self.caller.finish(self.caller.around(said))
+        text, _ = self.caller.say(self.caller.one_of(phrases("training_shop")["no_answer"]), {})
         self._act(text)
 
     def _another_value(self) -> None:
@@ -310,9 +331,16 @@ class _Talk:
         elif self.tool == "lookup_order":
             self.told = {}
         template = self.caller.one_of(phrases("training_shop")["another_value"])
-        said = self.caller.fill(template.replace("<value>", f"<{name}>"), kinds)
-        said = self.caller.around(said) if self.caller.chance(0.3) else said
-        text, told = self.caller.finish(said)
+        if heard := self.caller.heard(of_kind(template, kinds[name]), name):
+            self._tell(*heard)
+            return
+        said = self.caller.fill_value(template, name, kinds[name])
+        self._tell(
+            *self.caller.finish(self.caller.around(said) if self.caller.chance(0.3) else said)
+        )
+
+    def _tell(self, text: str, told: Mapping[str, str]) -> None:
+        """Add the caller's words, which tell more of the wish, and what the agent does about it."""
         self.told |= told
         self._act(text)
 
