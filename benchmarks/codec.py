@@ -202,7 +202,7 @@ def mini_figures() -> dict[str, float]:
         "encode": lambda: codec.encode(clip),
         "decode": lambda: codec.decode(codes).samples,
     }
-    for frames, name in itertools.product((1, 4), engines):
+    for frames, name in itertools.product((1, 2, 4), engines):
         key = f"stream{frames if frames > 1 else ''}{name}"
         encoder = partial(MiniEncoder, engines[name], codec.quantizer, codec.stages)
         decoder = partial(MiniDecoder, engines[name], codec.quantizer)

@@ -71,7 +71,7 @@ def with_past(layer: nn.Module, x: Tensor, past: int, memory: Memory | None) -> 
 def _shifted_sum(x: Tensor, taps: Tensor) -> Tensor:
     kernel = len(taps)
     frames = x.shape[1] - kernel + 1
-    if frames <= 2:  # as a stream brings them: then it takes fewer steps to go frame by frame
+    if frames <= 4:  # as a stream brings them: then it takes fewer steps to go frame by frame
         each = [(x[:, frame : frame + kernel] * taps).sum(1, True) for frame in range(frames)]
         return torch.cat(each, 1)
     y = x[:, :frames] * taps[0]

@@ -1,8 +1,9 @@
 """Parts of a network that remember: many frames in one pass, or frame by frame.
 
 A pass through torch costs about a millisecond however few frames it takes, nearly all of it for
-calling a hundred small operations. `CompiledPart` has the same part as one onnxruntime graph, and
-takes a quarter of that time for a frame.
+calling a hundred small operations. `CompiledPart` has the same part as onnxruntime graphs, and
+takes a fifth of that time for a frame. Two frames in one pass take 1.3 times as long as one: the
+weights are read once.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 Rows = NDArray[np.float32]  # (batch of 1, hops or frames, features)
 State = NDArray[np.float32]  # the memory of all layers, one after the other
 
-FEW = 4  # frames; more go through torch at once, which is faster then
+PAIR = 2  # frames that a compiled part takes in one pass
+FEW = 16  # frames; more go through torch at once, which is faster then
 
 
 class NetworkPart:
@@ -65,14 +67,19 @@ class NetworkPart:
 
 
 class CompiledPart(NetworkPart):
-    """The same, faster for few frames: one frame is a graph for onnxruntime, made from the code."""
+    """The same, faster for few frames: graphs for one and for two, made from the code."""
 
     def __init__(self, part: "Part", frame: "Tensor") -> None:
         import torch
 
         super().__init__(part, frame)
-        inputs = {"rows": frame, "state": torch.from_numpy(self.fresh_state())}
-        self._session = open_session(trace(self._step, inputs))
+        state = torch.from_numpy(self.fresh_state())
+        self._sessions = {
+            frames: open_session(
+                trace(self._step, {"rows": frame.repeat(1, frames, 1), "state": state})
+            )
+            for frames in (1, PAIR)
+        }
 
     def run(self, rows: Rows, state: State) -> tuple[Rows, State]:
         """Return what the part makes of some whole frames, and its state after them."""
@@ -80,9 +87,10 @@ class CompiledPart(NetworkPart):
         if rows.shape[1] > FEW * rows_a_frame:
             return super().run(rows, state)
         parts = []
-        for start in range(0, rows.shape[1], rows_a_frame):
-            frame = rows[:, start : start + rows_a_frame]
-            made, state = self._session.run(None, {"rows": frame, "state": state})
+        for start in range(0, rows.shape[1], PAIR * rows_a_frame):
+            some = rows[:, start : start + PAIR * rows_a_frame]
+            session = self._sessions[some.shape[1] // rows_a_frame]
+            made, state = session.run(None, {"rows": some, "state": state})
             parts.append(made)
         return np.concatenate(parts, axis=1), state
 
