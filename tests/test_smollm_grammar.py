@@ -48,6 +48,24 @@ def test_a_random_network_calls_an_offered_tool_with_its_own_arguments(tools, se
     assert all(0 < len(words.encode()) <= WORDS_AT_MOST for words in arguments.values())
 
 
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None)
+@given(tools=TOOLS, seed=st.integers(0, 2**32))
+def test_rival_tokens_lead_to_the_tools_they_tell_and_a_sure_one_has_no_rivals(tools, seed):
+    writing = Writing(load_tokenizer(), specs(tools), required=True)
+    rng, told = np.random.default_rng(seed), {*tools}
+    while not writing.done:
+        logits = rng.normal(size=writing.allowed().size).astype(np.float32)
+        if rivals := writing.rivals(logits):
+            token, names = list(rivals.items())[rng.integers(len(rivals))]
+            assert {*names} <= told
+            told = {*names}
+            logits[token] = 50.0
+            assert not writing.rivals(logits)
+        writing.choose(logits)
+    assert writing.call[0] in told
+
+
 WORDS = st.from_regex(r"[a-z0-9é€][a-z 0-9:.'@é€-]{0,30}", fullmatch=True)
 
 

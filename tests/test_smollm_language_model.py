@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from contextlib import aclosing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -190,6 +191,31 @@ def test_a_tool_that_is_required_is_called(llm):
     text, (call,), _ = run_virtual(answer(llm, ASKED, [FIND], required=True))
     assert (text, call.name) == ("", "find")
     assert set(call.arguments) <= {"number"}
+
+
+@pytest.mark.parametrize("name", ["find", "hold", "sell"])
+def test_where_no_tool_is_likely_enough_the_likelihood_of_the_callers_words_decides(
+    llm, name, monkeypatch
+):
+    tools = [
+        replace(FIND, name=each, description=f"{each} it") for each in ("find", "hold", "sell")
+    ]
+    asked = []
+
+    async def score_tools(words, tools):
+        asked.append(words)
+        return {tool.name: 0.0 if tool.name == name else -100.0 for tool in tools}
+
+    channel = SmolLM()
+    doubting = SmolLM(channel=channel)
+    alone_s = run_virtual(answer(llm, ASKED, tools, required=True))[2][-1]
+    scores = run_virtual(channel.score_tools("Sell it.", tools[:2]))
+    assert {*scores} == {"find", "hold"}
+    assert run_virtual(answer(doubting, ASKED, tools, required=True))[2][-1] > alone_s
+    monkeypatch.setattr(channel, "score_tools", score_tools)
+    _, (call,), _ = run_virtual(answer(doubting, ASKED, tools, required=True))
+    assert call.name == name
+    assert {*asked} == {ASKED[-1].text}
 
 
 def test_a_long_call_forgets_its_beginning_but_not_its_instructions(llm):

@@ -26,7 +26,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Something that may be written next. rest: its bytes that are not there yet."""
+    """Something that may be written next.
+
+    rest: its bytes that are not there yet. name: of the tool or the argument that it chooses.
+    """
 
     rest: bytes
     kind: Literal["tool", "argument", "more", "end"]
@@ -71,7 +74,7 @@ class ToolCallGrammar:
         self._closing = lru_cache(1000)(self._closing_tokens)
         options: list[Option] = []
         for name, known in arguments.items():
-            options.append(Option(_json("{", name, ": {}}"), "end"))
+            options.append(Option(_json("{", name, ": {}}"), "end", name))
             if known:
                 options.append(Option(_json("{", name, ': {"'), "tool", name))
         self.start = Place(tuple(options))

@@ -8,7 +8,7 @@ two runs of the network: a run reads a part of the prompt, or writes one token.
 import asyncio
 import json
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -26,25 +26,35 @@ from voxlab.providers.protocols import (
 )
 from voxlab.providers.rule_based.phrases import PHRASES, list_found, phrasings
 from voxlab.providers.smollm.caches import Caches
-from voxlab.providers.smollm.decoder import LONGEST, Read, SmolLMDecoder
-from voxlab.providers.smollm.likelihood import SCORED, scored_tokens
+from voxlab.providers.smollm.decoder import LONGEST, Logits, Read, SmolLMDecoder
+from voxlab.providers.smollm.likelihood import CHANNEL, SCORED, score_tools, scored_tokens
 from voxlab.providers.smollm.prompt import render_prompt, render_unfinished
 from voxlab.providers.smollm.tokenizer import load_tokenizer
 from voxlab.providers.smollm.writing import Writing, longest_answer
 
 FORGETS = 16  # messages at a time, so that what is left stays the same for some turns
+CHANNEL_WEIGHT = 0.5  # of a second opinion
 CHOOSE_S = 0.001  # processor time of choosing a token, beside that of the run before it
+
+Rivals = Mapping[int, frozenset[str]]  # tokens, each with the tools that it leads to
 
 
 class SmolLM:
     """SmolLM2-135M on this machine, without network, key or graphics card.
 
     adapter: a file of what training has changed (adapter.py). threads: of the processor, for one
-    run. What is read is kept for the conversations of one event loop: a call in virtual time
-    repeats. Raises ModelError if the model was not fetched, or the adapter does not fit.
+    run. channel: a model that gives a second opinion where no tool is likely enough. What is read
+    is kept for the conversations of one event loop: a call in virtual time repeats. Raises
+    ModelError if the model was not fetched, or the adapter does not fit.
     """
 
-    def __init__(self, adapter: Path | str | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        adapter: Path | str | None = None,
+        threads: int = 1,
+        channel: "SmolLM | None" = None,
+    ) -> None:
+        self._channel = channel
         self._tokenizer = load_tokenizer()
         self._new_decoder = partial(SmolLMDecoder, adapter, threads)
         self._new_decoder()  # what cannot be loaded fails now, not in a call
@@ -69,12 +79,28 @@ class SmolLM:
         text = self._fitting(messages, tools)
         async with self._cache(text) as decoder:
             while not writing.done:
-                tokens = await self._step(decoder, text, writing)
+                read, rivals, tokens = await self._step(decoder, text, writing)
+                if rivals and self._channel is not None:
+                    wanted = [
+                        tool for tool in tools if any(tool.name in r for r in rivals.values())
+                    ]
+                    scores = await self._channel.score_tools(_last_words(messages), wanted)
+                    tokens = writing.choose(_weighed(read.logits, rivals, scores))
                 text += tokens
                 if words := writing.spell(tokens):
                     yield TextDelta(words)
         if writing.call is not None:
             yield ToolCall(f"call_{len(messages)}", *writing.call)
+
+    async def score_tools(self, words: str, tools: Sequence[ToolSpec]) -> dict[str, float]:
+        """Return how likely a caller's words are if they want each tool; see `likelihood`."""
+        scores, said = dict[str, float](), len(self._tokenizer.encode(words))
+        for tool in tools:
+            given = self._tokenizer.encode(CHANNEL.format(tool.description))
+            async with self._cache(given) as decoder:
+                cost_s = Read(len(given) + said, 0, 0).cost_s
+                scores |= await compute(score_tools, decoder, words, [tool], cost_s=cost_s)
+        return scores
 
     async def read_ahead(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
         """Read a conversation whose last message may go on, so that its answer comes sooner."""
@@ -117,15 +143,20 @@ class SmolLM:
 
     async def _step(
         self, decoder: SmolLMDecoder, text: Sequence[int], writing: Writing
-    ) -> list[int]:
-        """Read a part of the text; after the last part, return the tokens to write next."""
+    ) -> tuple[Read, Rivals, list[int]]:
+        """Read a part of the text; after the last part, choose the tokens to write next.
 
-        def run() -> tuple[Read, list[int]]:
+        None are chosen among rivals: a second opinion is to be asked.
+        """
+
+        def run() -> tuple[Read, Rivals, list[int]]:
             read = decoder.read(text)
-            return read, [] if read.left else writing.choose(read.logits)
+            if read.left:
+                return read, {}, []
+            rivals = {} if self._channel is None else writing.rivals(read.logits)
+            return read, rivals, [] if rivals else writing.choose(read.logits)
 
-        _, tokens = await compute(run, cost_s=lambda result: _cost_s(result[0]) + CHOOSE_S)
-        return tokens
+        return await compute(run, cost_s=lambda result: _cost_s(result[0]) + CHOOSE_S)
 
     def _fitting(
         self,
@@ -151,6 +182,22 @@ class SmolLM:
 
 def _cost_s(read: Read) -> float:
     return read.cost_s
+
+
+def _weighed(logits: Logits, rivals: Rivals, scores: Mapping[str, float]) -> Logits:
+    """Return the logits of rival tokens, with how likely the caller's words are for their tools.
+
+    How likely a tool is after the words, and how likely the words are for the tool, are two
+    opinions whose mistakes are not the same. Source: Yu et al. 2017, "The Neural Noisy Channel".
+    """
+    weighed = np.full_like(logits, -np.inf)
+    for token, tools in rivals.items():
+        weighed[token] = logits[token] + CHANNEL_WEIGHT * max(scores[tool] for tool in tools)
+    return weighed
+
+
+def _last_words(messages: Sequence[Message]) -> str:
+    return next((each.text for each in reversed(messages) if each.role == "user"), "")
 
 
 def _heard(messages: Sequence[Message]) -> Sequence[Message]:

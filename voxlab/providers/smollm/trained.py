@@ -60,7 +60,10 @@ class TrainedSmolLM:
         threads: of the processor, for one run. Raises ModelError if the model was not fetched, or
         the adapter does not fit.
         """
-        return cls(SmolLM(adapter or data.path(ADAPTER), threads))
+        channel = SmolLM(
+            threads=threads
+        )  # as it came: what it holds likely is not what was learned
+        return cls(SmolLM(adapter or data.path(ADAPTER), threads, channel))
 
     async def stream(
         self,

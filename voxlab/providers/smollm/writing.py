@@ -8,12 +8,13 @@ from functools import cache, lru_cache
 import numpy as np
 
 from voxlab.providers.protocols import ToolSpec
-from voxlab.providers.smollm.decoder import Logits
+from voxlab.providers.smollm.decoder import Logits, log_softmax
 from voxlab.providers.smollm.grammar import WORDS_AT_MOST, Mask, Place, ToolCallGrammar, Vocabulary
 from voxlab.providers.smollm.prompt import END, render_call
 from voxlab.providers.smollm.tokenizer import Tokenizer
 
 TOKENS_AT_MOST = 80  # of a spoken answer: half a minute
+SURE, LEAST = 0.7, 0.02  # probabilities: of a tool that needs no second opinion, and of a rival
 
 
 class Writing:
@@ -77,6 +78,29 @@ class Writing:
             len(self._written) >= TOKENS_AT_MOST if self._place is None else self._place.is_end
         )
         return tokens
+
+    def rivals(self, logits: Logits) -> dict[int, frozenset[str]]:
+        """Return the tokens between which a tool is chosen, each with the tools that it leads to.
+
+        Empty if one is likely enough to be taken, and where no tool is to be chosen.
+        """
+        options = self._place.options if self._place is not None else ()
+        options = tuple(each for each in options if each.name and each.kind != "argument")
+        if len({each.name for each in options}) < 2:
+            return {}
+        legal = np.flatnonzero(self.allowed())
+        chances = np.exp(log_softmax(logits[legal]))
+        if chances.max() >= SURE:
+            return {}
+        leads = dict[int, frozenset[str]]()
+        for token in legal[chances >= LEAST].tolist():
+            text = self._tokenizer.spelled[token]
+            leads[token] = frozenset(
+                each.name
+                for each in options
+                if each.rest.startswith(text) or text.startswith(each.rest)
+            )
+        return leads
 
     def spell(self, tokens: Sequence[int]) -> str:
         """Return what tokens add to a spoken answer; "" for a call, or for a part of a letter."""
