@@ -18,7 +18,7 @@ import numpy as np
 from blind_heard import FOLDER, hear
 
 from voxlab.providers.smollm import trades
-from voxlab.providers.smollm.dialogues import CLOSE, OPEN, Caller, of_kind, phrases
+from voxlab.providers.smollm.dialogues import CLOSE, OPEN, Caller, of_kind, phrases, unmark
 from voxlab.text import plain_words
 
 SEED = 20
@@ -90,9 +90,7 @@ def _plain(words: list[str]) -> list[str]:
 def main() -> None:
     """Speak, hear, mark, write."""
     said = draw_sentences()
-    spoken = {
-        template: re.sub(f"{OPEN}.*?{OPEN}|{CLOSE}", "", text) for template, text in said.items()
-    }
+    spoken = {template: unmark(text) for template, text in said.items()}
     heard = hear([*dict.fromkeys(spoken.values())])
     marked = {each: mark(text, heard[spoken[each]]) for each, text in said.items()}
     lines = (f"{json.dumps(each)}: {json.dumps(text)}\n" for each, text in marked.items() if text)

@@ -98,6 +98,11 @@ def of_kind(template: str, kind: str) -> str:
     return template.replace("<value>", f"<{kind}>")
 
 
+def unmark(text: str) -> str:
+    """Return a sentence without the marks around its values."""
+    return re.sub(f"{OPEN}.*?{OPEN}|{CLOSE}", "", text)
+
+
 class Caller:
     """Draws what one caller says, and keeps the style of the recogniser that wrote it down."""
 
@@ -154,8 +159,7 @@ class Caller:
             if self.chance(0.5):
                 text = text.lower()
         found = re.findall(f"{OPEN}(.*?){OPEN}(.*?){CLOSE}", text)
-        plain = re.sub(f"{OPEN}.*?{OPEN}|{CLOSE}", "", text)
-        return plain, {name.lower(): words for name, words in found}
+        return unmark(text), {name.lower(): words for name, words in found}
 
     def punctuate(self, text: str) -> str:
         """Return a sentence with a capital at its start and a mark at its end."""
@@ -335,9 +339,8 @@ class _Talk:
             self._tell(*heard)
             return
         said = self.caller.fill_value(template, name, kinds[name])
-        self._tell(
-            *self.caller.finish(self.caller.around(said) if self.caller.chance(0.3) else said)
-        )
+        said = self.caller.around(said) if self.caller.chance(0.3) else said
+        self._tell(*self.caller.finish(said))
 
     def _tell(self, text: str, told: Mapping[str, str]) -> None:
         """Add the caller's words, which tell more of the wish, and what the agent does about it."""

@@ -81,9 +81,8 @@ class SmolLM:
             while not writing.done:
                 read, rivals, tokens = await self._step(decoder, text, writing)
                 if rivals and self._channel is not None:
-                    wanted = [
-                        tool for tool in tools if any(tool.name in r for r in rivals.values())
-                    ]
+                    names = frozenset[str]().union(*rivals.values())
+                    wanted = [tool for tool in tools if tool.name in names]
                     scores = await self._channel.score_tools(_last_words(messages), wanted)
                     tokens = writing.choose(_weighed(read.logits, rivals, scores))
                 text += tokens

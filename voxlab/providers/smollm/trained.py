@@ -60,10 +60,8 @@ class TrainedSmolLM:
         threads: of the processor, for one run. Raises ModelError if the model was not fetched, or
         the adapter does not fit.
         """
-        channel = SmolLM(
-            threads=threads
-        )  # as it came: what it holds likely is not what was learned
-        return cls(SmolLM(adapter or data.path(ADAPTER), threads, channel))
+        as_it_came = SmolLM(threads=threads)  # errs elsewhere than what was learned
+        return cls(SmolLM(adapter or data.path(ADAPTER), threads, channel=as_it_came))
 
     async def stream(
         self,
