@@ -1,7 +1,7 @@
 """How often a language model makes the right move on turns that it was not made for.
 
     python benchmarks/language_model.py [--adapter FILE] [--only rules|smollm] [--calls] [--drawn]
-        [--json]
+        [--development] [--json]
 
 The blind sets of data/language_model: callers of Acme, and of tools of readers' own. A move is
 right if it calls the right tool, asks for a value that lacks, or is a reply of the right kind; then
@@ -9,6 +9,7 @@ a call's arguments must all be right as well. "By ear" the caller was spoken by 
 Moonshine. Intervals are Wilson's, of 95%. CPU is this machine's, of one answer, after the turns
 before were read. --calls also types the call scripts of data/suite to both, and --drawn asks new
 turns of the grammars that the adapter learned from: a test written beside its templates flatters.
+--development asks dev_tools.yaml by text, and no blind set: what is chosen is chosen on these turns.
 
 Aims: right moves 90%, all arguments 85%, tools of readers' own 75%.
 """
@@ -88,9 +89,9 @@ def shop_turns(heard: Mapping[str, str]) -> Iterator[Turn]:
             yield Turn(group, *asked(turn, messages, heard), specs, turn)
 
 
-def own_turns(heard: Mapping[str, str]) -> Iterator[Turn]:
-    """Yield the turns with tools of readers' own."""
-    for group, domain in read_yaml(data.path("language_model/blind_tools.yaml")).items():
+def own_turns(heard: Mapping[str, str], name: str = "blind_tools") -> Iterator[Turn]:
+    """Yield the turns with tools of readers' own. name: of the file."""
+    for group, domain in read_yaml(data.path(f"language_model/{name}.yaml")).items():
         specs = tuple(spec(name, tool) for name, tool in domain["tools"].items())
         for turn in domain["turns"]:
             messages = [Message("system", "Answer in one or two short spoken sentences.")]
@@ -270,6 +271,7 @@ def main() -> None:
     parser.add_argument(
         "--drawn", action="store_true", help="ask turns of the training grammars as well"
     )
+    parser.add_argument("--development", action="store_true", help="ask dev_tools.yaml instead")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     models: dict[str, LLM] = {}
@@ -279,14 +281,19 @@ def main() -> None:
         models["smollm"] = TrainedSmolLM.load(arguments.adapter)
     heard = read_yaml(data.path("language_model/blind_heard.yaml"))
     found: dict[str, float] = {}
-    for way, words in (("text", {}), ("ear", heard)):
-        if arguments.by in (None, way):
-            for about, turns in (("shop", shop_turns(words)), ("own tools", own_turns(words))):
-                asked_turns = [*turns]
-                for name, model in models.items():
-                    scores = asyncio.run(ask_all(model, asked_turns))
-                    found |= figures(f"{name}, {about}, {way}", scores)
-                    by_group(scores)
+    sets: dict[str, Iterator[Turn]] = {}
+    if arguments.development:
+        sets["development, text"] = own_turns({}, "dev_tools")
+    else:
+        for way, words in (("text", {}), ("ear", heard)):
+            if arguments.by in (None, way):
+                sets[f"shop, {way}"], sets[f"own tools, {way}"] = shop_turns(words), own_turns(words)
+    for about, turns in sets.items():
+        asked_turns = [*turns]
+        for name, model in models.items():
+            scores = asyncio.run(ask_all(model, asked_turns))
+            found |= figures(f"{name}, {about}", scores)
+            by_group(scores)
     new_turns = [*drawn_turns(DRAWN)] if arguments.drawn else []
     for name, model in models.items() if arguments.drawn else ():
         found |= figures(f"{name}, drawn", asyncio.run(ask_all(model, new_turns)))

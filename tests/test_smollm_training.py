@@ -3,10 +3,11 @@
 import json
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,11 @@ def new_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., train.Trainer]
 
     monkeypatch.setattr(train, "read_network", lambda *_: tiny_network())
     monkeypatch.setattr(train, "load_tokenizer", Words)
-    return lambda plan=PLAN, told="Be brief.": train.Trainer(Path("any.gguf"), plan, told)
+
+    def new(plan: train.Plan = PLAN, told: str = "Be brief.", begin: Path | None = None) -> Any:
+        return train.Trainer(Path("any.gguf"), plan, told, begin)
+
+    return new
 
 
 def draw(seed: int) -> Dialogue:
@@ -122,35 +127,61 @@ def test_the_words_of_a_taught_call_are_the_callers() -> None:
                 assert all(any(words in text for text in said) for words in arguments.values())
 
 
-def blind_sentences() -> set[str]:
-    """Return what the callers of the blind sets say, in plain words."""
+@pytest.mark.parametrize("seed", range(20))
+def test_a_tool_with_another_name_is_called_by_it_with_the_callers_words(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = trades.draw_names(rng, 3)
+    trade = trades.other_trade(rng, names, renamed=1.0)
+    specs = {spec.name: spec.parameters["properties"] for spec in trade.specs.values()}
+    assert len(specs) == len(trade.specs)
+    assert len({*specs} & {*trade.specs}) < len(specs) / 2
+    for _ in range(5):
+        talk = dialogue(trade, trades.shop(), trades.ask, trades.tell, rng)
+        for index, answer in talk.answers.items():
+            if answer.startswith("{"):
+                ((tool, arguments),) = json.loads(answer).items()
+                said = [m.text for m in talk.messages[: index + 1] if m.role == "user"]
+                assert {*arguments} <= {*specs[tool]}
+                assert all(any(words in text for text in said) for words in arguments.values())
+
+
+def tools_of_readers() -> list[Mapping[str, Any]]:
+    """Return the domains of the blind set and of the development set, with tools and turns."""
+    files = "blind_tools", "dev_tools"
+    return [
+        domain
+        for name in files
+        for domain in read_yaml(data.path(f"language_model/{name}.yaml")).values()
+    ]
+
+
+def held_out_sentences() -> set[str]:
+    """Return what the callers of the blind sets and the development set say, in plain words."""
     shop = read_yaml(data.path("language_model/blind_shop.yaml"))
-    own = read_yaml(data.path("language_model/blind_tools.yaml"))
     turns = [turn for group in shop.values() for turn in group]
-    turns += [turn for domain in own.values() for turn in domain["turns"]]
+    turns += [turn for domain in tools_of_readers() for turn in domain["turns"]]
     return {" ".join(plain_words(turn["says"])) for turn in turns}
 
 
 @pytest.mark.slow
-def test_no_sentence_for_training_stands_in_the_blind_sets() -> None:
-    blind = blind_sentences()
+def test_no_sentence_for_training_stands_in_the_test_sets() -> None:
+    held_out = held_out_sentences()
     said = {
         " ".join(plain_words(message.text))
         for seed in range(400)
         for message in draw(seed).messages
         if message.role == "user"
     }
-    assert not blind & said
-    own = read_yaml(data.path("language_model/blind_tools.yaml"))
-    tools = {name for domain in own.values() for name in domain["tools"]}
-    names = [*trades.phrases("training_tools")]
+    assert not held_out & said
+    tools = {name for domain in tools_of_readers() for name in domain["tools"]}
+    names = [*trades.others()]
     assert not tools & {*trades.other_trade(np.random.default_rng(0), names).specs}
 
 
-def test_what_was_heard_holds_values_of_its_template_and_no_blind_sentence() -> None:
-    heard, blind = trades.phrases("heard"), blind_sentences()
+def test_what_was_heard_holds_values_of_its_template_and_no_held_out_sentence() -> None:
+    heard, held_out = trades.phrases("heard"), held_out_sentences()
     shop, rng = trades.phrases("training_shop"), np.random.default_rng(0)
-    every = trades.other_trade(rng, [*trades.phrases("training_tools")])
+    every = trades.other_trade(rng, [*trades.others()])
     known = {
         each for trade in (trades.shop(), every) for says in trade.says.values() for each in says
     }
@@ -167,7 +198,7 @@ def test_what_was_heard_holds_values_of_its_template_and_no_blind_sentence() -> 
         assert {name for name, _ in values} <= {*re.findall(r"<(\w+)>", template)}
         plain = re.sub(r"<\w+: ([^<>]+)>", r"\1", text)
         assert "<" not in plain
-        assert " ".join(plain_words(plain)) not in blind
+        assert " ".join(plain_words(plain)) not in held_out
 
 
 @pytest.mark.parametrize(
@@ -195,6 +226,17 @@ def test_a_training_with_a_break_gives_the_same_adapter(new_trainer, tmp_path: P
     for name in adapters[0].files:
         np.testing.assert_array_equal(*(adapter[name] for adapter in adapters))
     assert np.abs(adapters[0]["blocks.1.q.b"] - begun).max() > 0
+
+
+def test_a_training_can_begin_with_an_adapter_that_is_there(new_trainer, tmp_path: Path) -> None:
+    first = new_trainer()
+    first.step()
+    first.save(tmp_path)
+    begun = new_trainer(begin=tmp_path / train.ADAPTER)
+    for name, matrix in first.learned.items():
+        torch.testing.assert_close(begun.learned[name], matrix, atol=0.02, rtol=0.01)  # of 8 bits
+    with pytest.raises(ModelError, match="begin='[0-9a-f]{64}'"):
+        begun.load(tmp_path / train.STATE)
 
 
 @pytest.mark.slow

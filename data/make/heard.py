@@ -2,10 +2,10 @@
 
     python data/make/heard.py
 
-Each template of training_shop.yaml and training_tools.yaml is drawn once, spoken by Hibari, in its
-voices in turn, and recognised. Where a value ends up in the middle of a word that was misheard, or
-is lost, the sentence is left out. None of the sentences is of the blind test sets. Running it again
-on the same machine gives the same file.
+Each template of training_shop.yaml, training_tools.yaml and training_things.yaml is drawn once,
+spoken by Hibari, in its voices in turn, and recognised. Where a value ends up in the middle of a
+word that was misheard, or is lost, the sentence is left out. None of the sentences is of the test
+sets. Running it again on the same machine gives the same file.
 """
 
 import difflib
@@ -31,11 +31,8 @@ HEAD = (
 def templates() -> Iterator[tuple[str, Callable[[Caller], str]]]:
     """Yield the templates of all that callers say, and what draws a sentence of each."""
     shop, rng = phrases("training_shop"), np.random.default_rng(SEED)
-    every = trades.other_trade(rng, [*phrases("training_tools")])
-    for trade in (trades.shop(), every):
-        for tool, says in trade.says.items():
-            for each in says:
-                yield each, partial(Caller.fill, template=each, kinds=trade.kinds[tool])
+    yield from _wishes(trades.shop())
+    yield from _wishes(trades.other_trade(rng, [*phrases("training_tools")]))
     for kind in dict.fromkeys(trades.SHOP_KINDS.values()):
         for each in (*shop["answers_of"][kind], *shop["answers"], *shop["another_value"]):
             draw = partial(Caller.fill_value, template=each, name=kind, kind=kind)
@@ -43,6 +40,13 @@ def templates() -> Iterator[tuple[str, Callable[[Caller], str]]]:
     for replies in (*shop["replies"].values(), shop["no_answer"]):
         for each in replies:
             yield each, partial(Caller.fill, template=each, kinds={})
+    yield from _wishes(trades.other_trade(rng, [*phrases("training_things")]))
+
+
+def _wishes(trade: trades.Trade) -> Iterator[tuple[str, Callable[[Caller], str]]]:
+    for tool, says in trade.says.items():
+        for each in says:
+            yield each, partial(Caller.fill, template=each, kinds=trade.kinds[tool])
 
 
 def draw_sentences() -> dict[str, str]:

@@ -42,24 +42,33 @@ def write_adapter(file: Path, matrices: Mapping[str, Weights]) -> None:
     np.savez_compressed(file, **arrays)
 
 
-def read_adapter(file: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Weights]:
-    """Return an adapter as inputs of the network: lora_PART_N_a and lora_PART_N_b.
+def read_matrices(file: Path) -> tuple[dict[str, Weights], float]:
+    """Return an adapter's matrices by the names that `write_adapter` takes, and alpha.
 
     file: .npz with blocks.N.NAME.a (rank, inputs) and blocks.N.NAME.b (outputs, rank) for the
     matrices of MATRICES, and alpha. Beside a matrix may stand its scale, by which it is multiplied.
-    sizes: inputs and outputs of each PART_N of the network.
-    Raises ModelError if the file cannot be read or does not fit.
+    Raises ModelError if the file cannot be read.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name].astype(np.float32) for name in arrays.files}
-        alpha = float(held.get("alpha", ALPHA))
         for name in [each for each in held if each.endswith(SCALE)]:
             held[name.removesuffix(SCALE)] *= held.pop(name)
+        alpha = float(held.pop("alpha", ALPHA))
     except UNREADABLE as error:
         raise ModelError(
             f"cannot read the adapter {file}: {error}. It must be a .npz of matrices A and B"
         ) from error
+    return held, alpha
+
+
+def read_adapter(file: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Weights]:
+    """Return an adapter as inputs of the network: lora_PART_N_a and lora_PART_N_b.
+
+    file: as `read_matrices` wants it. sizes: inputs and outputs of each PART_N of the network.
+    Raises ModelError if the file cannot be read or does not fit.
+    """
+    held, alpha = read_matrices(file)
     made = {}
     for name, size in sizes.items():
         part, _, layer = name.rpartition("_")

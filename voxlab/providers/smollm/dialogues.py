@@ -44,14 +44,20 @@ CARRIED = ("order_id", "customer")  # of the shop: what "it" is, when a new wish
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """Tools, and what callers say to have them used.
+    """Tools, and what callers say to have them used, by their names in the files.
 
-    kinds: of each tool's arguments.
+    specs: as the model is told of them; there, a tool and its arguments may have other names. kinds:
+    of each tool's arguments, in the order of its spec.
     """
 
     specs: Mapping[str, ToolSpec]
     kinds: Mapping[str, Mapping[str, str]]
     says: Mapping[str, Sequence[str]]
+
+    def argument_names(self, tool: str) -> dict[str, str]:
+        """Return the names of a tool's arguments in its spec, by those in the files."""
+        properties = self.specs[tool].parameters["properties"]
+        return dict(zip(self.kinds[tool], properties, strict=True))
 
 
 @dataclass(slots=True)
@@ -284,10 +290,14 @@ class _Talk:
         self.dialogue.say(text, kind.replace("_", " "))
         if kind in ("never_mind", "goodbye"):
             self.tool, self.asked, self.is_done = "", "", False
-        question = self.ask(self.asked, self.caller.rng) if self.asked else ""
+        question = self._question() if self.asked else ""
         agent = [message.text for message in self.dialogue.messages if message.role == "assistant"]
         again = kind == "repeat" and agent and agent[-1]
         self.dialogue.reply(again or reply_text(kind, question, self.caller.rng))
+
+    def _question(self) -> str:
+        name = self.trade.argument_names(self.tool)[self.asked]
+        return self.ask(name, self.caller.rng)
 
     def _wish(self) -> None:
         tool = self.caller.one_of([*self.trade.says])
@@ -349,17 +359,17 @@ class _Talk:
 
     def _act(self, text: str) -> None:
         """Add the caller's words, the call that they make, and what the agent does about it."""
-        spec = self.trade.specs[self.tool]
-        names = spec.parameters["properties"]
-        told = {name: self.told[name] for name in names if name in self.told}
-        self.dialogue.say(text, render_call(self.tool, told))
-        self.known |= told
+        spec, names = self.trade.specs[self.tool], self.trade.argument_names(self.tool)
+        told = {new: self.told[name] for name, new in names.items() if name in self.told}
+        self.dialogue.say(text, render_call(spec.name, told))
+        self.known |= self.told
         move = fill_call(spec, told, self.dialogue.messages)
         self.is_done = isinstance(move, ToolCall)
         self.asked = ""
         if not isinstance(move, ToolCall):
             is_change = move.name == "change"  # any of the values
-            self.asked = self.caller.one_of(TABLE) if is_change else move.name
+            known_as = {new: name for name, new in names.items()}
+            self.asked = self.caller.one_of(TABLE) if is_change else known_as[move.name]
             self.dialogue.reply(self.ask(move.name, self.caller.rng))
             return
         self.dialogue.messages.append(Message("assistant", "", (move,)))

@@ -19,7 +19,8 @@ from voxlab.providers.smollm.dialogues import Dialogue, dialogue
 from voxlab.providers.smollm.prompt import ANSWER, END, render_prompt
 
 Encode = Callable[[str], list[int]]
-SHOP_SHARE = 0.5  # of the packs are about Acme's tools
+SHOP_SHARE = 0.4  # of the packs are about Acme's tools
+RENAMED = 0.4  # of the other tools and arguments have other names than in the file
 ROWS, LONGEST = 4, 200  # of a pack: rows, and the tokens of each
 
 
@@ -118,7 +119,8 @@ def draw_pack(rng: np.random.Generator, encode: Encode, instructions: str) -> Pa
         foreign = trades.other_trade(rng, trades.draw_names(rng, 3))
     else:
         names = trades.draw_names(rng, int(rng.choice([1, 2, 2, 3])))
-        trade, about = trades.other_trade(rng, names), trades.instructions_for(names, rng)
+        trade = trades.other_trade(rng, names, RENAMED)
+        about = trades.instructions_for(names, rng)
         others = trades.other_trade(rng, trades.draw_names(rng, 2, without=names))
         foreign = others if rng.random() < 0.7 else trades.shop()
     specs: list[ToolSpec] = [*trade.specs.values()]

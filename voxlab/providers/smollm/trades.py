@@ -46,6 +46,24 @@ DOES = {  # the first line of each function of the shop
 }
 
 
+SMALL_WORDS = {*"a an the of for to in on at by with from and or as that is are was its it".split()}
+VAGUE_NAMES = ("what", "which", "item", "name", "target", "wanted")  # of things
+OTHER_NAMES = {  # of arguments that are no things, by kind
+    "day": ("day", "date_wanted", "when", "on", "visit_day"),
+    "time": ("time", "at", "start_time", "hour"),
+    "digits": ("number", "id", "code", "reference", "account"),
+    "phone": ("phone", "phone_number", "callback_number", "mobile"),
+    "count": ("count", "how_many", "quantity", "number_of"),
+    "people": ("people", "guests", "how_many", "persons"),
+    "money": ("amount", "sum", "price", "limit"),
+    "email": ("email", "mail_to", "email_address"),
+    "surname": ("name", "last_name", "who", "family_name"),
+    "first_name": ("name", "person", "who", "recipient"),
+    "city": ("city", "place", "town", "destination"),
+    "address": ("address", "where", "street", "location"),
+}
+
+
 @cache
 def shop() -> Trade:
     """Return Acme's tools, and what callers say for them."""
@@ -60,22 +78,60 @@ def shop() -> Trade:
     return Trade(specs, kinds, phrases("training_shop")["wishes"])
 
 
-def other_trade(rng: np.random.Generator, names: Sequence[str]) -> Trade:
-    """Return the tools of some trades of training_tools.yaml; descriptions are drawn."""
-    specs, kinds, says = {}, {}, {}
+@cache
+def others() -> Mapping[str, Any]:
+    """Return the tools of other trades: of training_tools.yaml, and those of training_things.yaml."""
+    return {**phrases("training_tools"), **phrases("training_things")}
+
+
+def other_trade(rng: np.random.Generator, names: Sequence[str], renamed: float = 0.0) -> Trade:
+    """Return the tools of some of the other trades; descriptions are drawn.
+
+    renamed: how likely a tool, or an argument, has another name than in the file.
+    """
+    specs, kinds, says = dict[str, ToolSpec](), {}, {}
     for trade in names:
-        for name, tool in phrases("training_tools")[trade].items():
-            does = tool["does"][int(rng.integers(len(tool["does"])))]
+        for name, tool in others()[trade].items():
+            drawn = int(rng.integers(len(tool["does"])))
+            does = tool["does"][drawn] + ("." if rng.random() < 0.5 else "")
             arguments = {each.rstrip("?"): kind for each, kind in tool["args"].items()}
             needs = [each for each in tool["args"] if not each.endswith("?")]
-            specs[name] = _spec(name, does + ("." if rng.random() < 0.5 else ""), arguments, needs)
+            shown = {each: each for each in arguments}
+            called = name
+            if rng.random() < renamed:  # after the other description, in other words
+                other = _name_after(tool["does"][drawn - 1], rng)
+                taken = {*others()[trade], *(each.name for each in specs.values())}
+                called = name if other in taken else other
+            for each, kind in arguments.items():
+                other = _argument_name(kind, rng)
+                if rng.random() < renamed and other not in shown.values():
+                    shown[each] = other
+            specs[name] = _spec(
+                called,
+                does,
+                {shown[each]: kind for each, kind in arguments.items()},
+                [shown[each.rstrip("?")] for each in needs],
+            )
             kinds[name], says[name] = arguments, tool["says"]
     return Trade(specs, kinds, says)
 
 
+def _name_after(does: str, rng: np.random.Generator) -> str:
+    """Return a name for a tool: the first words of what it does, the small ones left out."""
+    words = [word for word in re.findall("[a-z]+", does.lower()) if word not in SMALL_WORDS]
+    return "_".join(words[: int(rng.integers(2, 4))])
+
+
+def _argument_name(kind: str, rng: np.random.Generator) -> str:
+    """Draw a name for an argument: of its kind, or one that tells little."""
+    names = (*OTHER_NAMES.get(re.sub(r"\d", "", kind), (kind, f"{kind}_name", *VAGUE_NAMES)),)
+    return names[int(rng.integers(len(names)))]
+
+
 def draw_names(rng: np.random.Generator, count: int, without: Sequence[str] = ()) -> list[str]:
-    """Draw some trades' names."""
-    names = [name for name in phrases("training_tools") if name not in without]
+    """Draw some trades' names: half of the time of those alone whose tools are about things."""
+    pool = phrases("training_things") if rng.random() < 0.5 else others()
+    names = [name for name in pool if name not in without]
     return [str(name) for name in rng.choice(names, count, replace=False)]
 
 

