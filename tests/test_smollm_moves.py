@@ -1,11 +1,13 @@
 """What the agent does about an answer of the small model."""
 
+import json
+
 import pytest
 
 from voxlab import data
 from voxlab.agents.shop import shop_tools
 from voxlab.clock import run_virtual
-from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice
+from voxlab.providers.protocols import Message, TextDelta, ToolCall, ToolChoice, ToolSpec
 from voxlab.providers.scripted import ScriptedLLM
 from voxlab.providers.smollm.moves import Ask, read_answer, read_value, ways_to_ask, ways_to_reply
 from voxlab.providers.smollm.trained import TrainedSmolLM
@@ -72,6 +74,25 @@ def test_own_arguments_are_read_by_what_their_description_says() -> None:
     assert read_value("start", {"description": "24 hour, HH:MM"}, "half past seven") == "19:30"
     assert read_value("state", {"enum": ["on", "off"]}, "off please") == "off"
     assert read_value("dish", {}, "the soup.") == "the soup"
+
+
+@pytest.mark.parametrize(
+    ("tool", "said", "time"),
+    [
+        ("book_garage", "half past ten", "10:30"),
+        ("book_garage", "half past ten in the evening", "22:30"),
+        ("book_garage", "22:30", "22:30"),
+        ("book_garage", "three o'clock", "15:00"),
+        ("book_table", "half past ten", "22:30"),
+    ],
+)
+def test_ten_oclock_is_in_the_morning_but_for_a_table(tool: str, said: str, time: str) -> None:
+    parameters = {"properties": {"time": {"type": "string"}}, "required": ["time"]}
+    answer = json.dumps({tool: {"time": said}})
+    spec = ToolSpec(tool, "Keep a place free.", parameters)
+    move = read_answer(answer, [Message("user", f"At {said}, please.")], [spec])
+    assert isinstance(move, ToolCall)
+    assert move.arguments == {"time": time}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from voxlab.providers.rule_based.slots import ANSWERS, FINDERS, digit_runs, find
 from voxlab.text import normalise
 
 CHANGES = {"change_reservation"}  # tools of which one optional argument is needed at least
+TABLES = {"book_table", "change_reservation"}  # are for the evening
+LATE = r"\b(?:2[123]|p\.? ?m\b|evening|tonight|night|late)"  # who says so means the evening
 REPLIES = {  # what the model writes, and phrasings of what is said for it
     "hello": ("Hello! What can I do for you?", "Hello again! How can I help?"),
     "goodbye": ("Thank you for calling. Goodbye!",),
@@ -93,6 +95,8 @@ def fill_call(
         told = str(words.get(name, ""))
         is_said = any(_is_in(told, text) for text in said)
         value = read_value(name, schema, told) if told and is_said else None
+        if spec.name not in TABLES and not re.search(LATE, " ".join(said).lower()):
+            value = _by_day(value)
         if value not in (None, "", 0):
             values[name] = value
     for name in required:  # a guest's number, which the tool gave and no caller said
@@ -198,6 +202,16 @@ def _is_in(words: str, text: str) -> bool:
 
 def _comparable(text: str) -> str:
     return " ".join(re.findall(r"\w+", normalise(text)))
+
+
+def _by_day(value: Any) -> Any:
+    """Return nine, ten and eleven o'clock as of the morning: the parser reads all for tables.
+
+    >>> _by_day("22:30"), _by_day("19:30"), _by_day("a book")
+    ('10:30', '19:30', 'a book')
+    """
+    late = re.fullmatch(r"(2[123])(:\d\d)", str(value))
+    return f"{int(late[1]) - 12:02d}{late[2]}" if late else value
 
 
 def _from_results(name: str, messages: Sequence[Message]) -> Any:
