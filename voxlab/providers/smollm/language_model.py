@@ -27,7 +27,7 @@ from voxlab.providers.protocols import (
 from voxlab.providers.rule_based.phrases import PHRASES, list_found, phrasings
 from voxlab.providers.smollm.caches import Caches
 from voxlab.providers.smollm.decoder import LONGEST, Logits, Read, SmolLMDecoder
-from voxlab.providers.smollm.likelihood import CHANNEL, SCORED, score_tools, scored_tokens
+from voxlab.providers.smollm.likelihood import SCORED, render_wish, score_tools, scored_tokens
 from voxlab.providers.smollm.prompt import render_prompt, render_unfinished
 from voxlab.providers.smollm.tokenizer import load_tokenizer
 from voxlab.providers.smollm.writing import Writing, longest_answer
@@ -83,7 +83,7 @@ class SmolLM:
                 if rivals and self._channel is not None:
                     names = frozenset[str]().union(*rivals.values())
                     wanted = [tool for tool in tools if tool.name in names]
-                    scores = await self._channel.score_tools(_last_words(messages), wanted)
+                    scores = await self._channel.score_tools(_wish(messages), wanted)
                     tokens = writing.choose(_weighed(read.logits, rivals, scores))
                 text += tokens
                 if words := writing.spell(tokens):
@@ -95,7 +95,7 @@ class SmolLM:
         """Return how likely a caller's words are if they want each tool; see `likelihood`."""
         scores, said = dict[str, float](), len(self._tokenizer.encode(words))
         for tool in tools:
-            given = self._tokenizer.encode(CHANNEL.format(tool.description))
+            given = self._tokenizer.encode(render_wish(tool))
             async with self._cache(given) as decoder:
                 cost_s = Read(len(given) + said, 0, 0).cost_s
                 scores |= await compute(score_tools, decoder, words, [tool], cost_s=cost_s)
@@ -195,8 +195,10 @@ def _weighed(logits: Logits, rivals: Rivals, scores: Mapping[str, float]) -> Log
     return weighed
 
 
-def _last_words(messages: Sequence[Message]) -> str:
-    return next((each.text for each in reversed(messages) if each.role == "user"), "")
+def _wish(messages: Sequence[Message]) -> str:
+    """Return what the caller has said since a tool last ran: one wish, and answers to questions."""
+    ran = max((n for n, message in enumerate(messages) if message.role == "tool"), default=-1)
+    return " ".join(message.text for message in messages[ran + 1 :] if message.role == "user")
 
 
 def _heard(messages: Sequence[Message]) -> Sequence[Message]:
