@@ -9,7 +9,7 @@ a call's arguments must all be right as well. "By ear" the caller was spoken by 
 Moonshine. Intervals are Wilson's, of 95%. CPU is this machine's, of one answer, after the turns
 before were read. --calls also types the call scripts of data/suite to both, and --drawn asks new
 turns of the grammars that the adapter learned from: a test written beside its templates flatters.
---development asks dev_tools.yaml by text, and no blind set: what is chosen is chosen on these turns.
+--development asks dev_tools.yaml by text, and no blind set: choices are made on these turns.
 
 Aims: right moves 90%, all arguments 85%, tools of readers' own 75%.
 """
@@ -59,7 +59,7 @@ RULES_SAY = {  # the kind of what the rules answer
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn of a blind set: what the model is told, and what it is to do."""
+    """A turn of a test set: what the model is told, and what it is to do."""
 
     group: str
     says: str
@@ -89,14 +89,25 @@ def shop_turns(heard: Mapping[str, str]) -> Iterator[Turn]:
             yield Turn(group, *asked(turn, messages, heard), specs, turn)
 
 
-def own_turns(heard: Mapping[str, str], name: str = "blind_tools") -> Iterator[Turn]:
-    """Yield the turns with tools of readers' own. name: of the file."""
-    for group, domain in read_yaml(data.path(f"language_model/{name}.yaml")).items():
+def own_turns(heard: Mapping[str, str], file: str = "blind_tools") -> Iterator[Turn]:
+    """Yield the turns with tools of readers' own, of a file of data/language_model."""
+    for group, domain in read_yaml(data.path(f"language_model/{file}.yaml")).items():
         specs = tuple(spec(name, tool) for name, tool in domain["tools"].items())
         for turn in domain["turns"]:
             messages = [Message("system", "Answer in one or two short spoken sentences.")]
             messages += before(turn, heard, {})
             yield Turn(group, *asked(turn, messages, heard), specs, turn)
+
+
+def blind_sets(ways: Sequence[str]) -> dict[str, list[Turn]]:
+    """Return the blind sets by name. ways: "text", "ear", how the callers come to the model."""
+    heard = read_yaml(data.path("language_model/blind_heard.yaml"))
+    sets = {}
+    for way in ways:
+        words = heard if way == "ear" else {}
+        sets[f"shop, {way}"] = [*shop_turns(words)]
+        sets[f"own tools, {way}"] = [*own_turns(words)]
+    return sets
 
 
 def drawn_turns(count: int) -> Iterator[Turn]:
@@ -279,19 +290,14 @@ def main() -> None:
         models["rules"] = RuleLLM(first_token_s=0, token_s=0)
     if arguments.only != "rules":
         models["smollm"] = TrainedSmolLM.load(arguments.adapter)
-    heard = read_yaml(data.path("language_model/blind_heard.yaml"))
     found: dict[str, float] = {}
-    sets: dict[str, Iterator[Turn]] = {}
     if arguments.development:
-        sets["development, text"] = own_turns({}, "dev_tools")
+        sets = {"development": [*own_turns({}, "dev_tools")]}
     else:
-        for way, words in (("text", {}), ("ear", heard)):
-            if arguments.by in (None, way):
-                sets[f"shop, {way}"], sets[f"own tools, {way}"] = shop_turns(words), own_turns(words)
+        sets = blind_sets(("text", "ear") if arguments.by is None else (arguments.by,))
     for about, turns in sets.items():
-        asked_turns = [*turns]
         for name, model in models.items():
-            scores = asyncio.run(ask_all(model, asked_turns))
+            scores = asyncio.run(ask_all(model, turns))
             found |= figures(f"{name}, {about}", scores)
             by_group(scores)
     new_turns = [*drawn_turns(DRAWN)] if arguments.drawn else []

@@ -1,4 +1,4 @@
-"""The blind test sets of the language model: they say nothing that no agent could do."""
+"""The test sets of the language model: they say nothing that no agent could do."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,22 +20,27 @@ def read(name: str) -> Any:
     return read_yaml(data.path(f"language_model/{name}.yaml"))
 
 
-def turns_with_tools() -> Iterator[tuple[Mapping[str, Any], Mapping[str, set[str]]]]:
-    """Yield each turn with the tools there are, and their arguments."""
+def blind_turns() -> Iterator[tuple[Mapping[str, Any], Mapping[str, set[str]]]]:
+    """Yield each turn of the blind sets with the tools there are, and their arguments."""
     shop = {
         tool.spec.name: {*tool.spec.parameters["properties"]} for tool in shop_tools(data.shop())
     }
     for turns in read("blind_shop").values():
         yield from ((turn, shop) for turn in turns)
-    for domain in read("blind_tools").values():
+    yield from turns_with_own_tools("blind_tools")
+
+
+def turns_with_own_tools(name: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, set[str]]]]:
+    """Yield each turn of a file of readers' own tools, as `blind_turns` does."""
+    for domain in read(name).values():
         tools = {
             name: {*tool["needs"], *tool.get("may", {})} for name, tool in domain["tools"].items()
         }
         yield from ((turn, tools) for turn in domain["turns"])
 
 
-@pytest.mark.parametrize(("turn", "tools"), [*turns_with_tools()])
-def test_a_blind_turn_expects_one_move_that_its_tools_allow(
+@pytest.mark.parametrize(("turn", "tools"), [*blind_turns(), *turns_with_own_tools("dev_tools")])
+def test_a_turn_expects_one_move_that_its_tools_allow(
     turn: Mapping[str, Any], tools: Mapping[str, set[str]]
 ) -> None:
     assert {*turn} <= KEYS
@@ -44,15 +49,16 @@ def test_a_blind_turn_expects_one_move_that_its_tools_allow(
     if "call" in turn:
         assert {*turn["with"]} <= tools[turn["call"]]
     if "ask" in turn:
-        assert {*turn["ask"]} <= tools[turn["for"]] | {"change"}
+        known = tools[turn["for"]] if "for" in turn else set().union(*tools.values())
+        assert {*turn["ask"]} <= known | {"change"}
 
 
 def test_every_caller_of_the_blind_sets_has_been_heard() -> None:
     heard = read("blind_heard")
-    said = {turn["says"] for turn, _ in turns_with_tools()}
+    said = {turn["says"] for turn, _ in blind_turns()}
     said |= {
         before["caller"]
-        for turn, _ in turns_with_tools()
+        for turn, _ in blind_turns()
         for before in turn.get("after", ())
         if "caller" in before
     }

@@ -216,6 +216,9 @@ def test_where_no_tool_is_likely_enough_the_likelihood_of_the_callers_words_deci
     _, (call,), _ = run_virtual(answer(doubting, ASKED, tools, required=True))
     assert call.name == name
     assert {*asked} == {ASKED[-1].text}
+    long_call = [Message("user", f"{n} {'word ' * 200}") for n in range(20)]
+    run_virtual(answer(doubting, long_call, tools, required=True))
+    assert len(load_tokenizer().encode(asked[-1])) < LONGEST / 4
 
 
 def test_a_long_call_forgets_its_beginning_but_not_its_instructions(llm):

@@ -77,20 +77,23 @@ def test_own_arguments_are_read_by_what_their_description_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "said", "time"),
+    ("does", "told", "said", "time"),
     [
-        ("book_garage", "half past ten", "10:30"),
-        ("book_garage", "half past ten in the evening", "22:30"),
-        ("book_garage", "22:30", "22:30"),
-        ("book_garage", "three o'clock", "15:00"),
-        ("book_table", "half past ten", "22:30"),
+        ("Mend a car", "half past ten", "At half past ten, please.", "10:30"),
+        ("Mend a car", "half past ten", "Good evening, at half past ten, please.", "10:30"),
+        ("Mend a car", "ten o'clock", "No later than ten o'clock, from 22 Elm Road.", "10:00"),
+        ("Mend a car", "half past ten", "Half past ten in the evening.", "22:30"),
+        ("Mend a car", "10:30 p.m.", "At 10:30 p.m.", "22:30"),
+        ("Mend a car", "22:30", "At 22:30.", "22:30"),
+        ("Mend a car", "three o'clock", "At three o'clock.", "15:00"),
+        ("Keep a table free", "half past ten", "At half past ten.", "22:30"),
     ],
 )
-def test_ten_oclock_is_in_the_morning_but_for_a_table(tool: str, said: str, time: str) -> None:
+def test_ten_oclock_is_in_the_morning_but_for_a_table(does, told, said, time) -> None:
     parameters = {"properties": {"time": {"type": "string"}}, "required": ["time"]}
-    answer = json.dumps({tool: {"time": said}})
-    spec = ToolSpec(tool, "Keep a place free.", parameters)
-    move = read_answer(answer, [Message("user", f"At {said}, please.")], [spec])
+    spec = ToolSpec("plan", does, parameters)
+    messages = [Message("user", "I was there last night."), Message("user", said)]
+    move = read_answer(json.dumps({"plan": {"time": told}}), messages, [spec])
     assert isinstance(move, ToolCall)
     assert move.arguments == {"time": time}
 

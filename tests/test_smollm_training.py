@@ -3,7 +3,7 @@
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +84,18 @@ def draw(seed: int) -> Dialogue:
     return dialogue(trades.shop(), foreign, trades.ask, trades.tell, rng)
 
 
+def taught_calls(talk: Dialogue) -> Iterator[tuple[str, dict[str, str], list[str]]]:
+    """Yield the calls that a dialogue teaches: tool, arguments, what the caller had said."""
+    for index, answer in talk.answers.items():
+        if answer.startswith("{"):
+            ((tool, arguments),) = json.loads(answer).items()
+            yield (
+                tool,
+                arguments,
+                [each.text for each in talk.messages[: index + 1] if each.role == "user"],
+            )
+
+
 def test_the_shop_of_the_training_has_the_tools_of_the_shop() -> None:
     real = [tool.spec for tool in shop_tools(data.shop())]
     ours = [*trades.shop().specs.values()]
@@ -118,13 +130,10 @@ def test_an_answer_is_learned_after_the_prompt_of_its_turn_and_nothing_else() ->
 
 
 def test_the_words_of_a_taught_call_are_the_callers() -> None:
-    for seed in range(40):
-        talk = draw(seed)
-        for index, answer in talk.answers.items():
-            if answer.startswith("{"):
-                said = [m.text for m in talk.messages[: index + 1] if m.role == "user"]
-                ((_, arguments),) = json.loads(answer).items()
-                assert all(any(words in text for text in said) for words in arguments.values())
+    calls = [call for seed in range(40) for call in taught_calls(draw(seed))]
+    assert calls
+    for _, arguments, said in calls:
+        assert all(any(words in text for text in said) for words in arguments.values())
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -135,14 +144,12 @@ def test_a_tool_with_another_name_is_called_by_it_with_the_callers_words(seed: i
     specs = {spec.name: spec.parameters["properties"] for spec in trade.specs.values()}
     assert len(specs) == len(trade.specs)
     assert len({*specs} & {*trade.specs}) < len(specs) / 2
-    for _ in range(5):
-        talk = dialogue(trade, trades.shop(), trades.ask, trades.tell, rng)
-        for index, answer in talk.answers.items():
-            if answer.startswith("{"):
-                ((tool, arguments),) = json.loads(answer).items()
-                said = [m.text for m in talk.messages[: index + 1] if m.role == "user"]
-                assert {*arguments} <= {*specs[tool]}
-                assert all(any(words in text for text in said) for words in arguments.values())
+    talks = [dialogue(trade, trades.shop(), trades.ask, trades.tell, rng) for _ in range(5)]
+    calls = [call for talk in talks for call in taught_calls(talk)]
+    assert calls
+    for tool, arguments, said in calls:
+        assert {*arguments} <= {*specs[tool]}
+        assert all(any(words in text for text in said) for words in arguments.values())
 
 
 def tools_of_readers() -> list[Mapping[str, Any]]:
@@ -229,14 +236,44 @@ def test_a_training_with_a_break_gives_the_same_adapter(new_trainer, tmp_path: P
 
 
 def test_a_training_can_begin_with_an_adapter_that_is_there(new_trainer, tmp_path: Path) -> None:
-    first = new_trainer()
-    first.step()
+    first, other = new_trainer(), new_trainer()
+    with torch.no_grad():
+        for matrix in first.learned.values():
+            matrix *= -1
     first.save(tmp_path)
     begun = new_trainer(begin=tmp_path / train.ADAPTER)
     for name, matrix in first.learned.items():
         torch.testing.assert_close(begun.learned[name], matrix, atol=0.02, rtol=0.01)  # of 8 bits
-    with pytest.raises(ModelError, match="begin='[0-9a-f]{64}'"):
+        assert not matrix.numel() or not torch.allclose(other.learned[name], matrix, atol=0.02)
+    with pytest.raises(ModelError, match=r"begin='[0-9a-f]{64}'"):
         begun.load(tmp_path / train.STATE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays.pop("blocks.1.q.a"), r"blocks\.1\.q\.a is \(0,\)"),
+        (
+            lambda arrays: arrays.update({"blocks.1.q.a": np.ones((3, 16))}),
+            r"\(3, 16\), and \(2, 16",
+        ),
+        (lambda arrays: arrays.update({"blocks.0.q.a": np.ones((2, 16))}), r"blocks\.0\.q\.a is"),
+        (lambda arrays: arrays.update({"blocks.7.q.a": np.ones((2, 16))}), r"has blocks\.7\.q\.a"),
+        (lambda arrays: arrays.update(alpha=np.float32(8)), "alpha 8, and only"),
+    ],
+)
+def test_a_training_does_not_begin_with_another_networks_adapter(
+    new_trainer, tmp_path, change, message
+):
+    new_trainer().save(tmp_path)
+    file = tmp_path / train.ADAPTER
+    arrays = dict(np.load(file))
+    for name in [name for name in arrays if name.endswith(".scale")]:
+        arrays[name.removesuffix(".scale")] = arrays[name.removesuffix(".scale")] * arrays.pop(name)
+    change(arrays)
+    np.savez(file, **arrays)
+    with pytest.raises(ModelError, match=message):
+        new_trainer(begin=file)
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ def templates() -> Iterator[tuple[str, Callable[[Caller], str]]]:
     for replies in (*shop["replies"].values(), shop["no_answer"]):
         for each in replies:
             yield each, partial(Caller.fill, template=each, kinds={})
+    # last: a template's number decides what is drawn of it
     yield from _wishes(trades.other_trade(rng, [*phrases("training_things")]))
 
 

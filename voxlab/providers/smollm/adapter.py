@@ -29,7 +29,7 @@ Weights = NDArray[np.float32]
 def write_adapter(file: Path, matrices: Mapping[str, Weights]) -> None:
     """Write an adapter: 8 bits a weight, and a scale for each of the `rank` directions.
 
-    matrices: by the names that `read_adapter` tells. One of rank 0, which changes nothing, is
+    matrices: by the names that `read_matrices` tells. One of rank 0, which changes nothing, is
     written as rank 1 of zeros.
     """
     arrays: dict[str, Any] = {"alpha": np.float32(ALPHA)}
@@ -43,7 +43,7 @@ def write_adapter(file: Path, matrices: Mapping[str, Weights]) -> None:
 
 
 def read_matrices(file: Path) -> tuple[dict[str, Weights], float]:
-    """Return an adapter's matrices by the names that `write_adapter` takes, and alpha.
+    """Return an adapter's matrices by name, and alpha.
 
     file: .npz with blocks.N.NAME.a (rank, inputs) and blocks.N.NAME.b (outputs, rank) for the
     matrices of MATRICES, and alpha. Beside a matrix may stand its scale, by which it is multiplied.

@@ -3,7 +3,7 @@
 A dialogue is a list of messages, and for each of the caller's the answer that the model is to give:
 a call with the caller's own words as arguments, also an incomplete one (what is missing will be
 asked for), or the kind of a plain reply. The sentences are those of data/language_model; none of
-them stands in the blind test sets.
+them stands in the test sets.
 """
 
 import re
@@ -46,8 +46,8 @@ CARRIED = ("order_id", "customer")  # of the shop: what "it" is, when a new wish
 class Trade:
     """Tools, and what callers say to have them used, by their names in the files.
 
-    specs: as the model is told of them; there, a tool and its arguments may have other names. kinds:
-    of each tool's arguments, in the order of its spec.
+    specs: as the model is told of them; there, a tool and its arguments may have other names.
+    kinds: of each tool's arguments, in the order of its spec.
     """
 
     specs: Mapping[str, ToolSpec]

@@ -33,7 +33,8 @@ from voxlab.providers.smollm.tokenizer import load_tokenizer
 from voxlab.providers.smollm.writing import Writing, longest_answer
 
 FORGETS = 16  # messages at a time, so that what is left stays the same for some turns
-CHANNEL_WEIGHT = 0.5  # of a second opinion
+CHANNEL_WEIGHT = 1.0  # of a second opinion, chosen on the development set as SURE is
+WISHED, LETTERS = 3, 1000  # that it hears at most: messages of the caller, and of these
 CHOOSE_S = 0.001  # processor time of choosing a token, beside that of the run before it
 
 Rivals = Mapping[int, frozenset[str]]  # tokens, each with the tools that it leads to
@@ -196,9 +197,17 @@ def _weighed(logits: Logits, rivals: Rivals, scores: Mapping[str, float]) -> Log
 
 
 def _wish(messages: Sequence[Message]) -> str:
-    """Return what the caller has said since a tool last ran: one wish, and answers to questions."""
+    """Return the caller's last words, of WISHED messages at most, since a tool last ran.
+
+    An answer to a question says little without the wish that it belongs to.
+
+    >>> said = [Message("user", "A table."), Message("assistant", "When?"), Message("user", "Now.")]
+    >>> _wish(said), _wish([*said, Message("tool", "{}"), Message("user", "Thank you.")])
+    ('A table. Now.', 'Thank you.')
+    """
     ran = max((n for n, message in enumerate(messages) if message.role == "tool"), default=-1)
-    return " ".join(message.text for message in messages[ran + 1 :] if message.role == "user")
+    said = [message.text for message in messages[ran + 1 :] if message.role == "user"]
+    return " ".join(said[-WISHED:])[-LETTERS:]
 
 
 def _heard(messages: Sequence[Message]) -> Sequence[Message]:

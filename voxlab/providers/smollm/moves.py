@@ -25,8 +25,8 @@ from voxlab.providers.rule_based.slots import ANSWERS, FINDERS, digit_runs, find
 from voxlab.text import normalise
 
 CHANGES = {"change_reservation"}  # tools of which one optional argument is needed at least
-TABLES = {"book_table", "change_reservation"}  # are for the evening
-LATE = r"\b(?:2[123]|p\.? ?m\b|evening|tonight|night|late)"  # who says so means the evening
+FOR_THE_EVENING = r"\b(?:tables?|reservations?|dinner|restaurant)\b"  # a tool's description
+LATE = r"\b2[123][:.]\d\d|(?<!good )\b(?:evening|night|tonight)\b|p\.? ?m\b"
 REPLIES = {  # what the model writes, and phrasings of what is said for it
     "hello": ("Hello! What can I do for you?", "Hello again! How can I help?"),
     "goodbye": ("Thank you for calling. Goodbye!",),
@@ -95,8 +95,8 @@ def fill_call(
         told = str(words.get(name, ""))
         is_said = any(_is_in(told, text) for text in said)
         value = read_value(name, schema, told) if told and is_said else None
-        if spec.name not in TABLES and not re.search(LATE, " ".join(said).lower()):
-            value = _by_day(value)
+        if not re.search(FOR_THE_EVENING, spec.description.lower()):
+            value = _before_noon(value, next((text for text in said if _is_in(told, text)), ""))
         if value not in (None, "", 0):
             values[name] = value
     for name in required:  # a guest's number, which the tool gave and no caller said
@@ -204,14 +204,18 @@ def _comparable(text: str) -> str:
     return " ".join(re.findall(r"\w+", normalise(text)))
 
 
-def _by_day(value: Any) -> Any:
-    """Return nine, ten and eleven o'clock as of the morning: the parser reads all for tables.
+def _before_noon(value: Any, said: str) -> Any:
+    """Return nine to twelve o'clock as of the morning, where the caller said no evening.
 
-    >>> _by_day("22:30"), _by_day("19:30"), _by_day("a book")
-    ('10:30', '19:30', 'a book')
+    The parser reads all times for tables. Seven and eight stay in the evening.
+
+    >>> _before_noon("22:30", "At half past ten."), _before_noon("22:30", "At 10:30 p.m.")
+    ('10:30', '22:30')
     """
     late = re.fullmatch(r"(2[123])(:\d\d)", str(value))
-    return f"{int(late[1]) - 12:02d}{late[2]}" if late else value
+    if late is None or re.search(LATE, said.lower()):
+        return value
+    return f"{int(late[1]) - 12:02d}{late[2]}"
 
 
 def _from_results(name: str, messages: Sequence[Message]) -> Any:

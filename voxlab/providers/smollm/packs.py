@@ -20,7 +20,7 @@ from voxlab.providers.smollm.prompt import ANSWER, END, render_prompt
 
 Encode = Callable[[str], list[int]]
 SHOP_SHARE = 0.4  # of the packs are about Acme's tools
-RENAMED = 0.4  # of the other tools and arguments have other names than in the file
+RENAMED = 0.4  # of the other tools and arguments have other names than in the files
 ROWS, LONGEST = 4, 200  # of a pack: rows, and the tokens of each
 
 

@@ -46,7 +46,10 @@ DOES = {  # the first line of each function of the shop
 }
 
 
-SMALL_WORDS = {*"a an the of for to in on at by with from and or as that is are was its it".split()}
+SMALL_WORDS = {
+    *("a", "an", "the", "of", "for", "to", "in", "on", "at", "by", "with", "from", "and", "or"),
+    *("as", "that", "is", "are", "was", "its", "it"),
+}
 VAGUE_NAMES = ("what", "which", "item", "name", "target", "wanted")  # of things
 OTHER_NAMES = {  # of arguments that are no things, by kind
     "day": ("day", "date_wanted", "when", "on", "visit_day"),
@@ -80,7 +83,7 @@ def shop() -> Trade:
 
 @cache
 def others() -> Mapping[str, Any]:
-    """Return the tools of other trades: of training_tools.yaml, and those of training_things.yaml."""
+    """Return the tools of other trades: training_tools.yaml, then training_things.yaml."""
     return {**phrases("training_tools"), **phrases("training_things")}
 
 

@@ -64,7 +64,7 @@ class Trainer:
     """The adapter under training. Call `step` until `finished`.
 
     instructions: those of Acme's agent, which the dialogues about its tools begin with. begin: the
-    adapter that it begins with. Raises ModelError if that cannot be read or does not fit.
+    adapter that it begins with. Raises ModelError if that does not fit, OSError if it is not there.
     """
 
     def __init__(
@@ -127,18 +127,24 @@ class Trainer:
         os.replace(folder / f"{STATE}.new", folder / STATE)
 
     def _begin_with(self, file: Path) -> None:
-        """Take over the matrices of an adapter. Those of layers that are not adapted are empty."""
+        """Take over the matrices of an adapter, which must be those that are learned here."""
         held, alpha = read_matrices(file)
         for name, matrix in self.learned.items():
-            if matrix.numel():
-                found = held.get(name, np.empty(0))
-                if found.shape != matrix.shape or alpha != ALPHA:
-                    raise ModelError(
-                        f"cannot begin with {file}: its {name} is {found.shape} with alpha "
-                        f"{alpha:g}, needed is {tuple(matrix.shape)} with {ALPHA:g}"
-                    )
-                with torch.no_grad():
-                    matrix.copy_(torch.from_numpy(found))
+            found = held.pop(name, np.empty(0))
+            if not matrix.numel() and not found.any():
+                continue  # a layer that is not adapted
+            if found.shape != tuple(matrix.shape):
+                raise ModelError(
+                    f"cannot begin with {file}: its {name} is {found.shape}, and "
+                    f"{tuple(matrix.shape)} is needed"
+                )
+            with torch.no_grad():
+                matrix.copy_(torch.from_numpy(found))
+        if held or alpha != ALPHA:
+            raise ModelError(
+                f"cannot begin with {file}: it has {', '.join([*held, f'alpha {alpha:g}'])}, and "
+                f"only the matrices of this network with alpha {ALPHA:g} can be taken over"
+            )
 
     def load(self, file: Path) -> None:
         """Go on from a saved state.
@@ -220,7 +226,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--seed", type=int, default=Plan().seed)
     parser.add_argument("--rate", type=float, default=Plan().rate)
-    parser.add_argument("--begin", type=Path, help="an adapter to begin with")
+    parser.add_argument(
+        "--begin", type=Path, help="an adapter to begin with, kept elsewhere than in --out"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--instructions", default="", help="of the agent whose tools are the shop's"

@@ -14,7 +14,7 @@ from voxlab.providers.smollm.prompt import END, render_call
 from voxlab.providers.smollm.tokenizer import Tokenizer
 
 TOKENS_AT_MOST = 80  # of a spoken answer: half a minute
-SURE, LEAST = 0.7, 0.02  # probabilities: of a tool that needs no second opinion, and of a rival
+SURE, LEAST = 0.9, 0.02  # probabilities: of a tool that needs no second opinion, and of a rival
 
 
 class Writing:
