@@ -21,13 +21,16 @@ MATRICES = {  # of each part of a layer, as an adapter's file names them
     "down": ("down",),
 }
 SCALE = ".scale"  # behind the name of a matrix of integers
+LEVELS = (
+    31  # of a weight on each side of zero: 8 bits would choose no better, and take a third more
+)
 ALPHA = 16.0  # a product is scaled by alpha / rank; a file may tell another alpha
 
 Weights = NDArray[np.float32]
 
 
 def write_adapter(file: Path, matrices: Mapping[str, Weights]) -> None:
-    """Write an adapter: 8 bits a weight, and a scale for each of the `rank` directions.
+    """Write an adapter: 6 bits a weight, and a scale for each of the `rank` directions.
 
     matrices: by the names that `read_matrices` tells. One of rank 0, which changes nothing, is
     written as rank 1 of zeros.
@@ -36,7 +39,7 @@ def write_adapter(file: Path, matrices: Mapping[str, Weights]) -> None:
     for name, matrix in matrices.items():
         weights = matrix if matrix.size else np.zeros([max(size, 1) for size in matrix.shape])
         along = 1 if name.endswith(".a") else 0  # a direction: a row of A, a column of B
-        scale = np.maximum(np.abs(weights).max(along, keepdims=True), 1e-30) / 127
+        scale = np.maximum(np.abs(weights).max(along, keepdims=True), 1e-30) / LEVELS
         arrays[name] = np.rint(weights / scale).astype(np.int8)
         arrays[f"{name}{SCALE}"] = scale.astype(np.float32)
     np.savez_compressed(file, **arrays)
