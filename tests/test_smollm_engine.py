@@ -164,7 +164,7 @@ def test_an_adapter_is_the_network_with_the_changes_merged_into_it(tiny, tmp_pat
     np.testing.assert_allclose(adapted.prefill(TEXT), changed, atol=TOLERANCE)
 
 
-def test_an_adapter_of_8_bits_is_within_a_128th_of_what_was_learned(tiny, tmp_path):
+def test_an_adapter_of_6_bits_is_within_half_a_step_of_what_was_learned(tiny, tmp_path):
     arrays = write_adapter(tmp_path / "floats.npz", np.random.default_rng(8))
     learned = {name: array.astype(np.float32) for name, array in arrays.items()}
     adapter.write_adapter(tmp_path / "bytes.npz", learned)
@@ -173,7 +173,7 @@ def test_an_adapter_of_8_bits_is_within_a_128th_of_what_was_learned(tiny, tmp_pa
         adapter.read_adapter(tmp_path / f"{name}.npz", sizes) for name in ("floats", "bytes")
     )
     for name, expected in floats.items():
-        assert np.abs(bytes_[name] - expected).max() <= np.abs(expected).max() / 128
+        assert np.abs(bytes_[name] - expected).max() <= np.abs(expected).max() / (2 * adapter.LEVELS) + 1e-6
     assert (tmp_path / "bytes.npz").stat().st_size < (tmp_path / "floats.npz").stat().st_size
 
 

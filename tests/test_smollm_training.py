@@ -243,8 +243,8 @@ def test_a_training_can_begin_with_an_adapter_that_is_there(new_trainer, tmp_pat
     first.save(tmp_path)
     begun = new_trainer(begin=tmp_path / train.ADAPTER)
     for name, matrix in first.learned.items():
-        torch.testing.assert_close(begun.learned[name], matrix, atol=0.05, rtol=0.0)  # of 6 bits
-        assert not matrix.numel() or not torch.allclose(other.learned[name], matrix, atol=0.05)
+        torch.testing.assert_close(begun.learned[name], matrix, atol=0.1, rtol=0.0)  # of 6 bits
+        assert not matrix.numel() or not torch.allclose(other.learned[name], matrix, atol=0.1)
     with pytest.raises(ModelError, match=r"begin='[0-9a-f]{64}'"):
         begun.load(tmp_path / train.STATE)
 
