@@ -268,6 +268,7 @@ def test_all_of_voxlab_but_figures_and_vendors_loads_without_a_heavy_package():
 WINDOWS = """
 import asyncio, multiprocessing.connection, concurrent.futures.process, subprocess, ssl, sys
 import signal, os
+import soundfile  # its wheel holds this platform's library, and looks for no other
 for module in ("fcntl", "resource", "termios", "pwd", "grp"):
     sys.modules[module] = None
 del signal.SIGHUP, os.fork
