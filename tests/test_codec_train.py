@@ -178,6 +178,7 @@ def test_training_the_decoder_alone_keeps_the_codes_and_goes_on_after_a_break(
 @pytest.mark.slow
 @pytest.mark.parametrize("snr_db", [-5, 5, 20])
 def test_the_distance_of_envelopes_is_what_stoi_lacks(snr_db):
+    pytest.importorskip("pystoi")
     speech = data.prompts("en")[0].audio.resample(RATE_HZ)
     noisy = mix(speech, noise("pink", speech.duration_s, RATE_HZ, np.random.default_rng(0)), snr_db)
     measure = EnvelopeLoss(RATE_HZ)

@@ -131,7 +131,8 @@ def imported_packages():
 def test_every_package_that_voxlab_imports_is_declared_or_comes_with_one_that_is():
     owners = importlib.metadata.packages_distributions()
     owners |= {"sounddevice": ["sounddevice"], "espeakng_loader": ["espeakng-loader"]}  # extras
-    owners |= {name: [name] for name in ("distributed", "pesq", "pystoi", "ray")}
+    extras = ("G722", "aiosipua", "distributed", "pesq", "pystoi", "ray")
+    owners |= {name: [name] for name in extras}
     owners |= {"livekit": ["livekit-agents"], "pipecat": ["pipecat-ai"], "loguru": ["pipecat-ai"]}
     owners |= {"aiohttp": ["livekit-agents"]}
     foreign = set(imported_packages()) - sys.stdlib_module_names - {"voxlab"}
