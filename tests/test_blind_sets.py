@@ -30,9 +30,9 @@ def blind_turns() -> Iterator[tuple[Mapping[str, Any], Mapping[str, set[str]]]]:
     yield from turns_with_own_tools("blind_tools")
 
 
-def turns_with_own_tools(name: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, set[str]]]]:
+def turns_with_own_tools(file: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, set[str]]]]:
     """Yield each turn of a file of readers' own tools, as `blind_turns` does."""
-    for domain in read(name).values():
+    for domain in read(file).values():
         tools = {
             name: {*tool["needs"], *tool.get("may", {})} for name, tool in domain["tools"].items()
         }

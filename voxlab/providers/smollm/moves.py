@@ -90,13 +90,14 @@ def fill_call(
     properties: Mapping[str, Any] = spec.parameters.get("properties", {})
     required: Sequence[str] = spec.parameters.get("required", ())
     said = [message.text for message in messages if message.role == "user"]
+    is_for_the_evening = re.search(FOR_THE_EVENING, spec.description.lower()) is not None
     values = {}
     for name, schema in properties.items():
         told = str(words.get(name, ""))
-        is_said = any(_is_in(told, text) for text in said)
-        value = read_value(name, schema, told) if told and is_said else None
-        if not re.search(FOR_THE_EVENING, spec.description.lower()):
-            value = _before_noon(value, next((text for text in said if _is_in(told, text)), ""))
+        source = next((text for text in said if _is_in(told, text)), None)
+        value = read_value(name, schema, told) if told and source is not None else None
+        if source is not None and not is_for_the_evening:
+            value = _before_noon(value, source)
         if value not in (None, "", 0):
             values[name] = value
     for name in required:  # a guest's number, which the tool gave and no caller said

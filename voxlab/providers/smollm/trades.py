@@ -99,24 +99,28 @@ def other_trade(rng: np.random.Generator, names: Sequence[str], renamed: float =
             does = tool["does"][drawn] + ("." if rng.random() < 0.5 else "")
             arguments = {each.rstrip("?"): kind for each, kind in tool["args"].items()}
             needs = [each for each in tool["args"] if not each.endswith("?")]
-            shown = {each: each for each in arguments}
             called = name
             if rng.random() < renamed:  # after the other description, in other words
                 other = _name_after(tool["does"][drawn - 1], rng)
                 taken = {*others()[trade], *(each.name for each in specs.values())}
                 called = name if other in taken else other
-            for each, kind in arguments.items():
-                other = _argument_name(kind, rng)
-                if rng.random() < renamed and other not in shown.values():
-                    shown[each] = other
-            specs[name] = _spec(
-                called,
-                does,
-                {shown[each]: kind for each, kind in arguments.items()},
-                [shown[each.rstrip("?")] for each in needs],
-            )
+            shown = _argument_names(arguments, renamed, rng)
+            known_as = {shown[each]: kind for each, kind in arguments.items()}
+            specs[name] = _spec(called, does, known_as, [shown[each] for each in needs])
             kinds[name], says[name] = arguments, tool["says"]
     return Trade(specs, kinds, says)
+
+
+def _argument_names(
+    kinds: Mapping[str, str], renamed: float, rng: np.random.Generator
+) -> dict[str, str]:
+    """Return a name for each of a tool's arguments, its own or another. kinds: of each."""
+    shown = {each: each for each in kinds}
+    for each, kind in kinds.items():
+        other = _argument_name(kind, rng)
+        if rng.random() < renamed and other not in shown.values():
+            shown[each] = other
+    return shown
 
 
 def _name_after(does: str, rng: np.random.Generator) -> str:
