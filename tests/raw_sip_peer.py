@@ -76,7 +76,7 @@ class RawPeer:
 
 
 def with_peer(act, agent=None, **options):
-    """Let a peer act on a server; return (what it returns, the peer, the agents' calls)."""
+    """Let a peer act on a server in virtual time; return (what it returns, the peer, calls)."""
     calls = []
 
     async def main():

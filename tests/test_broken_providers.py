@@ -33,7 +33,10 @@ RATE_HZ = 24_000
 
 
 def gives(*items, then=None):
-    """Return a provider's method that gives these, and raises or waits for ever at the end."""
+    """Return a method that gives these, each after 0.1 s of the call's virtual time.
+
+    then: what it raises at the end; True to wait for ever.
+    """
 
     async def stream(*_):
         for item in items:
